@@ -1,0 +1,103 @@
+//! The budget: how many replays a window of time may see.
+
+use crate::sync::{AtomicU64, Ordering};
+use crate::time::Timestamp;
+
+/// A bound on the replays of requests that may have been executed.
+///
+/// In tumbling windows of 10 s: replays are at most `percent` of the calls in this window or the last, whichever saw
+/// more, rounded down, plus `reserve`. Replays that need no proof, the free repeat and the replay after a failed
+/// probe are exempt. Above 262,143 calls in a window the count stands still, which grants fewer replays, not more.
+///
+/// It breaks the promise that no call is refused while a target that works was left untried, exactly when it counts;
+/// hence it is off by default. Each target is tried once, so without it load grows by at most the number of targets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Budget {
+    /// The replays per hundred calls.
+    pub percent: u32,
+    /// The replays that each window grants in any case.
+    pub reserve: u32,
+}
+
+impl Default for Budget {
+    /// 20 %, and 10 in any case.
+    fn default() -> Self {
+        Self { percent: 20, reserve: 10 }
+    }
+}
+
+impl Budget {
+    fn allows(self, window: Window) -> bool {
+        let calls = u64::from(window.calls.max(window.calls_before));
+        let granted = u64::from(self.percent) * calls / 100 + u64::from(self.reserve);
+        u64::from(window.replays) < granted.min(u64::from(COUNT_MAX))
+    }
+}
+
+/// The calls and replays of this window and the calls of the last, in one word, on a cache line of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Spent(AtomicU64);
+
+impl Spent {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Counts a call.
+    pub(crate) fn call(&self, now: Timestamp) {
+        self.update(now, |window| Some(Window { calls: (window.calls + 1).min(COUNT_MAX), ..window }));
+    }
+
+    /// Takes one replay, if there is one left.
+    pub(crate) fn replay(&self, budget: Budget, now: Timestamp) -> bool {
+        self.update(now, |window| {
+            budget.allows(window).then_some(Window { replays: window.replays + 1, ..window })
+        })
+    }
+
+    fn update(&self, now: Timestamp, change: impl Fn(Window) -> Option<Window>) -> bool {
+        let update = |word| change(Window::unpack(word).at(now)).map(Window::pack);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok()
+    }
+}
+
+/// The word, taken apart: 10 bits for the number of the window, 18 for each count.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    number: u16,
+    calls: u32,
+    calls_before: u32,
+    replays: u32,
+}
+
+impl Window {
+    fn unpack(word: u64) -> Self {
+        let count = |shift: u32| u32::try_from(word >> shift & u64::from(COUNT_MAX)).unwrap_or(COUNT_MAX);
+        let number = u16::try_from(word >> (3 * COUNT_BITS)).unwrap_or_default();
+        Self { number, calls: count(2 * COUNT_BITS), calls_before: count(COUNT_BITS), replays: count(0) }
+    }
+
+    fn pack(self) -> u64 {
+        u64::from(self.number) << (3 * COUNT_BITS)
+            | u64::from(self.calls) << (2 * COUNT_BITS)
+            | u64::from(self.calls_before) << COUNT_BITS
+            | u64::from(self.replays)
+    }
+
+    /// The window of `now`: this one, the next, or a fresh one. Time that goes backwards stands still.
+    fn at(self, now: Timestamp) -> Self {
+        let number = u16::try_from(now.as_nanos() / WINDOW % u64::from(WINDOWS)).unwrap_or_default();
+        match number.wrapping_sub(self.number) % WINDOWS {
+            0 => self,
+            1 => Self { number, calls: 0, calls_before: self.calls, replays: 0 },
+            ahead if ahead <= WINDOWS / 2 => Self { number, calls: 0, calls_before: 0, replays: 0 },
+            _ => self,
+        }
+    }
+}
+
+const WINDOW: u64 = 10_000_000_000;
+const WINDOWS: u16 = 1 << 10;
+const COUNT_BITS: u32 = 18;
+const COUNT_MAX: u32 = (1 << COUNT_BITS) - 1;

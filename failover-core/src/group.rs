@@ -1,0 +1,243 @@
+//! The group: the targets, their order, and what is remembered between calls.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::attempt::Attempt;
+use crate::budget::Spent;
+use crate::codes::StatusCodes;
+use crate::cursor::{Cursor, Position};
+use crate::error::BuildError;
+use crate::evidence::Facts;
+use crate::failback::{FailbackClock, Lease};
+use crate::health::Health;
+use crate::mark::Mark;
+use crate::pause::Jitter;
+use crate::policy::Policy;
+use crate::snapshot::{Snapshot, TargetSnapshot};
+use crate::time::Timestamp;
+
+/// An ordered list of targets, the policy, and what is remembered between calls: the cursor, the marks, the budget.
+///
+/// A clone is one reference count and shares all of it. `T` is a target's data, such as a
+/// [`Target`](crate::Target); what performs requests belongs beside the group.
+pub struct Group<T> {
+    shared: Arc<Shared<T>>,
+}
+
+/// What all calls of a group share.
+pub(crate) struct Shared<T> {
+    /// Never empty, at most `MAX_TARGETS`.
+    pub(crate) targets: Box<[T]>,
+    pub(crate) cursor: Cursor,
+    pub(crate) health: Health,
+    pub(crate) failback: FailbackClock,
+    pub(crate) jitter: Jitter,
+    pub(crate) gives_up: StatusCodes,
+    pub(crate) policy: Policy,
+    pub(crate) spent: Spent,
+}
+
+impl<T> Group<T> {
+    /// A group of these targets, the preferred one first.
+    ///
+    /// The same target may stand in the list twice: it then has a second chance.
+    ///
+    /// # Errors
+    ///
+    /// Names the key and the value of the first setting that makes no sense; an empty list of targets, for example.
+    pub fn new(targets: impl IntoIterator<Item = T>, policy: Policy) -> Result<Self, BuildError> {
+        let targets = checked(targets, &policy)?;
+        let health = Health::new(targets.iter().map(|_| (Mark::CLEAN, None)));
+        Ok(Self::assemble(targets, policy, 0, health, FailbackClock::new(Mark::CLEAN)))
+    }
+
+    /// A group with another list of targets, or another policy, that remembers what this one knows (`identity`).
+    ///
+    /// Targets that are equal are the same target; of several equal ones, the first is the first. The cursor stays at
+    /// its target; if that is gone, it goes to the first one after it that is still there, else to target 0. If
+    /// target 0 is another than before, failback to it is due at once. Calls in flight finish on the old list and
+    /// report to the old memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_targets(
+        &self,
+        targets: impl IntoIterator<Item = T>,
+        policy: Policy,
+    ) -> Result<Self, BuildError>
+    where
+        T: PartialEq,
+    {
+        let targets = checked(targets, &policy)?;
+        let (old, shared) = (self.targets(), self.shared());
+        let health = Health::new((0..targets.len()).map(|index| match same_target(&targets, index, old) {
+            Some(index) => (shared.health.mark(index), shared.health.last_failure(index)),
+            None => (Mark::CLEAN, None),
+        }));
+        let sticky =
+            (self.sticky()..old.len()).find_map(|index| same_target(old, index, &targets)).unwrap_or(0);
+        let due = if targets.first() == old.first() { shared.failback.due() } else { Mark::CLEAN };
+        Ok(Self::assemble(targets, policy, sticky, health, FailbackClock::new(due)))
+    }
+
+    /// Begins a call: the first attempt, at the sticky target or at target 0 if it is to be probed.
+    ///
+    /// `R` is the driver's response and `E` its error.
+    #[inline]
+    pub fn begin<R, E>(&self, facts: Facts, now: Timestamp) -> Attempt<T, R, E> {
+        Attempt::begin(self.clone(), facts, now)
+    }
+
+    /// The targets in order.
+    #[must_use]
+    #[inline]
+    pub fn targets(&self) -> &[T] {
+        &self.shared.targets
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.shared.policy
+    }
+
+    /// The index of the target where the next call begins.
+    #[must_use]
+    pub fn sticky(&self) -> usize {
+        self.shared.cursor.read().target()
+    }
+
+    /// Moves the cursor by hand.
+    ///
+    /// If it leaves target 0, failback brings it back in time, as after a failover.
+    ///
+    /// # Errors
+    ///
+    /// There is no target with this index.
+    pub fn prefer(&self, index: usize, now: Timestamp) -> Result<(), BuildError> {
+        if index >= self.targets().len() {
+            return Err(BuildError::new(
+                "index",
+                index,
+                alloc::format!("less than the {} targets", self.targets().len()),
+            ));
+        }
+        while !self.shared.move_cursor(self.shared.cursor.read(), index, now) {}
+        Ok(())
+    }
+
+    /// What the group remembers, for a status page.
+    #[must_use]
+    pub fn snapshot(&self, now: Timestamp) -> Snapshot {
+        let Shared { health, failback, policy, .. } = self.shared();
+        let sticky = self.sticky();
+        let target = |index| {
+            let mark = health.mark(index);
+            TargetSnapshot {
+                cooling: Some(mark.until().since(now)).filter(|left| !left.is_zero()),
+                strikes: mark.strikes(),
+                last_failure: health.last_failure(index),
+            }
+        };
+        Snapshot {
+            sticky,
+            targets: (0..self.targets().len()).map(target).collect(),
+            failback_in: policy.failback.filter(|_| sticky != 0).map(|_| failback.due().until().since(now)),
+            failed_probes: failback.due().strikes(),
+            probes: failback.probes(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Shared<T> {
+        &self.shared
+    }
+
+    fn assemble(
+        targets: Box<[T]>,
+        policy: Policy,
+        sticky: usize,
+        health: Health,
+        failback: FailbackClock,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                targets,
+                cursor: Cursor::new(sticky),
+                health,
+                failback,
+                jitter: Jitter::new(policy.seed),
+                gives_up: policy.gives_up(),
+                policy,
+                spent: Spent::new(),
+            }),
+        }
+    }
+}
+
+impl<T> Clone for Group<T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Group<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("targets", &self.targets())
+            .field("sticky", &self.sticky())
+            .field("policy", self.policy())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Shared<T> {
+    /// Moves the cursor from where it was `seen`, and starts the failback clock if it leaves target 0.
+    ///
+    /// The clock first: a call that sees the cursor elsewhere then also sees the clock.
+    pub(crate) fn move_cursor(&self, seen: Position, target: usize, now: Timestamp) -> bool {
+        if let Some(rule) = self.policy.failback.filter(|_| seen.target() == 0 && target != 0) {
+            let due = self.failback.due();
+            if self.cursor.read() != seen {
+                return false;
+            }
+            self.failback.arm(due, rule, &self.jitter, now);
+        }
+        self.cursor.advance(seen, target)
+    }
+
+    /// The right to probe target 0, if the cursor is elsewhere and a probe is due.
+    #[inline]
+    pub(crate) fn probe(&self, seen: Position, may_replay: bool, now: Timestamp) -> Lease {
+        match self.policy.failback {
+            Some(rule) if seen.target() != 0 => {
+                self.failback.lease(rule, may_replay, now, self.policy.attempt_timeout)
+            }
+            _ => Lease::NONE,
+        }
+    }
+}
+
+fn checked<T>(targets: impl IntoIterator<Item = T>, policy: &Policy) -> Result<Box<[T]>, BuildError> {
+    policy.check()?;
+    let targets: Box<[T]> = targets.into_iter().collect();
+    match targets.len() {
+        0 => Err(BuildError::new("targets", "[]", "at least one target")),
+        1..=MAX_TARGETS => Ok(targets),
+        more => Err(BuildError::new("targets", more, alloc::format!("at most {MAX_TARGETS} targets"))),
+    }
+}
+
+/// Where the target at `index` of one list stands in another list: the n-th of equal ones is the n-th.
+fn same_target<T: PartialEq>(list: &[T], index: usize, other: &[T]) -> Option<usize> {
+    let target = list.get(index)?;
+    let nth = list.iter().take(index).filter(|before| *before == target).count();
+    other.iter().enumerate().filter(|(_, candidate)| *candidate == target).nth(nth).map(|(place, _)| place)
+}
+
+/// A list in order of preference that is longer is no list of preferences.
+const MAX_TARGETS: usize = 256;

@@ -1,0 +1,340 @@
+//! How a call ended, and the whole story of it: `Answer`, `Stopped`, and the failures before.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+
+use http::StatusCode;
+
+use crate::evidence::{Evidence, Row};
+use crate::mark::Mark;
+use crate::time::Timestamp;
+
+/// The answer to a call: the response, the target that gave it, and the failures that came before.
+pub struct Answer<R, E> {
+    pub(crate) response: R,
+    pub(crate) trail: Option<Box<Trail<R, E>>>,
+    pub(crate) began: Timestamp,
+    pub(crate) ended: Timestamp,
+    pub(crate) target: u8,
+}
+
+impl<R, E> Answer<R, E> {
+    /// The response.
+    #[must_use]
+    pub fn into_response(self) -> R {
+        self.response
+    }
+
+    /// The response, the index of the target that gave it, and the failures before it, in order.
+    #[must_use]
+    pub fn into_parts(self) -> (R, usize, Vec<Failure<E>>) {
+        (self.response, self.target.into(), self.trail.map_or_else(Vec::new, |trail| trail.failures))
+    }
+
+    /// The response.
+    #[must_use]
+    pub fn response(&self) -> &R {
+        &self.response
+    }
+
+    /// The index of the target that answered.
+    #[must_use]
+    pub fn target(&self) -> usize {
+        self.target.into()
+    }
+
+    /// The failures that came before the answer, in the order in which they happened.
+    #[must_use]
+    pub fn failures(&self) -> &[Failure<E>] {
+        self.trail.as_deref().map_or(&[], |trail| &trail.failures)
+    }
+
+    /// When the attempt that was answered began.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// When the answer came.
+    #[must_use]
+    pub fn ended(&self) -> Timestamp {
+        self.ended
+    }
+}
+
+impl<R, E: fmt::Debug> fmt::Debug for Answer<R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("target", &self.target)
+            .field("failures", &self.failures())
+            .field("began", &self.began)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A call that ended without an acceptable answer: the reason, the failures, and the last response if there was one.
+///
+/// It displays as one line. Its errors' messages are part of the line, so it has no `source`.
+pub struct Stopped<R, E> {
+    pub(crate) trail: Box<Trail<R, E>>,
+    pub(crate) reason: Reason,
+}
+
+impl<R, E> Stopped<R, E> {
+    /// The last real response, if any target gave one.
+    #[must_use]
+    pub fn into_response(self) -> Option<R> {
+        self.trail.response
+    }
+
+    /// The reason, the failures in order, and the last response.
+    #[must_use]
+    pub fn into_parts(self) -> (Reason, Vec<Failure<E>>, Option<R>) {
+        (self.reason, self.trail.failures, self.trail.response)
+    }
+
+    /// Why no further target was tried.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The failures, in the order in which they happened; there is at least one.
+    #[must_use]
+    pub fn failures(&self) -> &[Failure<E>] {
+        &self.trail.failures
+    }
+
+    /// The last real response, if any target gave one (`last_answer`).
+    #[must_use]
+    pub fn last_response(&self) -> Option<&R> {
+        self.trail.response.as_ref()
+    }
+
+    /// The message that Ballerina's client gives for the last failure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use failover_core::{Action, Evidence, Facts, Group, Policy, Timestamp};
+    /// use http::{HeaderMap, Method};
+    ///
+    /// let group = Group::new(["http://a"], Policy::ballerina())?;
+    /// let facts = Facts::of(&Method::GET, &HeaderMap::new());
+    /// let call = group.begin::<(), _>(facts, Timestamp::ORIGIN);
+    /// let Action::Fail(stopped) = call.handle_error(Evidence::NotSent, "no such host", Timestamp::ORIGIN) else {
+    ///     unreachable!()
+    /// };
+    /// assert_eq!(
+    ///     stopped.ballerina().to_string(),
+    ///     "All the failover endpoints failed. Last error was: no such host"
+    /// );
+    /// # Ok::<(), failover_core::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn ballerina(&self) -> impl fmt::Display + '_
+    where
+        E: fmt::Display,
+    {
+        fmt::from_fn(|f| {
+            f.write_str("All the failover endpoints failed. ")?;
+            match self.failures().last().map(Failure::cause) {
+                Some(Cause::Error(_, error)) => write!(f, "Last error was: {error}"),
+                Some(Cause::Status(status)) => {
+                    write!(f, "Last endpoint returned response is: {}", Named(*status))
+                }
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+impl<R, E: fmt::Display> fmt::Display for Stopped<R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason)?;
+        for (nth, failure) in self.failures().iter().enumerate() {
+            write!(f, "{} {failure}", if nth == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
+
+impl<R, E: fmt::Debug> fmt::Debug for Stopped<R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopped")
+            .field("reason", &self.reason)
+            .field("failures", &self.failures())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R, E: fmt::Debug + fmt::Display> Error for Stopped<R, E> {}
+
+/// Why a call stopped. Judged in the order replay, targets, attempts, time, budget.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Reason {
+    /// Every target was tried, in every round.
+    TargetsTried,
+    /// The attempts that the policy allows are used up.
+    MaxAttempts,
+    /// The deadline leaves no time for another attempt.
+    Deadline,
+    /// The budget for replays is spent.
+    Budget,
+    /// The request may have been executed, and nothing proves that a second execution is harmless.
+    NoProof,
+    /// The body could be sent only once, and was.
+    OneShotBody,
+    /// The body outgrew the replay buffer.
+    BodyGone,
+    /// The cause is on this side, so that no target could do better.
+    LocalFault,
+}
+
+impl Reason {
+    /// The reason's name in logs, metrics and JSON: `targets_tried`, `no_proof` and so on.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TargetsTried => "targets_tried",
+            Self::MaxAttempts => "max_attempts",
+            Self::Deadline => "deadline",
+            Self::Budget => "budget",
+            Self::NoProof => "no_proof",
+            Self::OneShotBody => "one_shot_body",
+            Self::BodyGone => "body_gone",
+            Self::LocalFault => "local_fault",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TargetsTried => "all targets were tried",
+            Self::MaxAttempts => "no attempts are left",
+            Self::Deadline => "no time is left",
+            Self::Budget => "the replay budget is spent",
+            Self::NoProof => "the request may have been executed and must not be sent again",
+            Self::OneShotBody => "the request's body can be sent only once",
+            Self::BodyGone => "the request's body outgrew the replay buffer",
+            Self::LocalFault => "the fault is on this side",
+        })
+    }
+}
+
+/// Why one attempt was given up, at which target, and when.
+#[derive(Debug)]
+pub struct Failure<E> {
+    pub(crate) cause: Cause<E>,
+    pub(crate) began: Timestamp,
+    pub(crate) ended: Timestamp,
+    /// The target's mark when the attempt began.
+    pub(crate) mark: Mark,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) row: Row,
+    pub(crate) target: u8,
+    /// The attempt was the failback probe.
+    pub(crate) probe: bool,
+    /// The attempt was repeated for free, and so is no try.
+    pub(crate) repeated: bool,
+}
+
+impl<E> Failure<E> {
+    /// The index of the target that failed.
+    #[must_use]
+    pub fn target(&self) -> usize {
+        self.target.into()
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn cause(&self) -> &Cause<E> {
+        &self.cause
+    }
+
+    /// The failover code, if there was an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match self.cause {
+            Cause::Status(status) => Some(status),
+            Cause::Error(..) => None,
+        }
+    }
+
+    /// What the error proves, if there was no answer.
+    #[must_use]
+    pub fn evidence(&self) -> Option<Evidence> {
+        match self.cause {
+            Cause::Status(_) => None,
+            Cause::Error(evidence, _) => Some(evidence),
+        }
+    }
+
+    /// The error, if there was no answer.
+    #[must_use]
+    pub fn error(&self) -> Option<&E> {
+        match &self.cause {
+            Cause::Status(_) => None,
+            Cause::Error(_, error) => Some(error),
+        }
+    }
+
+    /// When the attempt began.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// When it was given up.
+    #[must_use]
+    pub fn ended(&self) -> Timestamp {
+        self.ended
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Failure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Status(status) => write!(f, "target {} answered {}", self.target, Named(*status)),
+            Cause::Error(evidence, error) => write!(f, "target {}: {evidence}: {error}", self.target),
+        }
+    }
+}
+
+/// What happened to an attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause<E> {
+    /// The target answered with a status that gives it up.
+    Status(StatusCode),
+    /// There was no answer: what that proves, and the driver's error.
+    Error(Evidence, E),
+}
+
+/// The failures of a call so far and the last response: all that a call keeps on the heap.
+#[derive(Debug)]
+pub(crate) struct Trail<R, E> {
+    /// In the order in which they happened.
+    pub(crate) failures: Vec<Failure<E>>,
+    pub(crate) response: Option<R>,
+}
+
+impl<R, E> Default for Trail<R, E> {
+    fn default() -> Self {
+        Self { failures: Vec::new(), response: None }
+    }
+}
+
+/// A status with its reason phrase, where it has one.
+struct Named(StatusCode);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())?;
+        self.0.canonical_reason().map_or(Ok(()), |reason| write!(f, " {reason}"))
+    }
+}

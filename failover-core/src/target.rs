@@ -1,0 +1,204 @@
+//! A target of an HTTP adapter: where it is, how a request's path joins it, and what is shown of it.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use percent_encoding::percent_decode_str;
+
+use crate::error::BuildError;
+
+/// One place a request can go: its base URL, and headers of its own.
+///
+/// The core itself never looks into a target; this one is for adapters, which all follow the same rules.
+/// It displays as scheme, host and port only (`redacted`).
+///
+/// # Examples
+///
+/// ```
+/// use failover_core::Target;
+///
+/// let target = Target::parse("http://user:secret@api.example:8080/v1")?;
+/// let uri = target.uri(&Target::path("/users?page=2")?)?;
+/// assert_eq!(uri, "http://api.example:8080/v1/users?page=2");
+/// assert_eq!(target.host(), "api.example:8080");
+/// assert_eq!(target.headers()["authorization"], "Basic dXNlcjpzZWNyZXQ=");
+/// assert_eq!(target.to_string(), "http://api.example:8080");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Eq, PartialEq)]
+pub struct Target {
+    scheme: Scheme,
+    /// Without user information.
+    authority: Authority,
+    /// Without a slash at the end.
+    base_path: String,
+    host: HeaderValue,
+    headers: HeaderMap,
+}
+
+impl Target {
+    /// The target at a base URL, such as `https://api.example/v1`.
+    ///
+    /// User information in it becomes a header of the target: Basic authorization (RFC 7617).
+    ///
+    /// # Errors
+    ///
+    /// The URL is not one of http or https with a host, or has a query or a fragment. The error shows scheme, host
+    /// and port only.
+    pub fn parse(url: &str) -> Result<Self, BuildError> {
+        let refuse = |expected: &str| BuildError::new("url", redact(url), expected);
+        let uri: Uri = url.parse().map_err(|_| refuse("a URL such as http://host:8080/base"))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return Err(refuse("a URL with a scheme and a host, such as http://host:8080/base"));
+        };
+        if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS {
+            return Err(refuse("the scheme http or https"));
+        }
+        if authority.host().is_empty() {
+            return Err(refuse("a URL with a host"));
+        }
+        if uri.query().is_some() || url.contains('#') {
+            return Err(refuse("a URL without a query and a fragment"));
+        }
+        let (user, place) = match authority.as_str().rsplit_once('@') {
+            Some((user, place)) => (Some(user), place),
+            None => (None, authority.as_str()),
+        };
+        let place = place.to_ascii_lowercase();
+        let port = place.rsplit_once(':').map(|(_, port)| port).filter(|_| !place.ends_with(']'));
+        if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+            return Err(refuse("a port from 0 to 65535"));
+        }
+        let default_port = if *scheme == Scheme::HTTP { ":80" } else { ":443" };
+        let host = place.strip_suffix(default_port).filter(|_| port.is_some()).unwrap_or(&place);
+        let mut headers = HeaderMap::new();
+        if let Some(user) = user {
+            headers.insert(AUTHORIZATION, basic(user).ok_or_else(|| refuse("shorter user information"))?);
+        }
+        Ok(Self {
+            scheme: scheme.clone(),
+            host: HeaderValue::from_str(host).map_err(|_| refuse("a host name"))?,
+            authority: place.parse().map_err(|_| refuse("a host name"))?,
+            base_path: uri.path().trim_end_matches('/').to_string(),
+            headers,
+        })
+    }
+
+    /// The same target with a header of its own, which replaces the request's on each attempt here, and goes nowhere
+    /// else.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Checks a path, with or without a query, that a caller gives for all targets.
+    ///
+    /// # Errors
+    ///
+    /// It is an absolute URL, has a fragment, or holds something that must be percent-encoded.
+    pub fn path(path: &str) -> Result<PathAndQuery, PathError> {
+        let first_segment = path.split(['/', '?']).next().unwrap_or_default();
+        if first_segment.ends_with(':') && path[first_segment.len()..].starts_with("//") {
+            return Err(PathError::Absolute);
+        }
+        if path.contains('#') {
+            return Err(PathError::Fragment);
+        }
+        if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(PathError::Characters);
+        }
+        let path = if path.starts_with('/') { path.to_string() } else { format!("/{path}") };
+        PathAndQuery::try_from(path).map_err(|_| PathError::Characters)
+    }
+
+    /// The URL of a request to this target: base path and request path with one slash at the joint, and the query as
+    /// it is (`per_target_request`). It never leaves the target's authority.
+    ///
+    /// # Errors
+    ///
+    /// The joined URL is too long.
+    pub fn uri(&self, path: &PathAndQuery) -> Result<Uri, PathError> {
+        let request = path.as_str();
+        let as_it_is = self.base_path.is_empty() && request.starts_with('/') && !request.starts_with("//");
+        let path = if as_it_is {
+            path.clone()
+        } else {
+            let joined = format!("{}/{}", self.base_path, request.trim_start_matches('/'));
+            PathAndQuery::try_from(joined).map_err(|_| PathError::TooLong)?
+        };
+        let uri =
+            Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path);
+        uri.build().map_err(|_| PathError::TooLong)
+    }
+
+    /// The scheme, http or https.
+    #[must_use]
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// The value of the `Host` header: host and port, the scheme's default port dropped (RFC 9110, section 4.2.3).
+    #[must_use]
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// The target's own headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
+    }
+}
+
+/// A request's path that no target can be asked for. The path itself may be secret and is not shown.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+pub enum PathError {
+    /// An absolute URL would leave the target.
+    #[error("an absolute URL is no path: expected one such as /users?page=2")]
+    Absolute,
+    /// Fragments are not sent.
+    #[error("the path has a fragment: expected none")]
+    Fragment,
+    /// A character that must be percent-encoded.
+    #[error("the path holds a character that must be percent-encoded")]
+    Characters,
+    /// Longer than a URL can be.
+    #[error("the URL is too long: expected less than 64 KiB")]
+    TooLong,
+}
+
+/// Scheme, host and port of what may not even be a URL.
+fn redact(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if scheme.is_empty() { place.to_string() } else { format!("{scheme}://{place}") }
+}
+
+fn basic(user: &str) -> Option<HeaderValue> {
+    let (name, password) = user.split_once(':').unwrap_or((user, ""));
+    let decoded: Vec<u8> =
+        percent_decode_str(name).chain([b':']).chain(percent_decode_str(password)).collect();
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(decoded))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}

@@ -1,0 +1,237 @@
+//! Responses: which target answered, and a body that can be read ahead.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Buf;
+use failover_core::Failure;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::error::AttemptError;
+
+/// Tells which target gave a response and what happened before it.
+///
+/// Every response carries it as an extension.
+///
+/// # Examples
+///
+/// ```
+/// # fn report(response: http::Response<failover_tokio::ResponseBody>) {
+/// if let Some(answered) = response.extensions().get::<failover_tokio::Answered>() {
+///     println!("target {} after {} attempts", answered.target(), answered.attempts());
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Answered {
+    target: usize,
+    attempts: usize,
+    /// `None` where nothing failed, so that the happy path allocates nothing.
+    failures: Option<Arc<[Failure<AttemptError>]>>,
+}
+
+impl Answered {
+    /// An answer that was accepted, after these failures.
+    pub(crate) fn accepted(target: usize, failures: Vec<Failure<AttemptError>>) -> Self {
+        Self { target, attempts: failures.len() + 1, failures: share(failures) }
+    }
+
+    /// The last of the answers that were given up; it is itself among the failures.
+    pub(crate) fn given_up(failures: Vec<Failure<AttemptError>>) -> Self {
+        let answer = failures.iter().rfind(|failure| failure.status().is_some());
+        let target = answer.map_or(0, Failure::target);
+        Self { target, attempts: failures.len(), failures: share(failures) }
+    }
+
+    /// The index of the target that gave this response.
+    #[must_use]
+    pub fn target(&self) -> usize {
+        self.target
+    }
+
+    /// How many requests were sent, or tried to be sent, in the call.
+    #[must_use]
+    pub fn attempts(&self) -> usize {
+        self.attempts
+    }
+
+    /// The failures of the call, in the order in which they happened.
+    #[must_use]
+    pub fn failures(&self) -> &[Failure<AttemptError>] {
+        self.failures.as_deref().unwrap_or_default()
+    }
+}
+
+fn share(failures: Vec<Failure<AttemptError>>) -> Option<Arc<[Failure<AttemptError>]>> {
+    (!failures.is_empty()).then(|| failures.into())
+}
+
+/// The body of a response, streamed from the target.
+///
+/// It is never failed over: a body that breaks off is an error.
+pub struct ResponseBody<B: Body = Incoming> {
+    /// What was read ahead. An error is its last element, and then there is no `rest`.
+    ahead: VecDeque<Result<Frame<B::Data>, B::Error>>,
+    rest: Option<B>,
+}
+
+impl<B: Body + Unpin> ResponseBody<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Self { ahead: VecDeque::new(), rest: Some(body) }
+    }
+
+    /// Reads a short body to its end, which frees its connection for another request.
+    ///
+    /// A longer or slower one keeps its connection until this body is read or dropped.
+    pub(crate) async fn drain(mut self) -> Self {
+        let _ = timeout(DRAIN_TIME, self.read_ahead()).await;
+        self
+    }
+
+    async fn read_ahead(&mut self) {
+        let mut size = 0;
+        while size <= DRAIN_SIZE
+            && let Some(rest) = &mut self.rest
+        {
+            let frame = rest.frame().await;
+            if let Some(Ok(frame)) = &frame {
+                size += frame.data_ref().map_or(0, Buf::remaining);
+            } else {
+                self.rest = None;
+            }
+            self.ahead.extend(frame);
+        }
+    }
+}
+
+impl<B: Body + Unpin> Body for ResponseBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.get_mut();
+        match (this.ahead.pop_front(), &mut this.rest) {
+            (Some(frame), _) => Poll::Ready(Some(frame)),
+            (None, Some(rest)) => Pin::new(rest).poll_frame(cx),
+            (None, None) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ahead.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let data = self.ahead.iter().flatten().filter_map(Frame::data_ref);
+        let ahead: u64 = data.map(|data| data.remaining() as u64).sum();
+        let broken = self.ahead.back().is_some_and(Result::is_err);
+        let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+
+        let mut size = SizeHint::new();
+        size.set_lower(ahead.saturating_add(rest.lower()));
+        if let Some(upper) = rest.upper().filter(|_| !broken) {
+            size.set_upper(ahead.saturating_add(upper));
+        }
+        size
+    }
+}
+
+// A queue of frames is never pinned, and the rest is pinned only where it is `Unpin`.
+impl<B: Body + Unpin> Unpin for ResponseBody<B> {}
+
+impl<B: Body> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody")
+            .field("frames_ahead", &self.ahead.len())
+            .field("read_to_end", &self.rest.is_none())
+            .finish()
+    }
+}
+
+/// How much of a response that was given up is read so that its connection can be used again.
+const DRAIN_SIZE: usize = 64 << 10;
+
+/// How long that may take.
+const DRAIN_TIME: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_short_body_is_read_to_its_end_and_a_long_one_is_not() {
+        for (size, read_to_end) in [(0, true), (1, true), (DRAIN_SIZE, true), (DRAIN_SIZE + 2, false)] {
+            let halves = [vec![1; size / 2 + size % 2], vec![2; size / 2]];
+            let frames =
+                halves.iter().map(|half| Ok::<_, Infallible>(Frame::data(Bytes::from(half.clone()))));
+            let body = ResponseBody::new(Frames(frames.collect())).drain().await;
+            assert_eq!(body.rest.is_none(), read_to_end, "{size}");
+            assert_eq!(body.collect().await.unwrap().to_bytes(), halves.concat());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_size_that_was_known_stays_known() {
+        let body = ResponseBody::new(Full::new(Bytes::from_static(b"busy"))).drain().await;
+        assert_eq!(body.size_hint().exact(), Some(4));
+        assert!(!body.is_end_stream());
+        assert!(ResponseBody::new(Full::<Bytes>::default()).drain().await.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_broke_off_while_it_was_drained_is_an_error_to_its_reader() {
+        let frames = [Ok(Frame::data(Bytes::from_static(b"half"))), Err("reset")].into();
+        let body = ResponseBody::new(Frames(frames)).drain().await;
+        assert_eq!(body.size_hint().exact(), None);
+        assert_eq!(body.collect().await.unwrap_err(), "reset");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_is_not_waited_for() {
+        let body = ResponseBody::new(Stalled).drain().await;
+        assert!(body.rest.is_some());
+    }
+
+    struct Frames<E>(VecDeque<Result<Frame<Bytes>, E>>);
+
+    impl<E: Unpin> Body for Frames<E> {
+        type Data = Bytes;
+        type Error = E;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+            Poll::Ready(self.0.pop_front())
+        }
+    }
+
+    struct Stalled;
+
+    impl Body for Stalled {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+}

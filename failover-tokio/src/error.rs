@@ -1,0 +1,112 @@
+//! What a call or one of its attempts fails with. None of it shows more of a URL than scheme, host and port.
+
+use std::time::Duration;
+
+use failover_core::{PathError, Stopped};
+use http::Response;
+
+use crate::answer::{Answered, ResponseBody};
+
+/// Any error.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a call has no acceptable answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The attempts failed: it has the reason, the failures, and the last response if there was one.
+    #[error(transparent)]
+    Stopped(Stopped<Response<ResponseBody>, AttemptError>),
+    /// The method is none: a token such as `GET`, and not `CONNECT`, which has no path to send.
+    #[error("the method cannot be sent: expected a token such as GET, and not CONNECT")]
+    Method,
+    /// The path is none that can be joined to a target's.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The request asks for another protocol on its connection, which cannot move from target to target.
+    #[error("a request to upgrade the connection cannot be forwarded")]
+    Upgrade,
+    /// The runtime shut down before the call that was submitted ended.
+    #[error("the runtime shut down before the call ended")]
+    Aborted,
+}
+
+impl Error {
+    /// The last response of a target, if there was one: a real answer, though one that gave the target up.
+    #[must_use]
+    pub fn response(&self) -> Option<&Response<ResponseBody>> {
+        match self {
+            Self::Stopped(stopped) => stopped.last_response(),
+            _ => None,
+        }
+    }
+
+    /// The last response of a target, if there was one, to be passed on with its body; it carries [`Answered`].
+    #[must_use]
+    pub fn into_response(self) -> Option<Response<ResponseBody>> {
+        let Self::Stopped(stopped) = self else { return None };
+        let (_, failures, response) = stopped.into_parts();
+        let mut response = response?;
+        response.extensions_mut().insert(Answered::given_up(failures));
+        Some(response)
+    }
+}
+
+/// Why an attempt has no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}")]
+pub struct AttemptError {
+    fault: Fault,
+    source: Option<BoxError>,
+}
+
+impl AttemptError {
+    pub(crate) fn new(fault: Fault, source: impl Into<Option<BoxError>>) -> Self {
+        Self { fault, source: source.into() }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+}
+
+/// What can go wrong with an attempt.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The host's name has no address.
+    #[error("the name was not resolved")]
+    Resolve,
+    /// Nobody listens at the port.
+    #[error("connection refused")]
+    Refused,
+    /// There is no connection, for another reason.
+    #[error("no connection")]
+    Connect,
+    /// The host did not take the connection in time.
+    #[error("no connection in time")]
+    ConnectTimeout,
+    /// The host's certificate is not trusted, or it does not speak TLS.
+    #[error("the TLS handshake failed")]
+    Tls,
+    /// The connection was closed before it took the request.
+    #[error("the connection closed before it took the request")]
+    Unsent,
+    /// The head of the answer did not come in the attempt's time, here without the progress of the request's body.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The connection was closed or reset before the head of the answer was complete.
+    #[error("the connection closed before the answer")]
+    Closed,
+    /// What came is no HTTP response, or its head is too large.
+    #[error("the answer is not HTTP")]
+    Garbage,
+    /// The request's body failed or stalled where the caller provides it.
+    #[error("the request's body broke off")]
+    RequestBody,
+    /// The request cannot be built, or this process has no file descriptors left.
+    #[error("the request cannot be sent from here")]
+    Local,
+}

@@ -1,0 +1,103 @@
+//! A server's inbound request, passed on as a proxy does (RFC 9110, section 7.6).
+
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::{Request, Response, Version};
+use http_body::Body;
+
+use crate::answer::ResponseBody;
+use crate::body::CallBody;
+use crate::call::{Call, path_of};
+use crate::client::FailoverClient;
+use crate::error::{BoxError, Error};
+use crate::replay::Replay;
+
+impl FailoverClient {
+    /// Passes on a request that a server received, and hands back the response to answer it with.
+    ///
+    /// The body is streamed to the first target. Up to the policy's `replay_buffer` of it is kept for others; a body
+    /// that outgrows that stays with the target that it is being sent to. Headers that concern one connection only are
+    /// dropped in both directions; `Host` is each target's.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. A request for another protocol (`Upgrade`) is refused, without an attempt.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use failover_tokio::{Error, FailoverClient, ResponseBody};
+    /// use http::{Request, Response};
+    /// use hyper::body::Incoming;
+    ///
+    /// async fn serve(client: FailoverClient, inbound: Request<Incoming>) -> Result<Response<ResponseBody>, Error> {
+    ///     client.forward(inbound).await
+    /// }
+    /// ```
+    pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<ResponseBody>, Error>
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (mut head, body) = request.into_parts();
+        if asks_for_upgrade(&head.headers) {
+            return Err(Error::Upgrade);
+        }
+        let trailers = tokens(&head.headers, &TE).any(|coding| coding == "trailers");
+        strip(&mut head.headers);
+        // The server that received the request answers this by itself, once the body is read.
+        head.headers.remove(EXPECT);
+        if trailers {
+            head.headers.insert(TE, HeaderValue::from_static("trailers"));
+            head.headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+        let body = if body.is_end_stream() {
+            CallBody::Whole(Bytes::new())
+        } else {
+            CallBody::Streamed(Replay::new(body, self.replay_buffer()))
+        };
+        self.run(Call::inbound(head.method, path_of(&head.uri), head.headers, body)?).await
+    }
+}
+
+/// Makes a target's response one to answer an inbound request with.
+pub(crate) fn hand_back<B>(response: &mut Response<B>) {
+    strip(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+}
+
+/// Whether a request is only of use on its own connection. HTTP/2 is an offer that a server may ignore.
+fn asks_for_upgrade(headers: &HeaderMap) -> bool {
+    let named = tokens(headers, &CONNECTION).any(|name| name == UPGRADE.as_str());
+    named && tokens(headers, &UPGRADE).any(|protocol| protocol != "h2c")
+}
+
+/// Removes the headers that concern one connection only, those that `Connection` names among them.
+fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> =
+        tokens(headers, &CONNECTION).filter_map(|name| HeaderName::try_from(name).ok()).collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// The elements of a header that is a list of words, in lower case and without parameters.
+fn tokens(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = String> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    let elements = values.flat_map(|value| value.split(','));
+    elements.map(|element| element.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+const HOP_BY_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];

@@ -1,0 +1,322 @@
+//! A streamed request body, kept up to a bound so that another attempt can send it again.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+
+use crate::body::{BodyError, SLICE};
+use crate::error::BoxError;
+
+/// A body that is read from the caller once and can be sent by one attempt after the other.
+///
+/// The first attempt gets each piece as it comes in. What came in is kept until it outgrows the bound; from then on
+/// only the attempt that is under way can send the rest.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    source: Arc<Mutex<Source>>,
+    size: SizeHint,
+    limit: usize,
+}
+
+impl Replay {
+    pub(crate) fn new<B>(inbound: B, limit: usize) -> Self
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let size = inbound.size_hint();
+        let inbound = inbound
+            .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
+            .map_err(Into::into)
+            .boxed_unsync();
+        let source = Source {
+            inbound,
+            kept: Vec::new(),
+            limit,
+            trailers: None,
+            ended: false,
+            whole: true,
+            turn: 0,
+            reading: None,
+        };
+        Self { source: Arc::new(Mutex::new(source)), size, limit }
+    }
+
+    /// The body from its first byte on.
+    pub(crate) fn reader(&self) -> Reader {
+        let turn = lock(&self.source).turn;
+        Reader { source: Arc::clone(&self.source), size: self.size, turn, sent: 0, done: false }
+    }
+
+    /// Ends all readers, and tells whether a new one could send the whole body.
+    pub(crate) fn rewind(&self) -> bool {
+        let mut source = lock(&self.source);
+        source.turn += 1;
+        if let Some(reading) = source.reading.take() {
+            reading.wake();
+        }
+        source.whole
+    }
+
+    pub(crate) fn is_one_shot(&self) -> bool {
+        self.size.lower() > self.limit as u64
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.size
+    }
+}
+
+/// One attempt's view of the body.
+pub(crate) struct Reader {
+    source: Arc<Mutex<Source>>,
+    /// The size of the whole body.
+    size: SizeHint,
+    turn: u64,
+    sent: u64,
+    done: bool,
+}
+
+impl Reader {
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut source = lock(&self.source);
+        if self.done {
+            return Poll::Ready(None);
+        }
+        if self.turn != source.turn {
+            return Poll::Ready(Some(Err(BodyError::GivenUp)));
+        }
+        let piece = match source.kept_from(self.sent) {
+            Some(kept) => Some(Ok(Frame::data(kept))),
+            None => ready!(source.poll_next(cx)),
+        };
+        match &piece {
+            Some(Ok(frame)) => match frame.data_ref() {
+                Some(data) => self.sent += data.len() as u64,
+                None => self.done = true,
+            },
+            Some(Err(_)) | None => self.done = true,
+        }
+        Poll::Ready(piece)
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        let source = lock(&self.source);
+        self.done || (source.ended && source.trailers.is_none() && source.kept_from(self.sent).is_none())
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        let mut left = SizeHint::new();
+        left.set_lower(self.size.lower().saturating_sub(self.sent));
+        if let Some(upper) = self.size.upper() {
+            left.set_upper(upper.saturating_sub(self.sent));
+        }
+        left
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+struct Source {
+    inbound: UnsyncBoxBody<Bytes, BoxError>,
+    /// All data so far while `whole`, else empty. A copy, so that its size is what it costs.
+    kept: Vec<u8>,
+    limit: usize,
+    trailers: Option<HeaderMap>,
+    ended: bool,
+    /// Whether the body can be sent from its first byte on.
+    whole: bool,
+    /// Counts the attempts: only the last one's reader may read.
+    turn: u64,
+    /// Wakes the reader that waits for the caller.
+    reading: Option<Waker>,
+}
+
+impl Source {
+    /// The next piece of what was kept, after the first `sent` bytes.
+    fn kept_from(&self, sent: u64) -> Option<Bytes> {
+        let rest = self.kept.get(usize::try_from(sent).ok()?..)?;
+        (!rest.is_empty()).then(|| Bytes::copy_from_slice(&rest[..rest.len().min(SLICE)]))
+    }
+
+    /// The next piece from the caller; the trailers again once it has ended.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.ended {
+            return Poll::Ready(self.trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))));
+        }
+        let Poll::Ready(next) = Pin::new(&mut self.inbound).poll_frame(cx) else {
+            self.reading = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        self.reading = None;
+        match &next {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.keep(data);
+                } else if let Some(trailers) = frame.trailers_ref() {
+                    self.trailers = Some(trailers.clone());
+                    self.ended = true;
+                }
+            }
+            Some(Err(_)) => self.whole = false,
+            None => self.ended = true,
+        }
+        Poll::Ready(next.map(|frame| frame.map_err(BodyError::Inbound)))
+    }
+
+    fn keep(&mut self, data: &[u8]) {
+        if self.whole && data.len() <= self.limit - self.kept.len() {
+            self.kept.extend_from_slice(data);
+        } else {
+            self.whole = false;
+            drop(mem::take(&mut self.kept));
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("kept", &self.kept.len())
+            .field("ended", &self.ended)
+            .field("whole", &self.whole)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
+    source.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[test]
+    fn every_attempt_sends_every_byte_once_wherever_the_one_before_ended() {
+        for pieces in 0..=4 {
+            for first in 0..=pieces + 1 {
+                for second in 0..=pieces + 1 {
+                    let (inbound, all) = Inbound::of(pieces);
+                    let replay = Replay::new(inbound, all.len());
+                    read(&mut replay.reader(), first.into());
+                    assert!(replay.rewind());
+                    read(&mut replay.reader(), second.into());
+                    assert!(replay.rewind());
+                    let mut last = replay.reader();
+                    let (data, trailers) = read(&mut last, usize::MAX);
+                    assert_eq!(
+                        (data, trailers),
+                        (all, true),
+                        "{pieces} pieces, {first} and {second} read before"
+                    );
+                    assert!(last.is_end_stream());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_outgrows_the_bound_goes_on_and_cannot_be_sent_again() {
+        let (inbound, all) = Inbound::of(3);
+        let replay = Replay::new(inbound, all.len() - 1);
+        assert_eq!(read(&mut replay.reader(), usize::MAX), (all, true));
+        assert!(!replay.rewind());
+        assert!(lock(&replay.source).kept.is_empty());
+    }
+
+    #[test]
+    fn a_reader_whose_attempt_was_given_up_reads_nothing_more() {
+        let (inbound, all) = Inbound::of(2);
+        let replay = Replay::new(inbound, 100);
+        let mut old = replay.reader();
+        replay.rewind();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(old.poll_frame(&mut cx), Poll::Ready(Some(Err(BodyError::GivenUp)))));
+        assert_eq!(read(&mut replay.reader(), usize::MAX), (all, true));
+    }
+
+    #[test]
+    fn a_reader_that_waits_for_the_caller_is_woken_when_its_attempt_is_given_up() {
+        struct Woken(Mutex<bool>);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                *self.0.lock().unwrap() = true;
+            }
+        }
+        struct Stalled;
+        impl Body for Stalled {
+            type Data = Bytes;
+            type Error = Infallible;
+            fn poll_frame(
+                self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+            ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+                Poll::Pending
+            }
+        }
+        let replay = Replay::new(Stalled, 100);
+        let woken = Arc::new(Woken(Mutex::new(false)));
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(replay.reader().poll_frame(&mut Context::from_waker(&waker)).is_pending());
+        assert!(replay.rewind());
+        assert!(*woken.0.lock().unwrap());
+    }
+
+    /// Pieces of different lengths, and trailers.
+    struct Inbound(VecDeque<Frame<Bytes>>);
+
+    impl Inbound {
+        fn of(pieces: u8) -> (Self, Vec<u8>) {
+            let pieces = (1..=pieces).map(|piece| vec![piece; usize::from(piece)]);
+            let all = pieces.clone().flatten().collect();
+            let frames = pieces.map(|piece| Frame::data(Bytes::from(piece)));
+            (Self(frames.chain([Frame::trailers(HeaderMap::new())]).collect()), all)
+        }
+    }
+
+    impl Body for Inbound {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(Ok))
+        }
+    }
+
+    /// Reads so many frames, or to the end: the data, and whether trailers came.
+    fn read(reader: &mut Reader, frames: usize) -> (Vec<u8>, bool) {
+        let (mut data, mut trailers) = (Vec::new(), false);
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..frames {
+            let Poll::Ready(Some(frame)) = reader.poll_frame(&mut cx) else { break };
+            match frame.unwrap().into_data() {
+                Ok(bytes) => data.extend_from_slice(&bytes),
+                Err(_) => trailers = true,
+            }
+        }
+        (data, trailers)
+    }
+}

@@ -1,0 +1,448 @@
+//! The requirements that concern the core, each a test with its name.
+
+use std::time::Duration;
+
+use failover_core::{
+    Action, Attempt, BuildError, CoolDown, Evidence, Facts, Failback, Group, Policy, Reason, Replay,
+    StatusCodes, Timestamp,
+};
+use failover_tests::drive::{self, facts, report};
+use failover_tests::oracle::{Outcome, Request, Trace};
+use http::{HeaderMap, Method, StatusCode};
+
+const READ: Request = Request { proof: true, body: true };
+const WRITE: Request = Request { proof: false, body: true };
+const STREAM: Request = Request { proof: false, body: false };
+
+const OK: Outcome = Outcome::OK;
+const DEAD: Outcome = Outcome::Error(Evidence::NotSent);
+const UNCLEAR: Outcome = Outcome::Error(Evidence::MaybeProcessed);
+const REFUSED: Outcome = Outcome::Error(Evidence::Refused);
+const STALE: Outcome = Outcome::Error(Evidence::Stale);
+const HANDED_BACK: Outcome = Outcome::Error(Evidence::HandedBack);
+const LOCAL: Outcome = Outcome::Error(Evidence::LocalFault);
+const BUSY: Outcome = Outcome::Status(503);
+
+// Cursor
+
+#[test]
+fn snapshot_a_call_reads_the_cursor_once() {
+    let world = World::new(3, plain());
+    let call = world.begin(READ);
+    world.group.prefer(2, world.now).expect("a target");
+    let Action::Send(second) = report(call, 0, DEAD, None, world.now) else { panic!("it goes on") };
+    assert_eq!(second.index(), 1, "the order is the one of the cursor that the call saw");
+}
+
+#[test]
+fn epoch_a_slow_success_never_undoes_a_newer_failover() {
+    let world = World::new(3, plain());
+    let slow = world.begin(READ);
+    assert_eq!(world.call(READ, &[DEAD, OK]).cursor, 1);
+    let Action::Return(_) = report(slow, 0, OK, None, world.now) else { panic!("an answer") };
+    assert_eq!(world.group.sticky(), 1);
+}
+
+#[test]
+fn epoch_a_move_there_and_back_is_a_move() {
+    let world = World::new(2, plain());
+    let slow = world.begin(READ);
+    world.group.prefer(1, world.now).expect("a target");
+    world.group.prefer(0, world.now).expect("a target");
+    let Action::Send(second) = report(slow, 0, DEAD, None, world.now) else { panic!("it goes on") };
+    let Action::Return(_) = report(second, 1, OK, None, world.now) else { panic!("an answer") };
+    assert_eq!(world.group.sticky(), 0, "what the call saw has moved since");
+}
+
+#[test]
+fn one_step_concurrent_failures_move_the_cursor_once() {
+    let world = World::new(4, plain());
+    let calls: Vec<_> = (0..100).map(|_| world.begin(READ)).collect();
+    for call in calls {
+        let Action::Send(second) = report(call, 0, DEAD, None, world.now) else { panic!("it goes on") };
+        let Action::Return(_) = report(second, 1, OK, None, world.now) else { panic!("an answer") };
+        assert_eq!(world.group.sticky(), 1);
+    }
+}
+
+// Execution
+
+#[test]
+fn never_twice_without_proof_only_what_was_certainly_not_executed_is_sent_again() {
+    let replayed = |outcome, replay| {
+        let world = World::new(2, Policy { replay, ..plain() });
+        world.call(WRITE, &[outcome, OK]).tried.len() == 2
+    };
+    for code in 500..=599 {
+        assert_eq!(replayed(Outcome::Status(code), Replay::Auto), code == 501, "{code}");
+    }
+    assert!(!replayed(UNCLEAR, Replay::Auto) && !replayed(STALE, Replay::Auto));
+    assert!(replayed(DEAD, Replay::Never) && replayed(REFUSED, Replay::Never));
+    let world = World::new(2, Policy { replay: Replay::Never, ..plain() });
+    assert_eq!(world.call(READ, &[UNCLEAR]).end, Err(Reason::NoProof), "under Never nothing is proof");
+}
+
+#[test]
+fn steer_an_ambiguous_write_is_an_error_now_and_a_failover_for_the_next_call() {
+    let world = World::new(3, plain());
+    let write = world.call(WRITE, &[UNCLEAR]);
+    assert_eq!((write.end, write.cursor), (Err(Reason::NoProof), 1));
+    assert_eq!(world.call(WRITE, &[OK]).tried, [1]);
+}
+
+#[test]
+fn steer_bad_requests_move_nobody() {
+    let world = World::new(3, Policy { failover_codes: codes("4xx, 5xx"), ..Policy::default() });
+    for _ in 0..60 {
+        assert_eq!(world.call(WRITE, &[Outcome::Status(400)]).end, Err(Reason::NoProof));
+        assert_eq!(world.call(WRITE, &[Outcome::Status(501); 3]).end, Err(Reason::TargetsTried));
+        assert_eq!(world.call(WRITE, &[LOCAL]).cursor, 0);
+    }
+}
+
+#[test]
+fn steer_post_only_traffic_leaves_a_dead_target_and_comes_back_by_failback() {
+    let mut world = World::new(3, Policy::default());
+    let mut up = [false, false, true];
+    let mut lost = 0;
+    while world.by_target(WRITE, |target| if up[target] { OK } else { UNCLEAR }).end.is_err() {
+        lost += 1;
+    }
+    assert_eq!(lost, 2, "fewer than there are targets");
+
+    up[0] = true;
+    world.sleep(29.9);
+    assert_eq!(world.by_target(WRITE, |target| if up[target] { OK } else { UNCLEAR }).tried, [2]);
+    world.sleep(6.2);
+    assert_eq!(world.by_target(WRITE, |_| OK).tried, [2], "due, but a read may still come");
+    world.sleep(30.0);
+    assert_eq!(world.by_target(WRITE, |_| OK).tried, [0], "due for as long again: any call may probe");
+    assert_eq!(world.group.sticky(), 0);
+}
+
+#[test]
+fn not_sent_always_fails_over_for_every_request() {
+    for request in Request::ALL {
+        for replay in [Replay::Auto, Replay::Always, Replay::Never] {
+            let world = World::new(3, Policy { replay, ..plain() });
+            assert_eq!(world.call(request, &[DEAD, DEAD, OK]).end, Ok(2), "{request:?} {replay:?}");
+        }
+    }
+}
+
+#[test]
+fn gateway_codes_prove_nothing_for_a_post() {
+    for code in [408, 500, 502, 503, 504] {
+        let world = World::new(2, Policy { failover_codes: codes("408, 500, 502-504"), ..plain() });
+        assert_eq!(world.call(WRITE, &[Outcome::Status(code)]).end, Err(Reason::NoProof), "{code}");
+        assert_eq!(world.call(READ, &[Outcome::Status(code), OK]).tried.len(), 2, "{code}");
+    }
+}
+
+#[test]
+fn an_idempotency_key_is_proof_unless_it_is_empty() {
+    let mut headers = HeaderMap::new();
+    headers.insert("Idempotency-Key", " ".parse().expect("a value"));
+    assert!(!Facts::of(&Method::POST, &headers).is_idempotent());
+    headers.insert("Idempotency-Key", "\"8e03978e\"".parse().expect("a value"));
+    assert!(Facts::of(&Method::POST, &headers).is_idempotent());
+    for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "POST", "PATCH", "CONNECT", "LOCK"] {
+        let idempotent = !matches!(method, "POST" | "PATCH" | "CONNECT" | "LOCK");
+        let method = method.parse().expect("a method");
+        assert_eq!(Facts::of(&method, &HeaderMap::new()).is_idempotent(), idempotent, "{method}");
+    }
+}
+
+// Bodies
+
+#[test]
+fn stream_first_a_body_that_cannot_be_sent_again_still_gets_its_first_attempt() {
+    let world = World::new(2, plain());
+    assert_eq!(world.call(STREAM, &[OK]).end, Ok(0));
+    assert_eq!(world.call(STREAM, &[DEAD, OK]).end, Ok(1), "nothing of it was sent");
+    world.group.prefer(0, world.now).expect("a target");
+    assert_eq!(world.call(STREAM, &[REFUSED]).end, Err(Reason::OneShotBody));
+}
+
+#[test]
+fn bounded_an_overflow_commits_to_the_current_attempt() {
+    let world = World::new(2, plain());
+    let mut call = world.begin(READ);
+    call.body_gone();
+    let Action::Return(answer) = report(call, 0, OK, None, world.now) else { panic!("an answer") };
+    assert_eq!(answer.target(), 0);
+    let mut call = world.begin(READ);
+    call.body_gone();
+    let Action::Fail(stopped) = report(call, 0, BUSY, None, world.now) else { panic!("no replay") };
+    assert_eq!(stopped.reason(), Reason::BodyGone);
+    assert_eq!(stopped.into_response(), Some(0), "the answer is passed on");
+}
+
+// Time
+
+#[test]
+fn deadline_no_attempt_starts_after_it() {
+    let mut world = World::new(2, Policy { deadline: Some(seconds(10.0)), ..plain() });
+    let call = world.begin(READ);
+    world.sleep(9.999);
+    let Action::Send(second) = report(call, 0, UNCLEAR, None, world.now) else { panic!("there is time") };
+    assert_eq!(second.timeout(), Duration::from_millis(1));
+    world.sleep(0.001);
+    let Action::Fail(stopped) = report(world.begin_at(0.0), 0, UNCLEAR, None, world.now) else {
+        panic!("it is too late")
+    };
+    assert_eq!(stopped.reason(), Reason::Deadline);
+}
+
+#[test]
+fn deadline_the_callers_own_holds_if_it_is_shorter() {
+    let world = World::new(3, plain());
+    let within = |time| world.group.begin::<usize, Outcome>(facts(READ).within(seconds(time)), world.now);
+    assert_eq!(
+        within(3.0).timeout(),
+        seconds(1.0),
+        "a third of it, so that it can still fail over inside it"
+    );
+    assert_eq!(within(3000.0).timeout(), seconds(10.0));
+}
+
+#[test]
+fn attempt_bound_every_attempt_has_one() {
+    let world = World::new(3, Policy::ballerina());
+    assert_eq!(world.begin(READ).timeout(), seconds(30.0));
+}
+
+#[test]
+fn share_an_attempt_gets_its_part_of_the_time_that_is_left() {
+    let mut world = World::new(5, Policy { deadline: Some(seconds(20.0)), ..plain() });
+    let call = world.begin(READ);
+    assert_eq!(call.timeout(), seconds(4.0));
+    world.sleep(1.0);
+    let Action::Send(call) = report(call, 0, UNCLEAR, None, world.now) else { panic!("it goes on") };
+    assert_eq!(call.timeout(), seconds(19.0 / 4.0));
+    let world = World::new(5, Policy { max_attempts: Some(2), ..plain() });
+    assert_eq!(
+        world.begin(READ).timeout(),
+        seconds(10.0),
+        "the share of 15 s is bounded by the attempt's own"
+    );
+}
+
+#[test]
+fn no_doomed_pause_that_would_end_at_or_after_the_deadline() {
+    let policy = Policy { interval: seconds(10.0), deadline: Some(seconds(10.0)), ..plain() };
+    let trace = World::new(2, policy.clone()).call(READ, &[DEAD]);
+    assert_eq!((trace.end, trace.pauses.len()), (Err(Reason::Deadline), 0));
+    let trace = World::new(2, Policy { interval: seconds(9.999), ..policy }).call(READ, &[DEAD, OK]);
+    assert_eq!((trace.end, trace.pauses), (Ok(1), vec![1]));
+}
+
+#[test]
+fn no_doomed_pause_a_driver_that_wakes_late_starts_no_attempt() {
+    let policy = Policy { interval: seconds(1.0), deadline: Some(seconds(10.0)), ..plain() };
+    let world = World::new(2, policy);
+    let Action::Wait(wait) = report(world.begin(READ), 0, DEAD, None, world.now) else { panic!("a pause") };
+    let Action::Fail(stopped) = wait.resume(at(10.0)) else { panic!("it is too late") };
+    assert_eq!(stopped.reason(), Reason::Deadline);
+}
+
+#[test]
+fn saturating_no_time_is_too_long_and_none_runs_backwards() {
+    let forever = Policy {
+        attempt_timeout: Duration::MAX,
+        deadline: Some(Duration::MAX),
+        interval: Duration::MAX,
+        retry_after: Some(Duration::MAX),
+        failback: Some(Failback { after: Duration::MAX, max: Duration::MAX }),
+        cool_down: Some(CoolDown { strikes: 1, base: Duration::MAX, max: Duration::MAX }),
+        ..Policy::default()
+    };
+    for now in [Timestamp::ORIGIN, Timestamp::from_nanos(u64::MAX - 1), Timestamp::from_nanos(u64::MAX)] {
+        let group = Group::new(0..2, forever.clone()).expect("a valid group");
+        let call: Attempt<_, usize, Outcome> = group.begin(facts(READ).within(Duration::MAX), now);
+        let _ = call.timeout();
+        let asked = Some(Duration::MAX);
+        match report(call, 0, BUSY, asked, Timestamp::ORIGIN) {
+            Action::Wait(wait) => {
+                assert!(!wait.pause().is_zero());
+                let _ = wait.resume(Timestamp::ORIGIN);
+            }
+            other => drop(other),
+        }
+        let _ = group.snapshot(Timestamp::from_nanos(u64::MAX));
+    }
+    assert_eq!(at(1.0).since(at(2.0)), Duration::ZERO);
+}
+
+// Health
+
+#[test]
+fn local_fault_is_never_the_targets_fault_and_ends_the_call() {
+    let world = World::new(2, Policy::default());
+    let trace = world.call(READ, &[LOCAL]);
+    assert_eq!((trace.end, trace.cursor), (Err(Reason::LocalFault), 0));
+    assert_eq!(world.group.snapshot(world.now).targets[0].strikes, 0);
+}
+
+#[test]
+fn stale_connection_is_no_target_failure() {
+    for outcome in [STALE, HANDED_BACK] {
+        let world = World::new(2, Policy { interval: seconds(1.0), ..Policy::default() });
+        let trace = world.call(READ, &[outcome, OK]);
+        assert_eq!((&trace.tried[..], trace.pauses.len(), trace.cursor), (&[0, 0][..], 0, 0));
+        let trace = world.call(READ, &[outcome, outcome, OK]);
+        assert_eq!((&trace.tried[..], trace.cursor), (&[0, 0, 1][..], 1), "the second time counts");
+    }
+}
+
+#[test]
+fn a_free_repeat_is_no_try() {
+    let world = World::new(2, Policy { max_attempts: Some(2), ..Policy::default() });
+    assert_eq!(world.call(READ, &[STALE, DEAD, OK]).tried, [0, 0, 1]);
+}
+
+#[test]
+fn cancel_neutral_a_dropped_call_books_nothing() {
+    let world = World::new(3, Policy::default());
+    let before = world.group.snapshot(world.now);
+    drop(world.begin(READ));
+    let Action::Send(second) = report(world.begin(READ), 0, DEAD, None, world.now) else {
+        panic!("it goes on")
+    };
+    drop(second);
+    assert_eq!(world.group.snapshot(world.now), before);
+}
+
+#[test]
+fn sole_target_is_tried_whatever_happened_before() {
+    let world = World::new(1, Policy::default());
+    for _ in 0..20 {
+        let trace = world.call(READ, &[DEAD]);
+        assert_eq!((trace.tried, trace.end), (vec![0], Err(Reason::TargetsTried)));
+    }
+    assert_eq!(world.call(WRITE, &[OK]).end, Ok(0));
+}
+
+// Config
+
+#[test]
+fn rejected_nonsense_names_the_key_and_the_value() {
+    let refused = |policy: Policy| Group::new([0], policy).expect_err("refused").to_string();
+    let d = Policy::default;
+    assert_eq!(
+        Group::new([0; 0], d()).expect_err("refused").to_string(),
+        "targets = []: expected at least one target"
+    );
+    assert_eq!(
+        Group::new([0; 300], d()).expect_err("refused").to_string(),
+        "targets = 300: expected at most 256 targets"
+    );
+    assert_eq!(refused(Policy { rounds: 0, ..d() }), "rounds = 0: expected at least 1");
+    assert_eq!(refused(Policy { max_attempts: Some(0), ..d() }), "max_attempts = 0: expected at least 1");
+    assert_eq!(
+        refused(Policy { attempt_timeout: seconds(31.0), ..d() }),
+        "attempt_timeout = 31s: expected at most deadline = 30s"
+    );
+    assert_eq!(
+        refused(Policy { attempt_timeout: Duration::ZERO, ..d() }),
+        "attempt_timeout = 0ns: expected a time above zero"
+    );
+    assert_eq!(
+        refused(Policy { deadline: Some(Duration::ZERO), ..d() }),
+        "deadline = 0ns: expected a time above zero"
+    );
+    assert!(Group::new(["a", "a"], d()).is_ok(), "a second chance is legal");
+}
+
+#[test]
+fn rejected_a_target_that_is_not_there() {
+    let world = World::new(2, plain());
+    let error: BuildError = world.group.prefer(2, world.now).expect_err("refused");
+    assert_eq!(error.to_string(), "index = 2: expected less than the 2 targets");
+    assert_eq!(world.group.sticky(), 0);
+}
+
+// Explained
+
+#[test]
+fn explain_every_stop_has_its_reason() {
+    let stop = |policy, request, script: &[Outcome]| World::new(2, policy).call(request, script).end;
+    assert_eq!(stop(plain(), READ, &[DEAD, DEAD]), Err(Reason::TargetsTried));
+    let once = Policy { max_attempts: Some(1), ..plain() };
+    assert_eq!(stop(once, READ, &[DEAD]), Err(Reason::MaxAttempts));
+    let hasty = Policy { interval: seconds(30.0), ..plain() };
+    assert_eq!(stop(hasty, READ, &[DEAD]), Err(Reason::Deadline));
+    assert_eq!(stop(plain(), WRITE, &[UNCLEAR]), Err(Reason::NoProof));
+    assert_eq!(stop(plain(), STREAM, &[REFUSED]), Err(Reason::OneShotBody));
+    assert_eq!(stop(plain(), WRITE, &[LOCAL]), Err(Reason::LocalFault));
+    assert_eq!(
+        stop(plain(), WRITE, &[DEAD, UNCLEAR]),
+        Err(Reason::NoProof),
+        "replay is judged before targets"
+    );
+}
+
+#[test]
+fn last_answer_is_kept_when_an_error_follows() {
+    let world = World::new(2, plain());
+    let Action::Send(second) = report(world.begin(READ), 0, BUSY, None, world.now) else {
+        panic!("it goes on")
+    };
+    let Action::Fail(stopped) = report(second, 1, DEAD, None, world.now) else { panic!("no target is left") };
+    assert_eq!(stopped.last_response(), Some(&0));
+    assert_eq!(stopped.failures()[0].status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(stopped.failures()[1].evidence(), Some(Evidence::NotSent));
+}
+
+// Helpers
+
+/// A group over virtual time.
+struct World {
+    group: Group<usize>,
+    now: Timestamp,
+}
+
+impl World {
+    fn new(targets: usize, policy: Policy) -> Self {
+        Self { group: Group::new(0..targets, policy).expect("a valid group"), now: Timestamp::ORIGIN }
+    }
+
+    fn begin(&self, request: Request) -> Attempt<usize, usize, Outcome> {
+        self.group.begin(facts(request), self.now)
+    }
+
+    fn begin_at(&self, moment: f64) -> Attempt<usize, usize, Outcome> {
+        self.group.begin(facts(READ), at(moment))
+    }
+
+    /// A call whose attempts end like this, one after another.
+    fn call(&self, request: Request, script: &[Outcome]) -> Trace {
+        drive::call(&self.group, request, self.now, |nth, _| script[nth])
+    }
+
+    /// A call whose attempts end as their target has it.
+    fn by_target(&self, request: Request, outcome: impl Fn(usize) -> Outcome) -> Trace {
+        drive::call(&self.group, request, self.now, |_, target| outcome(target))
+    }
+
+    fn sleep(&mut self, time: f64) {
+        self.now = self.now + seconds(time);
+    }
+}
+
+/// The default policy without what is remembered of targets.
+fn plain() -> Policy {
+    Policy { cool_down: None, failback: None, ..Policy::default() }
+}
+
+fn codes(list: &str) -> StatusCodes {
+    list.parse().expect("codes")
+}
+
+fn seconds(time: f64) -> Duration {
+    Duration::from_secs_f64(time)
+}
+
+fn at(time: f64) -> Timestamp {
+    Timestamp::from(seconds(time))
+}

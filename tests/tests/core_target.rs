@@ -1,0 +1,131 @@
+//! A target's URL: what is accepted, how a path joins it, what is shown of it.
+
+use failover_core::{PathError, Target};
+use http::uri::PathAndQuery;
+use proptest::prelude::*;
+
+#[test]
+fn per_target_request_one_slash_at_the_joint_and_the_query_as_it_is() {
+    for (base, path, url) in [
+        ("http://h:8080/echo", "/", "http://h:8080/echo/"),
+        ("http://h:8080/echo", "", "http://h:8080/echo/"),
+        ("http://h:8080/echo/", "/x", "http://h:8080/echo/x"),
+        ("http://h:8080/echo//", "x", "http://h:8080/echo/x"),
+        ("http://h", "/a//b/?q=%20&q", "http://h/a//b/?q=%20&q"),
+        ("http://h/fo", "?q=/../x", "http://h/fo/?q=/../x"),
+        ("http://h", "//evil/x", "http://h/evil/x"),
+        ("http://h/fo", "//evil/x", "http://h/fo/evil/x"),
+        ("http://h/fo", "/http://evil/x", "http://h/fo/http://evil/x"),
+        ("https://[::1]:8443", "/x", "https://[::1]:8443/x"),
+        ("http://nonexistentEP/mock1", "/", "http://nonexistentep/mock1/"),
+    ] {
+        let target = Target::parse(base).expect("a target");
+        let joined = target.uri(&Target::path(path).expect("a path")).expect("a URL");
+        assert_eq!(joined.to_string(), url, "{base} and {path}");
+    }
+}
+
+#[test]
+fn per_target_request_the_host_is_the_targets_without_the_default_port() {
+    for (url, host) in [
+        ("http://h", "h"),
+        ("http://h:80/x", "h"),
+        ("http://h:443", "h:443"),
+        ("https://h:443", "h"),
+        ("https://H:8443", "h:8443"),
+        ("http://u:p@h:80", "h"),
+        ("http://[::1]", "[::1]"),
+        ("http://[::1]:80", "[::1]"),
+        ("http://[::80]", "[::80]"),
+    ] {
+        assert_eq!(Target::parse(url).expect("a target").host(), host, "{url}");
+    }
+}
+
+#[test]
+fn rejected_a_url_that_is_not_http_with_a_host() {
+    for (url, shown) in [
+        ("", ""),
+        ("h", "h"),
+        ("/only/a/path", ""),
+        ("h:8080", "h:8080"),
+        ("ftp://h/x", "ftp://h"),
+        ("http://", "http://"),
+        ("http:///x", "http://"),
+        ("http://:80", "http://:80"),
+        ("http://h:99999", "http://h:99999"),
+        ("http://h:/x", "http://h:"),
+        ("http://h/x?q", "http://h"),
+        ("http://h/x#f", "http://h"),
+        ("http://h h/", "http://h h"),
+        ("ws://user:secret@h/x", "ws://h"),
+        ("http://user:sec/ret@h:0x/x", "http://h:0x"),
+        ("h\nttp://h", "h\\nttp://h"),
+    ] {
+        let error = Target::parse(url).expect_err(url);
+        assert_eq!((error.key(), error.value()), ("url", shown), "{url}: {error}");
+        assert_eq!(error.to_string().lines().count(), 1);
+    }
+}
+
+#[test]
+fn redacted_a_target_is_shown_as_scheme_host_and_port_only() {
+    let target = Target::parse("https://user:secret@h:8443/tenant/token").expect("a target");
+    let shown = format!("{target} {target:?}");
+    assert_eq!(shown, "https://h:8443 Target(https://h:8443)");
+    assert!(target.headers()["authorization"].is_sensitive());
+}
+
+#[test]
+fn user_information_becomes_basic_authorization() {
+    for (url, value) in [
+        ("http://Aladdin:open%20sesame@h", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ("http://user@h", "Basic dXNlcjo="),
+        ("http://:p@h", "Basic OnA="),
+    ] {
+        assert_eq!(Target::parse(url).expect("a target").headers()["authorization"], value, "{url}");
+    }
+}
+
+#[test]
+fn rejected_a_path_that_no_target_can_be_asked_for() {
+    for (path, error) in [
+        ("http://evil/x", PathError::Absolute),
+        ("HTTPS://evil", PathError::Absolute),
+        ("/x#y", PathError::Fragment),
+        ("/a b", PathError::Characters),
+        ("/a\r\nHost: evil", PathError::Characters),
+        ("/\u{e4}", PathError::Characters),
+        ("\0", PathError::Characters),
+    ] {
+        assert_eq!(Target::path(path), Err(error), "{path:?}");
+    }
+    let long = PathAndQuery::try_from(format!("/{}", "x".repeat(65_500))).expect("a path");
+    assert!(Target::parse("http://h").expect("a target").uri(&long).is_ok());
+    let based = Target::parse(&format!("http://h/{}", "b".repeat(100))).expect("a target");
+    assert_eq!(based.uri(&long), Err(PathError::TooLong));
+}
+
+proptest! {
+    #[test]
+    fn a_path_never_leaves_its_target(path in ".{0,30}", base in "(/[a-z@:/]{0,6})?") {
+        let target = Target::parse(&format!("http://user@host:81{base}")).expect("a target");
+        if let Ok(path) = Target::path(&path) {
+            let url = target.uri(&path).expect("a URL");
+            let base = base.trim_end_matches('/');
+            prop_assert!(url.to_string().starts_with(&format!("http://host:81{base}/")), "{}", url);
+        }
+        // A server's request can hold more than a caller's path.
+        if let Ok(path) = PathAndQuery::try_from(path) {
+            let url = target.uri(&path).expect("a URL");
+            prop_assert_eq!(url.authority().map(http::uri::Authority::as_str), Some("host:81"));
+            prop_assert_eq!(url.query(), path.query());
+        }
+    }
+
+    #[test]
+    fn no_url_panics_or_shows_its_secret(url in "(http|ftp)?(://)?[a-z]{0,3}(:s3cret@)?[a-z:0-9\\[\\]]{0,6}(/.{0,5})?(\\?t0ken)?") {
+        let shown = Target::parse(&url).map_or_else(|error| error.to_string(), |target| format!("{target:?}"));
+        prop_assert!(!shown.contains("s3cret") && !shown.contains("t0ken"), "{}", shown);
+    }
+}

@@ -112,6 +112,10 @@
 //! A call that is answered at once allocates nothing and writes nothing that is shared but the group's reference
 //! count, and the budget's counter if there is a budget. Memory is bounded: an [`Attempt`] is 64 bytes, a failed call
 //! keeps one record per attempt and at most one response.
+//!
+//! # Features
+//!
+//! `serde` adds `Config`, the configuration of groups and policies, and makes a [`Snapshot`] serialize.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -120,6 +124,8 @@ extern crate alloc;
 mod attempt;
 mod budget;
 mod codes;
+#[cfg(feature = "serde")]
+mod config;
 mod cursor;
 mod error;
 mod evidence;
@@ -139,6 +145,8 @@ mod time;
 pub use crate::attempt::{Action, Attempt, Wait};
 pub use crate::budget::Budget;
 pub use crate::codes::{InvalidCodes, StatusCodes};
+#[cfg(feature = "serde")]
+pub use crate::config::Config;
 pub use crate::error::BuildError;
 pub use crate::evidence::{Evidence, Facts, Replay};
 pub use crate::failback::Failback;

@@ -228,7 +228,6 @@ impl fmt::Display for Reason {
 }
 
 /// Why one attempt was given up, at which target, and when.
-#[derive(Debug)]
 pub struct Failure<E> {
     pub(crate) cause: Cause<E>,
     pub(crate) began: Timestamp,
@@ -294,6 +293,17 @@ impl<E> Failure<E> {
     #[must_use]
     pub fn ended(&self) -> Timestamp {
         self.ended
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Failure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure")
+            .field("target", &self.target)
+            .field("cause", &self.cause)
+            .field("began", &self.began)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
     }
 }
 

@@ -19,6 +19,10 @@ pub fn facts(request: Request) -> Facts {
 }
 
 /// Reports an outcome.
+///
+/// # Panics
+///
+/// It is a number that is no status.
 pub fn report(
     attempt: Attempt<usize, usize, Outcome>,
     nth: usize,

@@ -348,7 +348,7 @@ fn converse(
     match how {
         Accept::Serve => {}
         Accept::Reset => return end(stream, End::Reset, shared),
-        Accept::Fin => return end(stream, End::Fin, shared),
+        Accept::Fin => return end(stream, End::HalfFin, shared),
         Accept::Freeze => return end(stream, End::Freeze, shared),
     }
     let mut reader = BufReader::new(stream);
@@ -369,7 +369,7 @@ fn converse(
             End::KeepAlive if serving.early => request.read_body(&mut reader)?,
             End::KeepAlive => {}
             End::FinAtNext | End::ResetAtNext if reader.fill_buf()?.is_empty() => break,
-            End::FinAtNext => return end(stream, End::Fin, shared),
+            End::FinAtNext => return end(stream, End::HalfFin, shared),
             End::ResetAtNext => return end(stream, End::Reset, shared),
             last => return end(stream, last, shared),
         }
@@ -381,9 +381,9 @@ fn converse(
 fn end(stream: &TcpStream, end: End, shared: &Shared) -> io::Result<()> {
     match end {
         End::Reset => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
-        End::Fin => {
+        End::Fin => Ok(()),
+        End::HalfFin => {
             stream.shutdown(Shutdown::Write)?;
-            // A close with bytes unread would be a reset.
             io::copy(&mut &*stream, &mut io::sink()).map(drop)
         }
         End::Freeze => {

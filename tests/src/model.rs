@@ -35,6 +35,7 @@ struct Mark {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Call {
     proof: bool,
     body: bool,
@@ -159,7 +160,11 @@ impl Model {
 
     /// A call's attempt has ended. The snapshot was taken right after, at the origin, so that it
     /// tells moments.
-    #[expect(clippy::too_many_arguments, reason = "an event and what is seen of its effect")]
+    ///
+    /// # Panics
+    ///
+    /// The machine does otherwise.
+    #[expect(clippy::too_many_lines, reason = "it reads like the design, from top to bottom")]
     pub fn report(
         &mut self,
         number: usize,

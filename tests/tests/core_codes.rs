@@ -34,6 +34,8 @@ fn rejected_a_part_that_is_none_is_named() {
 }
 
 proptest! {
+    #![proptest_config(failover_tests::properties("regressions/core_codes.txt"))]
+
     #[test]
     fn sets_behave_like_sets(a in numbers(), b in numbers()) {
         let [x, y] = [&a, &b].map(|numbers| StatusCodes::from_codes(numbers.iter().copied()).expect("codes"));

@@ -1,19 +1,12 @@
 //! Two and three calls at a time: every order of their events, and every outcome of their attempts.
 
-use failover_core::{Action, Evidence, Group, Policy, Reason, Timestamp};
+use failover_core::{Action, Group, Policy, Reason, Timestamp};
 use failover_tests::drive::{Step, facts, report};
 use failover_tests::explore::{Choices, explore};
 use failover_tests::oracle::{Outcome, Request, Trace, ballerina, careful};
+use failover_tests::world::{BUSY, DEAD, READ, REFUSED, UNCLEAR, WRITE};
 
 const NOW: Timestamp = Timestamp::ORIGIN;
-const READ: Request = Request { proof: true, body: true };
-const WRITE: Request = Request { proof: false, body: true };
-
-const DEAD: Outcome = Outcome::Error(Evidence::NotSent);
-const UNCLEAR: Outcome = Outcome::Error(Evidence::MaybeProcessed);
-const BUSY: Outcome = Outcome::Status(503);
-const REFUSED: Outcome = Outcome::Error(Evidence::Refused);
-
 #[test]
 fn two_calls_each_follow_the_table_and_a_stale_result_moves_nothing() {
     let policy = Policy { cool_down: None, failback: None, ..Policy::default() };

@@ -8,8 +8,8 @@ use failover_core::{
 use failover_tests::drive::{Step, facts, report};
 use failover_tests::model::Model;
 use failover_tests::oracle::{Outcome, Request};
+use failover_tests::properties;
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 
 /// One thing that happens: time passes, then somebody acts.
 #[derive(Clone, Debug)]
@@ -30,11 +30,11 @@ enum Act {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..properties("regressions/core_model.txt") })]
 
     #[test]
     fn a_group_remembers_what_the_model_remembers(
-        targets in 1..6_usize,
+        targets in prop_oneof![9 => 1..6_usize, 1 => 6..40_usize],
         policy in policies(),
         history in prop::collection::vec(events(), 0..150),
     ) {
@@ -93,12 +93,6 @@ fn play(targets: usize, policy: Policy, history: Vec<Event>) {
         }
         model.check(&told());
     }
-}
-
-/// Failures are kept in the repository, and played first.
-fn config() -> ProptestConfig {
-    let regressions = Box::new(FileFailurePersistence::Direct("regressions/core_model.txt"));
-    ProptestConfig { cases: 2_000, failure_persistence: Some(regressions), ..ProptestConfig::default() }
 }
 
 fn events() -> impl Strategy<Value = Event> {

@@ -4,24 +4,15 @@ use std::time::Duration;
 
 use failover_core::{
     Action, Attempt, BuildError, CoolDown, Evidence, Facts, Failback, Group, Policy, Reason, Replay,
-    StatusCodes, Timestamp,
+    Timestamp,
 };
-use failover_tests::drive::{self, facts, report};
-use failover_tests::oracle::{Outcome, Request, Trace};
+use failover_tests::drive::{facts, report};
+use failover_tests::oracle::{Outcome, Request};
+use failover_tests::world::{
+    BUSY, DEAD, HANDED_BACK, LOCAL, OK, READ, REFUSED, STALE, STREAM, UNCLEAR, WRITE, World, at, codes,
+    plain, seconds,
+};
 use http::{HeaderMap, Method, StatusCode};
-
-const READ: Request = Request { proof: true, body: true };
-const WRITE: Request = Request { proof: false, body: true };
-const STREAM: Request = Request { proof: false, body: false };
-
-const OK: Outcome = Outcome::OK;
-const DEAD: Outcome = Outcome::Error(Evidence::NotSent);
-const UNCLEAR: Outcome = Outcome::Error(Evidence::MaybeProcessed);
-const REFUSED: Outcome = Outcome::Error(Evidence::Refused);
-const STALE: Outcome = Outcome::Error(Evidence::Stale);
-const HANDED_BACK: Outcome = Outcome::Error(Evidence::HandedBack);
-const LOCAL: Outcome = Outcome::Error(Evidence::LocalFault);
-const BUSY: Outcome = Outcome::Status(503);
 
 // Cursor
 
@@ -188,7 +179,9 @@ fn deadline_no_attempt_starts_after_it() {
     let Action::Send(second) = report(call, 0, UNCLEAR, None, world.now) else { panic!("there is time") };
     assert_eq!(second.timeout(), Duration::from_millis(1));
     world.sleep(0.001);
-    let Action::Fail(stopped) = report(world.begin_at(0.0), 0, UNCLEAR, None, world.now) else {
+    let Action::Fail(stopped) =
+        report(world.group.begin(facts(READ), Timestamp::ORIGIN), 0, UNCLEAR, None, world.now)
+    else {
         panic!("it is too late")
     };
     assert_eq!(stopped.reason(), Reason::Deadline);
@@ -394,55 +387,105 @@ fn last_answer_is_kept_when_an_error_follows() {
     assert_eq!(stopped.failures()[1].evidence(), Some(Evidence::NotSent));
 }
 
-// Helpers
-
-/// A group over virtual time.
-struct World {
-    group: Group<usize>,
-    now: Timestamp,
+#[test]
+fn explain_the_story_tells_when_each_attempt_began_and_ended() {
+    let world = World::new(3, Policy { interval: seconds(1.0), ..plain() });
+    let first = world.begin(READ);
+    let Action::Wait(wait) = report(first, 0, BUSY, None, at(2.0)) else { panic!("a pause") };
+    assert_eq!(wait.pause(), seconds(1.0));
+    let Action::Send(second) = wait.resume(at(3.5)) else { panic!("it goes on") };
+    assert_eq!(second.began(), at(3.5));
+    let Action::Wait(wait) = report(second, 1, DEAD, None, at(3.0)) else { panic!("a pause") };
+    let Action::Send(third) = wait.resume(at(5.0)) else { panic!("it goes on") };
+    let Action::Return(answer) = report(third, 2, OK, None, at(6.0)) else { panic!("an answer") };
+    let told: Vec<_> = answer.failures().iter().map(|failure| (failure.began(), failure.ended())).collect();
+    assert_eq!(told, [(at(0.0), at(2.0)), (at(3.5), at(3.5))], "time that goes backwards stands still");
+    assert_eq!((answer.began(), answer.ended()), (at(5.0), at(6.0)));
 }
 
-impl World {
-    fn new(targets: usize, policy: Policy) -> Self {
-        Self { group: Group::new(0..targets, policy).expect("a valid group"), now: Timestamp::ORIGIN }
-    }
+#[test]
+fn explain_a_stop_is_one_line() {
+    let group = Group::new(["http://user:s3cret@a/token"; 3], plain()).expect("a valid group");
+    let now = Timestamp::ORIGIN;
+    let call = group.begin::<(), &str>(facts(READ), now);
+    let Action::Send(call) = call.handle_error(Evidence::NotSent, "no such host", now) else {
+        panic!("it goes on")
+    };
+    let Action::Send(call) = call.handle_response(StatusCode::BAD_GATEWAY, None, (), now) else {
+        panic!("it goes on")
+    };
+    let Action::Fail(stopped) = call.handle_error(Evidence::LocalFault, "no memory", now) else {
+        panic!("it stops")
+    };
+    assert_eq!(
+        stopped.to_string(),
+        "the fault is on this side: target 0: not sent: no such host; target 1 answered 502 Bad Gateway; \
+         target 2: local fault: no memory"
+    );
+    assert_eq!(
+        stopped.ballerina().to_string(),
+        "All the failover endpoints failed. Last error was: no memory"
+    );
+    let told = format!("{stopped:?}");
+    assert!(told.contains("LocalFault") && told.contains("502"), "{told}");
+    assert!(!told.contains("s3cret"), "a target is shown by its index");
+    let (reason, failures, response) = stopped.into_parts();
+    assert_eq!((reason, failures.len(), response), (Reason::LocalFault, 3, Some(())));
+}
 
-    fn begin(&self, request: Request) -> Attempt<usize, usize, Outcome> {
-        self.group.begin(facts(request), self.now)
-    }
-
-    fn begin_at(&self, moment: f64) -> Attempt<usize, usize, Outcome> {
-        self.group.begin(facts(READ), at(moment))
-    }
-
-    /// A call whose attempts end like this, one after another.
-    fn call(&self, request: Request, script: &[Outcome]) -> Trace {
-        drive::call(&self.group, request, self.now, |nth, _| script[nth])
-    }
-
-    /// A call whose attempts end as their target has it.
-    fn by_target(&self, request: Request, outcome: impl Fn(usize) -> Outcome) -> Trace {
-        drive::call(&self.group, request, self.now, |_, target| outcome(target))
-    }
-
-    fn sleep(&mut self, time: f64) {
-        self.now = self.now + seconds(time);
+#[test]
+fn explain_the_seeds_message_tells_the_last_code() {
+    let group = Group::new(["a"], Policy { failover_codes: codes("503, 599"), ..Policy::ballerina() });
+    let group = group.expect("a valid group");
+    for (code, text) in [(503, "503 Service Unavailable"), (599, "599")] {
+        let call = group.begin::<(), &str>(facts(READ), Timestamp::ORIGIN);
+        let status = StatusCode::from_u16(code).expect("a status");
+        let Action::Fail(stopped) = call.handle_response(status, None, (), Timestamp::ORIGIN) else {
+            panic!("it stops")
+        };
+        let expected =
+            format!("All the failover endpoints failed. Last endpoint returned response is: {text}");
+        assert_eq!(stopped.ballerina().to_string(), expected);
     }
 }
 
-/// The default policy without what is remembered of targets.
-fn plain() -> Policy {
-    Policy { cool_down: None, failback: None, ..Policy::default() }
+#[test]
+fn explain_names_are_fixed() {
+    let evidence = [
+        (Evidence::NotSent, "not_sent", "not sent"),
+        (Evidence::HandedBack, "handed_back", "handed back"),
+        (Evidence::Refused, "refused", "refused"),
+        (Evidence::Stale, "stale", "stale connection"),
+        (Evidence::MaybeProcessed, "maybe_processed", "maybe processed"),
+        (Evidence::LocalFault, "local_fault", "local fault"),
+    ];
+    for (kind, name, words) in evidence {
+        assert_eq!((kind.as_str(), kind.to_string().as_str()), (name, words));
+    }
+    let reasons = [
+        (Reason::TargetsTried, "targets_tried"),
+        (Reason::MaxAttempts, "max_attempts"),
+        (Reason::Deadline, "deadline"),
+        (Reason::Budget, "budget"),
+        (Reason::NoProof, "no_proof"),
+        (Reason::OneShotBody, "one_shot_body"),
+        (Reason::BodyGone, "body_gone"),
+        (Reason::LocalFault, "local_fault"),
+    ];
+    for (reason, name) in reasons {
+        assert_eq!(reason.as_str(), name);
+        assert!(!reason.to_string().is_empty());
+    }
 }
 
-fn codes(list: &str) -> StatusCodes {
-    list.parse().expect("codes")
-}
-
-fn seconds(time: f64) -> Duration {
-    Duration::from_secs_f64(time)
-}
-
-fn at(time: f64) -> Timestamp {
-    Timestamp::from(seconds(time))
+#[test]
+fn gives_up_tells_beforehand_what_a_report_will_do() {
+    let world = World::new(2, plain());
+    for code in 100..=999 {
+        let call = world.begin(READ);
+        let given_up = call.gives_up(StatusCode::from_u16(code).expect("a status"));
+        let returned = matches!(report(call, 0, Outcome::Status(code), None, world.now), Action::Return(_));
+        assert_eq!(given_up, !returned, "{code}");
+        assert_eq!(given_up, matches!(code, 421 | 425 | 501..=504), "{code}");
+    }
 }

@@ -107,6 +107,8 @@ fn rejected_a_path_that_no_target_can_be_asked_for() {
 }
 
 proptest! {
+    #![proptest_config(failover_tests::properties("regressions/core_target.txt"))]
+
     #[test]
     fn a_path_never_leaves_its_target(path in ".{0,30}", base in "(/[a-z@:/]{0,6})?") {
         let target = Target::parse(&format!("http://user@host:81{base}")).expect("a target");

@@ -30,15 +30,17 @@ pub struct Reply {
 pub enum End {
     /// The next request is awaited.
     KeepAlive,
-    /// The connection is closed; what the client still sends is thrown away.
+    /// The connection is closed.
     Fin,
+    /// The server's half of the connection is closed; what the client still sends is thrown away.
+    HalfFin,
     /// The connection is reset.
     Reset,
     /// Nothing more is sent, while what the client sends is thrown away.
     Stall,
     /// Nothing more is sent, and nothing is read.
     Freeze,
-    /// The connection is closed when the next request begins to arrive; that is not executed.
+    /// The server's half of the connection is closed when the next request begins to arrive; that is not executed.
     FinAtNext,
     /// The connection is reset when the next request begins to arrive; that is not executed.
     ResetAtNext,

@@ -1,0 +1,217 @@
+//! The configuration: every key, the seed's own keys, and what is refused.
+
+use std::time::Duration;
+
+use failover_core::{Backoff, Budget, Config, CoolDown, Failback, Policy, Replay};
+use proptest::prelude::*;
+
+#[test]
+fn the_seeds_configuration_pasted_as_json_is_the_seeds_client() {
+    let config: Config = serde_json::from_str(
+        r#"{
+            "timeoutInMillis": 5000,
+            "failoverCodes": [501, 502, 503],
+            "intervalInMillis": 5000,
+            "targets": [
+                { "url": "http://nonexistentEP/mock1" },
+                { "url": "http://localhost:8080/echo" },
+                { "url": "http://localhost:8080/mock" }
+            ]
+        }"#,
+    )
+    .expect("the seed's configuration");
+    let expected = Policy {
+        attempt_timeout: Duration::from_secs(5),
+        failover_codes: "501-503".parse().expect("codes"),
+        interval: Duration::from_secs(5),
+        ..Policy::ballerina()
+    };
+    assert_eq!(config.policy, expected);
+    assert_eq!(config.targets.len(), 3);
+    assert_eq!(config.group().expect("a group").targets()[2].to_string(), "http://localhost:8080");
+}
+
+#[test]
+fn the_keys_of_its_current_version_are_in_seconds() {
+    let policy = read("timeout = 2.5\ninterval = 1\nfailoverCodes = [503]");
+    assert_eq!(
+        (policy.attempt_timeout, policy.interval),
+        (Duration::from_millis(2500), Duration::from_secs(1))
+    );
+    assert_eq!(policy.replay, Replay::Always, "the preset is the seed's");
+    let policy = read("preset = 'default'\ntimeout = 2.5");
+    assert_eq!(policy.replay, Replay::Auto, "unless another is named");
+}
+
+#[test]
+fn every_knob_is_a_key() {
+    let policy = read(
+        r#"
+        preset = "default"
+        failover_codes = ["5xx", 429, "!501"]
+        not_processed = 421
+        replay = "never"
+        attempt_timeout = "2s"
+        deadline = "1m 30s"
+        interval = "500ms"
+        rounds = 2
+        backoff = { base = "10ms", max = "1s" }
+        max_attempts = 4
+        free_repeat = false
+        replay_buffer = "1MiB"
+        failback = { after = "10s", max = "1m" }
+        cool_down = { strikes = 5, base = "1s", max = "2s" }
+        retry_after = "1m"
+        budget = { percent = 10, reserve = 3 }
+        seed = 7
+        "#,
+    );
+    let seconds = Duration::from_secs;
+    let expected = Policy {
+        failover_codes: "5xx, 429, !501".parse().expect("codes"),
+        not_processed: Some("421".parse().expect("codes")),
+        replay: Replay::Never,
+        attempt_timeout: seconds(2),
+        deadline: Some(seconds(90)),
+        interval: Duration::from_millis(500),
+        rounds: 2,
+        backoff: Backoff { base: Duration::from_millis(10), max: seconds(1) },
+        max_attempts: Some(4),
+        free_repeat: false,
+        replay_buffer: 1 << 20,
+        failback: Some(Failback { after: seconds(10), max: seconds(60) }),
+        cool_down: Some(CoolDown { strikes: 5, base: seconds(1), max: seconds(2) }),
+        retry_after: Some(seconds(60)),
+        budget: Some(Budget { percent: 10, reserve: 3 }),
+        seed: 7,
+    };
+    assert_eq!(policy, expected);
+}
+
+#[test]
+fn what_is_not_set_is_as_in_the_preset() {
+    assert_eq!(read(""), Policy::default());
+    assert_eq!(read("preset = 'ballerina'"), Policy::ballerina());
+    let expected = Policy { failback: Some(Failback::default()), ..Policy::ballerina() };
+    assert_eq!(read("preset = 'ballerina'\nfailback = 'on'"), expected);
+    let off = "failback = 'off'\ncool_down = 'none'\nretry_after = false\ndeadline = 'never'\nbudget = 'off'";
+    let expected =
+        Policy { failback: None, cool_down: None, retry_after: None, deadline: None, ..Policy::default() };
+    assert_eq!(read(off), expected);
+    assert_eq!(read("not_processed = 'all'"), Policy { not_processed: None, ..Policy::default() });
+    assert!(read("failover_codes = []").failover_codes.is_empty());
+}
+
+#[test]
+fn a_target_has_headers_of_its_own_which_are_never_shown() {
+    let config: Config =
+        toml::from_str("targets = ['http://a', { url = 'http://b', headers = { x-api-key = 's3cret' } }]")
+            .expect("a configuration");
+    assert!(config.targets[0].headers().is_empty());
+    assert_eq!(config.targets[1].headers()["x-api-key"], "s3cret");
+    assert!(!format!("{config:?} {:?}", config.targets[1].headers()).contains("s3cret"));
+    let broken = refused("targets = [{ url = 'http://a', headers = { 'x y' = 's3cret' } }]");
+    assert_eq!(
+        broken,
+        "targets[0].headers.x y = (not shown): expected a header name and its value as a string"
+    );
+}
+
+#[test]
+fn rejected_names_the_key_the_value_and_what_would_be_right() {
+    for (config, error) in [
+        ("rounds = 0", "rounds = 0: expected at least 1"),
+        ("rounds = 256", "rounds = 256: expected a whole number from 0 to 255"),
+        ("rounds = 'two'", "rounds = two: expected a whole number from 0 to 255"),
+        ("max_attempts = -1", "max_attempts = -1: expected a whole number from 0 to 65535"),
+        ("attempt_timeout = 5", "attempt_timeout = 5: expected a duration such as \"5s\" or \"500ms\""),
+        ("attempt_timeout = '-5s'", "attempt_timeout = -5s: expected a duration such as \"5s\" or \"500ms\""),
+        ("attempt_timeout = '31s'", "attempt_timeout = 31s: expected at most deadline = 30s"),
+        (
+            "timeoutInMillis = -5",
+            "timeoutInMillis = -5: expected a time that is not negative and not too long",
+        ),
+        ("interval = nan", "interval = NaN: expected a time that is not negative and not too long"),
+        ("deadline = '0s'", "deadline = 0ns: expected a time above zero"),
+        ("replay = 'sometimes'", "replay = sometimes: expected one of auto, always, never"),
+        ("preset = 'hasty'", "preset = hasty: expected one of ballerina, default"),
+        ("free_repeat = 1", "free_repeat = 1: expected one of on, off"),
+        (
+            "replay_buffer = '1 GB'",
+            "replay_buffer = 1 GB: expected a number of bytes, or a size such as \"64KiB\" or \"8MiB\"",
+        ),
+        (
+            "failover_codes = [503, 1000]",
+            "failover_codes = 1000: expected status codes such as 503, \"501-504\" or \"5xx, !501\"",
+        ),
+        (
+            "failoverCodes = '99'",
+            "failoverCodes = 99: expected status codes such as 503, \"501-504\" or \"5xx, !501\"",
+        ),
+        ("failback = { afer = '1s' }", "failback.afer = 1s: expected one of after, max"),
+        ("cool_down = 3", "cool_down = 3: expected a table of strikes, base, max"),
+        ("targets = 'http://a'", "targets = http://a: expected a list of targets"),
+        ("targets = ['ftp://u:p@a/x']", "targets[0] = ftp://a: expected the scheme http or https"),
+        (
+            "targets = [{ url = 'nohost' }]",
+            "targets[0].url = nohost: expected a URL with a scheme and a host, such as http://host:8080/base",
+        ),
+        ("targets = [{ }]", "targets[0].url = : expected a URL such as http://host:8080/base"),
+        (
+            "targets = [{ url = 'http://a', secureSocket = 1 }]",
+            "targets[0].secureSocket = : expected the key url or headers",
+        ),
+    ] {
+        assert_eq!(refused(config), error, "{config}");
+    }
+    let twice = refused("timeout = 5\nattempt_timeout = '5s'");
+    assert_eq!(twice, "attempt_timeout = 5s: expected only one of attempt_timeout, timeout, timeoutInMillis");
+    let unknown = refused("failover_code = 503");
+    assert!(
+        unknown.starts_with("failover_code = 503: expected one of targets, preset, failover_codes,"),
+        "{unknown}"
+    );
+    let empty = toml::from_str::<Config>("").expect("a policy").group().expect_err("no targets");
+    assert_eq!(empty.to_string(), "targets = []: expected at least one target");
+}
+
+#[test]
+fn a_snapshot_serializes() {
+    use failover_core::{Action, Evidence, Facts, Timestamp};
+    let group = toml::from_str::<Config>("targets = ['http://a', 'http://b']")
+        .expect("a configuration")
+        .group()
+        .expect("a group");
+    let facts = Facts::of(&http::Method::GET, &http::HeaderMap::new());
+    let call = group.begin::<(), _>(facts, Timestamp::ORIGIN);
+    let Action::Send(call) = call.handle_error(Evidence::NotSent, "", Timestamp::ORIGIN) else {
+        panic!("it goes on")
+    };
+    let answer = call.handle_response(http::StatusCode::OK, None, (), Timestamp::ORIGIN);
+    assert!(matches!(answer, Action::Return(_)));
+    let json = serde_json::to_value(group.snapshot(Timestamp::ORIGIN)).expect("JSON");
+    assert_eq!(json["sticky"], 1);
+    assert_eq!(json["targets"][0]["last_failure"], "not_sent");
+    assert!(json["targets"][0]["cooling"].as_f64().is_some_and(|seconds| (4.9..=6.0).contains(&seconds)));
+    assert!(json["targets"][1]["cooling"].is_null());
+    assert!(json["failback_in"].as_f64().is_some_and(|seconds| (29.9..=36.0).contains(&seconds)));
+}
+
+proptest! {
+    #![proptest_config(failover_tests::properties("regressions/core_config.txt"))]
+
+    #[test]
+    fn no_text_panics(key in "[a-zA-Z_]{1,20}|rounds|targets|failback|budget|interval|replay_buffer", value in "[0-9a-z'\"{}\\[\\], =.-]{0,20}") {
+        if let Err(error) = toml::from_str::<Config>(&format!("{key} = {value}")) {
+            prop_assert!(!error.message().is_empty());
+        }
+    }
+}
+
+fn read(config: &str) -> Policy {
+    toml::from_str::<Config>(config).expect("a configuration").policy
+}
+
+fn refused(config: &str) -> String {
+    toml::from_str::<Config>(config).expect_err(config).message().to_owned()
+}

@@ -1,0 +1,272 @@
+//! The demo of the seed: the example `http_failover` of the tokio adapter, as a user runs and calls it.
+#![forbid(unsafe_code)]
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use failover_tests::lab::LIMIT;
+
+#[test]
+fn the_first_call_is_answered_by_the_third_target_and_the_second_goes_there_directly() {
+    let demo = Demo::start();
+    let began = Instant::now();
+    demo.call("GET", "/fo").is_the_mock_resource();
+    // No such host, a pause, a target that is too slow, and a pause.
+    assert!(began.elapsed() >= 2 * INTERVAL + ATTEMPT_TIMEOUT, "{:?}", began.elapsed());
+    let story = demo.lines(4);
+    let backend = demo.backend.as_str();
+    for (line, [begins, holds]) in story.iter().zip([
+        ["GET /fo", ""],
+        ["  target 0, http://nonexistentEP/mock1: ", ""],
+        [&format!("  target 1, {}/echo: ", backend.replace("127.0.0.1", "localhost")), "no answer"],
+        [&format!("  target 2, {}/mock: ", backend.replace("127.0.0.1", "localhost")), "answered 200"],
+    ]) {
+        assert!(line.starts_with(begins) && line.contains(holds), "{story:#?}");
+    }
+
+    for method in ["GET", "POST", "GET"] {
+        demo.call(method, "/fo").is_the_mock_resource();
+        let story = demo.lines(2);
+        assert_eq!(story[0], format!("{method} /fo"));
+        assert!(story[1].starts_with("  target 2, "), "{story:#?}");
+    }
+}
+
+#[test]
+fn the_first_call_may_be_a_post() {
+    let demo = Demo::start();
+    demo.call("POST", "/fo/").is_the_mock_resource();
+    assert!(demo.lines(4)[3].starts_with("  target 2, "));
+}
+
+#[test]
+fn elsewhere_there_is_nothing() {
+    let demo = Demo::start();
+    for path in ["/", "/foxyz", "/fo/x", "/mock", "//fo"] {
+        assert_eq!(demo.call("GET", path).status, 404, "{path}");
+    }
+    for method in ["PUT", "DELETE", "PATCH"] {
+        let answer = demo.call(method, "/fo");
+        assert_eq!(answer.status, 405);
+        assert!(
+            answer.header("allow").is_some_and(|allowed| allowed.contains("GET") && allowed.contains("POST"))
+        );
+    }
+}
+
+#[test]
+fn the_backends_can_be_called_directly() {
+    let demo = Demo::scaled("0.005");
+    for method in ["GET", "POST", "PUT"] {
+        let at = |path| call(&demo.backend, method, path);
+        at("/mock").is_the_mock_resource();
+        let echo = at("/echo");
+        assert_eq!((echo.status, echo.body.as_str()), (200, "echo Resource is invoked"));
+        assert_eq!(at("/").status, 404);
+    }
+    assert_eq!(call(&demo.backend, "DELETE", "/mock").status, 405);
+}
+
+#[test]
+fn a_busy_port_is_a_one_line_error() {
+    let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = busy.local_addr().unwrap().port().to_string();
+    for (flag, other) in [("--port", "--backend-port"), ("--backend-port", "--port")] {
+        let error = refused(&[flag, &port, other, "0"]);
+        assert!(error.contains(&port) && error.contains(flag), "{error}");
+    }
+}
+
+#[test]
+fn a_flag_that_makes_no_sense_is_a_one_line_error() {
+    for (args, named) in [
+        (&["--port", "65536"][..], "65536"),
+        (&["--port"], "--port"),
+        (&["--time-scale", "0"], "--time-scale"),
+        (&["--time-scale", "soon"], "soon"),
+        (&["--unknown", "1"], "--unknown"),
+    ] {
+        let error = refused(args);
+        assert!(error.contains(named), "{error}");
+    }
+}
+
+#[test]
+fn sigterm_ends_it_successfully_from_the_moment_it_listens() {
+    let mut demo = Demo::start();
+    let told = Command::new("kill").args(["-s", "TERM", &demo.process.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(wait(&mut demo.process).code(), Some(0));
+}
+
+#[test]
+fn sigterm_ends_it_while_a_call_is_under_way() {
+    let mut demo = Demo::start();
+    let mut call = TcpStream::connect(address(&demo.service)).unwrap();
+    call.write_all(b"GET /fo HTTP/1.1\r\nhost: demo\r\n\r\n").unwrap();
+    let told = Command::new("kill").args(["-s", "TERM", &demo.process.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(wait(&mut demo.process).code(), Some(0));
+}
+
+/// The example, running; killed when it is dropped.
+struct Demo {
+    process: Child,
+    /// What it prints.
+    output: Receiver<String>,
+    backend: String,
+    service: String,
+}
+
+impl Demo {
+    fn start() -> Self {
+        Self::scaled("0.1")
+    }
+
+    fn scaled(time_scale: &str) -> Self {
+        let mut process = Command::new(example())
+            .args(["--time-scale", time_scale, "--port", "0", "--backend-port=0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let (sender, output) = channel();
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut demo = Self { process, output, backend: String::new(), service: String::new() };
+        let lines = demo.lines(2);
+        let url = |line: &str| {
+            let (_, place) = line.split_once("http://").expect("the line has a URL");
+            format!("http://{}", place.trim_end_matches("/fo"))
+        };
+        (demo.backend, demo.service) = (url(&lines[0]), url(&lines[1]));
+        demo
+    }
+
+    fn call(&self, method: &str, path: &str) -> Answer {
+        call(&self.service, method, path)
+    }
+
+    /// The next lines that it prints.
+    fn lines(&self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.output.recv_timeout(LIMIT).expect("there is another line")).collect()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // Fails if it has ended, which is as good.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Answer {
+    fn is_the_mock_resource(&self) {
+        assert_eq!((self.status, self.body.as_str()), (200, "Mock Resource is Invoked."));
+        assert_eq!(self.header("content-type"), Some("text/plain"));
+        assert_eq!(self.header("content-length"), Some("25"));
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Calls by a bare socket, so that the answer is seen as it is on the wire.
+fn call(url: &str, method: &str, path: &str) -> Answer {
+    let mut stream = TcpStream::connect(address(url)).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let length = if method == "GET" { "" } else { "content-length: 4\r\n" };
+    let body = if method == "GET" { "" } else { "body" };
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: demo\r\nconnection: close\r\n{length}\r\n{body}");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let fields = lines.map(|line| line.split_once(": ").unwrap());
+    let headers = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    Answer { status, headers, body: body.to_owned() }
+}
+
+fn address(url: &str) -> &str {
+    url.strip_prefix("http://").unwrap()
+}
+
+/// Runs the example with arguments that it refuses, and returns its one line.
+fn refused(args: &[&str]) -> String {
+    let mut process =
+        Command::new(example()).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let status = wait(&mut process);
+    let (mut printed, mut error) = (String::new(), String::new());
+    process.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+    process.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert_eq!(
+        (status.code(), printed.as_str(), error.lines().count()),
+        (Some(2), "", 1),
+        "{args:?}: {error}"
+    );
+    error
+}
+
+/// Waits for the end of a process, which it is given [`LIMIT`] for.
+fn wait(process: &mut Child) -> ExitStatus {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = process.try_wait().unwrap() {
+            return status;
+        }
+        if began.elapsed() > LIMIT {
+            process.kill().unwrap();
+            panic!("it did not end within {LIMIT:?}");
+        }
+        // A child's end can be polled for, but not waited for with a bound.
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Builds the example and tells where it is.
+fn example() -> &'static PathBuf {
+    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
+    EXAMPLE.get_or_init(|| {
+        let built = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--quiet",
+                "--message-format=json",
+                "-p",
+                "failover-tokio",
+                "--example",
+                "http_failover",
+            ])
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "the example cannot be built");
+        let messages = String::from_utf8(built.stdout).unwrap();
+        let found =
+            messages.lines().filter(|line| line.contains(r#""name":"http_failover""#)).find_map(|line| {
+                let (_, path) = line.split_once(r#""executable":""#)?;
+                path.split_once('"').map(|(path, _)| PathBuf::from(path))
+            });
+        found.expect("the build tells where the executable is")
+    })
+}
+
+/// What the seed sets, scaled: large enough that a busy machine does within it what takes no time.
+const INTERVAL: Duration = Duration::from_millis(500);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);

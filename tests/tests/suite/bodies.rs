@@ -1,0 +1,227 @@
+//! Bodies: whole or an error, of the right answer, and the same on every attempt.
+
+use std::time::Duration;
+
+use failover_core::{Policy, Reason};
+use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
+
+use super::{ATTEMPT, Call, client, client_with, each, policy};
+
+#[test]
+fn committed_a_truncated_body_is_an_error_and_never_another_targets() {
+    let body = "0123456789".repeat(1000);
+    let whole = Reply::ok(body);
+    let cases = [
+        ("fin inside a body with a length", whole.clone().cut(5000)),
+        ("reset inside a body with a length", whole.clone().cut(5000).end(End::Reset)),
+        ("fin inside a chunked body", whole.clone().chunked().cut(5000)),
+        ("reset inside a chunked body", whole.clone().chunked().cut(5000).end(End::Reset)),
+        ("fin before the body", whole.cut(0)),
+    ];
+    each(cases, |reply| {
+        let (first, second) = (Server::script([reply]), Server::script([Reply::ok("other")]));
+        let client = client([&first, &second]);
+        let answer = client.call(&Call::get("/")).unwrap();
+        assert_eq!((answer.status, answer.target), (200, 0));
+        answer.body.unwrap_err();
+        assert_eq!((first.requests().len(), second.connections()), (1, 0));
+    });
+}
+
+#[test]
+fn committed_a_body_may_take_longer_than_an_attempt() {
+    let first = Server::script([Reply::ok("slow and whole").halfway(ATTEMPT * 3 / 2)]);
+    let second = Server::script([Reply::ok("other")]);
+    let answer = client([&first, &second]).call(&Call::get("/")).unwrap();
+    assert_eq!((answer.text(), answer.target), ("slow and whole", 0));
+}
+
+#[test]
+fn committed_bodies_come_whole_however_they_are_framed() {
+    let body = "0123456789".repeat(10_000);
+    let whole = Reply::ok(body.clone());
+    let cases = [
+        ("with a length", whole.clone()),
+        ("chunked", whole.clone().chunked()),
+        ("with a trailer", whole.clone().trailer("sum", "1")),
+        ("close-delimited", whole.clone().close_delimited()),
+        ("HTTP/1.0", whole.clone().http10()),
+        ("after a 103", whole.clone().interim(103)),
+        ("after two interim answers", whole.interim(102).interim(103)),
+    ];
+    each(cases, |reply| {
+        let server = Server::script([reply]);
+        let client = client([&server]);
+        for _ in 0..3 {
+            let answer = client.call(&Call::get("/")).unwrap();
+            assert_eq!((answer.status, answer.text()), (200, body.as_str()));
+        }
+    });
+}
+
+#[test]
+fn committed_answers_without_a_body_are_not_waited_for() {
+    let server = Server::start(|request| match request.target.as_str() {
+        "/204" => Reply::status(204),
+        "/304" => Reply::status(304).body("not sent"),
+        _ => Reply::ok("12345"),
+    });
+    let client = client([&server]);
+    for _ in 0..3 {
+        assert_eq!(client.call(&Call::get("/204")).unwrap().text(), "");
+        assert_eq!(client.call(&Call::get("/304")).unwrap().text(), "");
+        let answer = client.call(&Call::new("HEAD", "/", "")).unwrap();
+        assert_eq!((answer.status, answer.text(), answer.header("content-length")), (200, "", Some("5")));
+        assert_eq!(client.call(&Call::get("/")).unwrap().text(), "12345");
+    }
+}
+
+#[test]
+fn committed_after_a_timeout_the_next_answer_is_its_own() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let server = Server::start(move |request| match request.target.as_str() {
+        "/slow" => Reply::ok("/slow").after(&held),
+        other => Reply::ok(other),
+    });
+    let client = client([&server]);
+    assert_eq!(client.call(&Call::get("/slow")).unwrap_err().reason, Reason::TargetsTried);
+    gate.open();
+    for nth in 0..20 {
+        let path = format!("/{nth}");
+        assert_eq!(client.call(&Call::get(&path)).unwrap().text(), path);
+    }
+}
+
+#[test]
+fn committed_after_a_body_that_was_not_read_the_next_answer_is_its_own() {
+    let server = Server::start(|request| match request.target.as_str() {
+        // What is left on the wire looks like an answer.
+        "/large" => Reply::ok("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwrong".repeat(100_000)),
+        "/chunked" => Reply::ok("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwrong".repeat(1000)).chunked(),
+        "/cut" => Reply::ok("wrong".repeat(1000)).cut(1000).end(End::Stall),
+        other => Reply::ok(other),
+    });
+    let client = client([&server]);
+    for nth in 0..10 {
+        for unread in ["/large", "/chunked", "/cut"] {
+            assert_eq!(client.skim(&Call::get(unread)), 200);
+            let path = format!("/{nth}");
+            assert_eq!(client.call(&Call::get(&path)).unwrap().text(), path);
+        }
+    }
+}
+
+#[test]
+fn exact_each_attempt_sends_each_byte_once_with_the_same_head() {
+    let bodies = [vec![], b"x".to_vec(), (0..=255).cycle().take(1_000_003).collect::<Vec<u8>>()];
+    for body in bodies {
+        let first = Server::script([Reply::status(503)]);
+        let second = Server::script([Reply::fin()]);
+        let third = Server::start(|request| Reply::ok(request.body.clone()));
+        let client = client([&first, &second, &third]);
+        let call = Call::new("PUT", "/things/1?a=b", body.clone()).header("x-one", "1").header("x-one", "2");
+        let answer = client.call(&call).unwrap();
+        assert!(answer.body.unwrap() == body);
+
+        let attempts = [first.requests(), second.requests(), third.requests()];
+        let mut heads = Vec::new();
+        for requests in &attempts {
+            assert_eq!(requests.len(), 1);
+            let request = &requests[0];
+            assert!(request.body == body, "{} bytes of {}", request.body.len(), body.len());
+            assert_eq!(request.header("transfer-encoding"), None);
+            let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+            assert_eq!(length, body.len());
+            let mut headers = request.headers.clone();
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case("host"));
+            heads.push((request.method.clone(), request.target.clone(), headers));
+        }
+        assert_eq!(heads[0].1, "/things/1?a=b");
+        assert!(heads.windows(2).all(|pair| pair[0] == pair[1]), "{heads:?}");
+    }
+}
+
+#[test]
+fn exact_a_get_gains_no_body_on_its_second_attempt() {
+    let (first, second) = (Server::script([Reply::status(503)]), Server::script([Reply::ok("")]));
+    client([&first, &second]).call(&Call::get("/")).unwrap();
+    for request in [&first.requests()[0], &second.requests()[0]] {
+        assert_eq!((request.header("content-length"), request.header("content-type")), (None, None));
+        assert_eq!(request.header("transfer-encoding"), None);
+    }
+}
+
+#[test]
+fn early_answer_one_that_comes_before_the_body_was_read_is_right() {
+    for end in [End::KeepAlive, End::HalfFin, End::Stall] {
+        for body in [b"small".to_vec(), vec![b'x'; 8 << 20]] {
+            let server = Server::early(move |_| Reply::status(413).body("too large").end(end));
+            let answer = client([&server]).call(&Call::post(body)).unwrap();
+            assert_eq!((answer.status, answer.text()), (413, "too large"), "{end:?}");
+        }
+    }
+}
+
+#[test]
+fn early_answer_one_that_is_given_up_lets_the_whole_body_go_to_the_next_target() {
+    for end in [End::KeepAlive, End::HalfFin, End::Stall] {
+        let first = Server::early(move |_| Reply::status(503).end(end));
+        let second = Server::start(|request| Reply::ok(request.body.len().to_string()));
+        let call = Call::new("PUT", "/", vec![b'x'; 8 << 20]);
+        let answer = client([&first, &second]).call(&call).unwrap();
+        assert_eq!((answer.text(), answer.target), ((8 << 20).to_string().as_str(), 1), "{end:?}");
+    }
+}
+
+#[test]
+fn drained_an_answer_that_is_given_up_pins_no_connection() {
+    let never = Gate::new();
+    let large = Reply::status(503).body(vec![b'x'; 32 << 20]);
+    let cases = [
+        ("endless", Reply::status(503).body("half").halfway(&never)),
+        ("cut", Reply::status(503).body("half").cut(2).end(End::Stall)),
+        ("large", large.clone()),
+        ("large and chunked", large.chunked()),
+    ];
+    each(cases, |reply| {
+        let (first, second) = (Server::script([reply]), Server::script([Reply::ok("right")]));
+        let client = client([&first, &second]);
+        assert_eq!(client.call(&Call::get("/")).unwrap().text(), "right");
+        // The connection was either closed, or read to its end, so that the server could close it.
+        drop(first);
+        assert_eq!(client.call(&Call::get("/")).unwrap().text(), "right");
+    });
+}
+
+#[test]
+fn drained_a_small_answer_that_is_given_up_leaves_its_connection_usable() {
+    let first = Server::start(|request| match request.target.as_str() {
+        // Its second half comes when the answer has long been given up, but while it is drained.
+        "/bad" => Reply::status(503).body("a few bytes").halfway(Duration::from_millis(20)),
+        _ => Reply::ok("right"),
+    });
+    // Both targets give up, so that the cursor stays.
+    let second = Server::script([Reply::status(503)]);
+    let client = client_with([&first, &second], Policy { cool_down: None, ..policy() });
+    for _ in 0..5 {
+        client.call(&Call::get("/bad")).unwrap_err();
+        assert_eq!(client.call(&Call::get("/")).unwrap().text(), "right");
+    }
+    // A connection may be idle again only after the next call has begun.
+    assert!(first.connections() < 5, "{} connections", first.connections());
+}
+
+#[test]
+fn drained_an_endless_answer_is_closed_before_the_next_attempt_has_ended() {
+    let gate = Gate::new();
+    let first = Server::script([Reply::status(503).body("x".repeat(1000)).cut(500).end(End::Stall)]);
+    let second = Server::script([Reply::ok("right").after(&gate)]);
+    let client =
+        client_with([&first, &second], Policy { attempt_timeout: 2 * LIMIT, deadline: None, ..policy() });
+    let call = client.start(Call::get("/"));
+    assert_eq!(second.wait_for_requests(1).len(), 1);
+    first.wait_for_closed(1);
+    gate.open();
+    assert_eq!(call.finish().unwrap().text(), "right");
+}

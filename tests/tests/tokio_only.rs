@@ -1,0 +1,689 @@
+//! What only the adapter for tokio has: its builder, streamed bodies, forwarding, submitted calls, the runtime's clock.
+#![forbid(unsafe_code)]
+
+use std::error::Error as StdError;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use failover_core::{Evidence, Policy, Reason, Replay, Target};
+use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
+use failover_tokio::{Answered, BuildError, Error, FailoverClient, Fault, ResponseBody};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+#[test]
+fn rejected_a_setting_that_makes_no_sense_is_named_with_its_value() {
+    let builder = || FailoverClient::builder().targets(["http://a.example"]);
+    let zero = Duration::ZERO;
+    let second = Duration::from_secs(1);
+    let policy = Policy::default;
+    for (built, key, value) in [
+        (FailoverClient::builder().build(), "targets", "[]"),
+        (FailoverClient::builder().targets([""; 0]).build(), "targets", "[]"),
+        (builder().targets(["ftp://a.example"]).build(), "targets", "ftp://a.example"),
+        (builder().targets(["http://"]).build(), "targets", "http://"),
+        (builder().targets(["/a/path"]).build(), "targets", ""),
+        (builder().targets(["a.example:8080"]).build(), "targets", "a.example:8080"),
+        (builder().targets(["http://a.example:99999"]).build(), "targets", "http://a.example:99999"),
+        (builder().targets(["http://a.example:port"]).build(), "targets", "http://a.example:port"),
+        (builder().targets(["http://a.example/?q=1"]).build(), "targets", "http://a.example"),
+        (builder().targets(["http://a.example/#f"]).build(), "targets", "http://a.example"),
+        (builder().targets(["http://a b"]).build(), "targets", "http://a b"),
+        (builder().failover_codes([503, 99]).build(), "failover_codes", "99"),
+        (builder().failover_codes([1000]).build(), "failover_codes", "1000"),
+        (builder().attempt_timeout(zero).build(), "attempt_timeout", "0"),
+        (builder().deadline(zero).build(), "deadline", "0"),
+        (builder().attempt_timeout(2 * second).deadline(second).build(), "attempt_timeout", "2s"),
+        (builder().policy(Policy { max_attempts: Some(0), ..policy() }).build(), "max_attempts", "0"),
+        (builder().policy(Policy { rounds: 0, ..policy() }).build(), "rounds", "0"),
+    ] {
+        let error: BuildError = built.expect_err(key);
+        assert_eq!(error.key(), key, "{error}");
+        assert!(error.value().contains(value), "{error}");
+        let message = error.to_string();
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(message.contains(key) && message.contains(value), "{message}");
+    }
+}
+
+#[test]
+fn rejected_what_looks_odd_and_makes_sense_is_not() {
+    let builder = || FailoverClient::builder().targets(["http://a.example", "http://a.example"]);
+    let policy = Policy::default;
+    for built in [
+        builder().build(),
+        builder().failover_codes([]).build(),
+        builder().failover_codes([100, 999]).build(),
+        builder().policy(Policy { deadline: None, ..policy() }).attempt_timeout(Duration::MAX).build(),
+        builder().interval(Duration::ZERO).build(),
+        builder().targets(["https://A.example:443/base/", "http://[::1]:8080", "http://127.0.0.1"]).build(),
+    ] {
+        built.unwrap();
+    }
+}
+
+#[test]
+fn redacted_user_information_is_in_no_error_and_in_no_debug_text() {
+    let urls = [
+        "ftp://user:secret@a.example/hidden",
+        "http://user:secret@",
+        "http://user:secret@:80",
+        "http://user:secret@a.example:99999",
+        "http://user:secret@a.example/?hidden",
+        "http://user:sec@ret@a.example/#hidden",
+        "http://user:secret@a b/hidden",
+        "http://user:secret/@a.example/?hidden",
+        "user:secret@a.example/hidden",
+    ];
+    for url in urls {
+        let builder = FailoverClient::builder().targets([url]);
+        let text = format!("{builder:?}");
+        let error = builder.build().expect_err(url);
+        for text in [text, error.to_string(), format!("{error:?}")] {
+            for hidden in ["user", "secret", "ret@", "hidden"] {
+                assert!(!text.contains(hidden), "{hidden} of {url} in {text}");
+            }
+        }
+    }
+    let client = FailoverClient::builder().targets(["http://user:secret@a.example/hidden"]).build().unwrap();
+    let text = format!("{client:?} {:?} {}", client.targets(), client.targets()[0]);
+    assert!(text.contains("http://a.example"), "{text}");
+    for hidden in ["user", "secret", "hidden", "dXNlcjpzZWNyZXQ"] {
+        assert!(!text.contains(hidden), "{hidden} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn local_fault_a_method_or_a_path_that_cannot_be_sent_touches_no_target() {
+    let servers = [(); 2].map(|()| Server::script([Reply::ok("")]));
+    let client = client(&servers);
+    for method in ["", "BAD METHOD", "GET\r\n", "CONNECT", "G\u{e9}T"] {
+        let error = client.execute(method, "/", "").await.unwrap_err();
+        assert!(matches!(error, Error::Method), "{method:?}: {error}");
+    }
+    for path in
+        ["http://evil.example/", "HTTPS://evil.example", "/a b", "/a#b", "/\u{fc}", "/a\r\nb: c", "/\0"]
+    {
+        let error = client.get(path).await.unwrap_err();
+        assert!(matches!(error, Error::Path(_)), "{path:?}: {error}");
+        assert!(!error.to_string().contains("evil"), "{error}");
+    }
+    assert_eq!(servers.map(|server| server.connections()), [0, 0]);
+    assert_eq!(client.sticky(), 0);
+}
+
+#[tokio::test]
+async fn a_method_of_ones_own_is_sent_and_is_not_idempotent() {
+    let servers = [Server::script([Reply::reset()]), Server::script([Reply::ok("")])];
+    let error = client(&servers).execute("BREW", "/pot", "coffee").await.unwrap_err();
+    assert!(matches!(error, Error::Stopped(stopped) if stopped.reason() == Reason::NoProof));
+    assert_eq!(servers[0].requests()[0].method, "BREW");
+    assert_eq!(servers[1].connections(), 0);
+}
+
+#[tokio::test]
+async fn each_verb_has_its_method_and_its_body() {
+    let server = Server::start(|request| Reply::ok(request.body.clone()).header("x-method", &request.method));
+    let client = client([&server]);
+    for (response, method, body) in [
+        (client.get("/").await, "GET", ""),
+        (client.head("/").await, "HEAD", ""),
+        (client.options("/").await, "OPTIONS", ""),
+        (client.delete("/").await, "DELETE", ""),
+        (client.post("/", "posted").await, "POST", "posted"),
+        (client.put("/", vec![b'p'; 3]).await, "PUT", "ppp"),
+        (client.patch("/", Bytes::from_static(b"patched")).await, "PATCH", "patched"),
+        (client.execute(Method::POST, "/", "by type").await, "POST", "by type"),
+        (client.execute("TRACE", "/", "").await, "TRACE", ""),
+    ] {
+        let response = response.unwrap();
+        assert_eq!(response.headers()["x-method"], method);
+        assert_eq!(text(response).await, body);
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_no_standard_knows_passes_through() {
+    for status in [299, 499, 599, 600, 799, 999] {
+        let server = Server::script([Reply::status(status).body("odd")]);
+        let response = client([&server]).get("/").await.unwrap();
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(text(response).await, "odd");
+    }
+}
+
+#[tokio::test]
+async fn failover_codes_are_the_callers() {
+    let servers = [Server::script([Reply::status(404)]), Server::script([Reply::status(501).body("kept")])];
+    let builder = || FailoverClient::builder().targets(servers.each_ref().map(Server::url));
+    let response =
+        builder().failover_codes([404, 502]).policy(Policy::ballerina()).build().unwrap().get("/").await;
+    assert_eq!(text(response.unwrap()).await, "kept");
+    // 501 is not among the codes, but the default policy knows that it was not processed.
+    let error = builder().failover_codes([404, 502]).build().unwrap().get("/").await.unwrap_err();
+    assert_eq!(error.response().unwrap().status(), 501);
+}
+
+#[tokio::test]
+async fn replay_set_on_the_builder_wins_over_the_policy() {
+    let servers = [Server::script([Reply::fin()]), Server::script([Reply::ok("right")])];
+    let client = FailoverClient::builder()
+        .replay(Replay::Always)
+        .targets(servers.each_ref().map(Server::url))
+        .policy(Policy { replay: Replay::Never, ..Policy::default() })
+        .build()
+        .unwrap();
+    assert_eq!(text(client.post("/", "money").await.unwrap()).await, "right");
+    assert_eq!(servers[1].requests()[0].text(), "money");
+}
+
+#[tokio::test]
+async fn explain_an_answer_tells_its_target_and_its_failures() {
+    let servers = [Server::down(), Server::script([Reply::status(503)]), Server::script([Reply::ok("")])];
+    let response = client(&servers).get("/").await.unwrap();
+    let answered = response.extensions().get::<Answered>().unwrap();
+    assert_eq!((answered.target(), answered.attempts()), (2, 3));
+    assert_eq!(answered.failures()[0].error().unwrap().fault(), Fault::Refused);
+    assert_eq!(answered.failures()[1].status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+}
+
+#[tokio::test]
+async fn last_answer_is_handed_on_with_its_story() {
+    let servers = [Server::script([Reply::status(503).body("one").chunked()]), Server::down()];
+    let response = client(&servers).get("/").await.unwrap_err().into_response().unwrap();
+    let answered = response.extensions().get::<Answered>().unwrap();
+    assert_eq!((answered.target(), answered.attempts()), (0, 2));
+    assert_eq!((response.status().as_u16(), text(response).await.as_str()), (503, "one"));
+}
+
+#[tokio::test]
+async fn last_answer_a_body_that_broke_off_is_an_error_there_too() {
+    let server = Server::script([Reply::status(503).body("0123456789").cut(4)]);
+    let response = client([&server]).get("/").await.unwrap_err().into_response().unwrap();
+    response.into_body().collect().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn exact_a_streamed_body_moves_on_with_the_same_bytes() {
+    for known in [true, false] {
+        let first = Server::script([Reply::reset()]);
+        let second = Server::script([Reply::status(503)]);
+        let third = Server::start(|request| Reply::ok(request.body.clone()));
+        let bytes: Vec<u8> = (0..=255).cycle().take(50_000).collect();
+        let (mut body, feed) = stream();
+        body.size = known.then_some(50_000);
+        for piece in bytes.chunks(777) {
+            feed.send(Frame::data(Bytes::copy_from_slice(piece))).unwrap();
+        }
+        drop(feed);
+        let request = Request::put("/thing").header("x-one", "1").body(body).unwrap();
+        let response = client([&first, &second, &third]).forward(request).await.unwrap();
+        assert!(response.into_body().collect().await.unwrap().to_bytes() == bytes);
+        let requests = [first, second, third].map(|server| server.requests());
+        for request in requests.iter().map(|requests| &requests[0]) {
+            assert!(request.body == bytes);
+            let length = known.then_some("50000");
+            let coding = (!known).then_some("chunked");
+            assert_eq!(
+                (request.header("content-length"), request.header("transfer-encoding")),
+                (length, coding)
+            );
+            assert_eq!((request.method.as_str(), request.header("x-one")), ("PUT", Some("1")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn bounded_a_streamed_body_that_outgrew_the_buffer_stays_with_its_target() {
+    for known in [true, false] {
+        let servers = [Server::script([Reply::status(503).body("no")]), Server::script([Reply::ok("")])];
+        let (mut body, feed) = stream();
+        body.size = known.then_some(LARGE as u64);
+        send_large(&feed);
+        drop(feed);
+        let error = client(&servers).forward(Request::put("/").body(body).unwrap()).await.unwrap_err();
+        let Error::Stopped(stopped) = &error else { panic!("{error}") };
+        let reason = if known { Reason::OneShotBody } else { Reason::BodyGone };
+        assert_eq!(stopped.reason(), reason);
+        assert_eq!(servers[0].requests()[0].body.len(), LARGE);
+        assert_eq!(servers[1].connections(), 0);
+        assert_eq!(text(error.into_response().unwrap()).await, "no");
+    }
+}
+
+#[tokio::test]
+async fn bounded_a_streamed_body_that_outgrew_the_buffer_is_not_replayed_after_an_error_either() {
+    let servers = [Server::script([Reply::reset()]), Server::script([Reply::ok("")])];
+    let (body, feed) = stream();
+    send_large(&feed);
+    drop(feed);
+    let error = client(&servers).forward(Request::put("/").body(body).unwrap()).await.unwrap_err();
+    assert!(matches!(&error, Error::Stopped(stopped) if stopped.reason() == Reason::BodyGone), "{error}");
+    assert_eq!(servers.map(|server| server.requests().len()), [1, 0]);
+}
+
+#[tokio::test]
+async fn stream_first_a_body_that_cannot_be_replayed_gets_its_first_attempt() {
+    let servers = [Server::start(|request| Reply::ok(request.body.len().to_string())), Server::down()];
+    let policy = Policy { replay_buffer: 0, ..Policy::default() };
+    let urls = servers.each_ref().map(Server::url);
+    let client = FailoverClient::builder().targets(urls).policy(policy).build().unwrap();
+    let (body, feed) = stream();
+    send_large(&feed);
+    drop(feed);
+    let response = client.forward(Request::post("/").body(body).unwrap()).await.unwrap();
+    assert_eq!(text(response).await, LARGE.to_string());
+}
+
+#[tokio::test]
+async fn not_sent_always_a_body_that_cannot_be_replayed_moves_on_unread() {
+    for known in [true, false] {
+        let servers = [Server::down(), Server::start(|request| Reply::ok(request.body.len().to_string()))];
+        let (mut body, feed) = stream();
+        body.size = known.then_some(LARGE as u64);
+        send_large(&feed);
+        drop(feed);
+        let response = client(&servers).forward(Request::post("/").body(body).unwrap()).await.unwrap();
+        assert_eq!(text(response).await, LARGE.to_string());
+    }
+}
+
+#[tokio::test]
+async fn early_answer_one_to_a_body_that_has_not_ended_is_right() {
+    let server = Server::early(|_| Reply::status(413).body("too large").end(End::Stall));
+    let (body, feed) = stream();
+    feed.send(Frame::data(Bytes::from_static(b"the beginning"))).unwrap();
+    let response = client([&server]).forward(Request::post("/").body(body).unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(text(response).await, "too large");
+    drop(feed);
+}
+
+#[tokio::test]
+async fn attempt_bound_progress_of_the_request_body_restarts_the_clock() {
+    let server = Server::start(|request| Reply::ok(request.text().to_owned()));
+    let bound = Duration::from_secs(1);
+    let client = FailoverClient::builder().targets([server.url()]).attempt_timeout(bound).build().unwrap();
+    let (body, feed) = stream();
+    tokio::spawn(async move {
+        for _ in 0..15 {
+            sleep(bound / 10).await;
+            feed.send(Frame::data(Bytes::from_static(b"."))).unwrap();
+        }
+    });
+    let began = Instant::now();
+    let response = client.forward(Request::post("/").body(body).unwrap()).await.unwrap();
+    assert_eq!(text(response).await, "...............");
+    assert!(began.elapsed() > bound);
+}
+
+#[tokio::test]
+async fn local_fault_a_request_body_that_stalls_or_fails_is_not_the_targets_fault() {
+    let servers = [Server::script([Reply::ok("")]), Server::script([Reply::ok("")])];
+    let urls = servers.each_ref().map(Server::url);
+    let client =
+        FailoverClient::builder().targets(urls).attempt_timeout(Duration::from_secs(1)).build().unwrap();
+    let (stalled, feed) = stream();
+    feed.send(Frame::data(Bytes::from_static(b"the beginning"))).unwrap();
+    let error = client.forward(Request::put("/").body(stalled).unwrap()).await.unwrap_err();
+    is_local_fault(&error, Fault::RequestBody);
+    drop(feed);
+
+    let (mut failing, feed) = stream();
+    failing.fails = true;
+    feed.send(Frame::data(Bytes::from_static(b"the beginning"))).unwrap();
+    drop(feed);
+    let error = client.forward(Request::put("/").body(failing).unwrap()).await.unwrap_err();
+    is_local_fault(&error, Fault::RequestBody);
+    assert_eq!(client.sticky(), 0);
+    assert_eq!(servers[0].requests(), []);
+    assert_eq!(servers[1].connections(), 0);
+    assert_eq!(client.get("/").await.unwrap().status(), StatusCode::OK);
+    assert_eq!(servers[1].connections(), 0);
+}
+
+#[tokio::test]
+async fn forward_headers_of_one_connection_are_stripped_both_ways() {
+    let answer = |status| {
+        Reply::status(status)
+            .header("connection", "x-private, keep-alive")
+            .header("keep-alive", "timeout=5")
+            .header("x-private", "1")
+            .header("proxy-authenticate", "Basic")
+            .header("x-public", "2")
+    };
+    let server = Server::script([answer(200), answer(503)]);
+    let client = client([&server]);
+    let request = || {
+        Request::get("http://front.example/path?query")
+            .header("host", "front.example")
+            .header("connection", "X-Private , close")
+            .header("connection", "x-other")
+            .header("x-private", "1")
+            .header("x-other", "1")
+            .header("keep-alive", "timeout=5")
+            .header("proxy-connection", "keep-alive")
+            .header("proxy-authorization", "Basic")
+            .header("te", "gzip")
+            .header("expect", "100-continue")
+            .header("x-public", "2")
+            .header("cookie", "a=b")
+            .body(Full::<Bytes>::default())
+            .unwrap()
+    };
+    let answered = client.forward(request()).await.unwrap();
+    let given_up = client.forward(request()).await.unwrap_err().into_response().unwrap();
+    for response in [answered, given_up] {
+        let mut names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-length", "x-public"], "with {}", response.status());
+    }
+    for request in server.requests() {
+        assert_eq!(request.target, "/path?query");
+        let mut headers = request.headers;
+        headers.sort();
+        let host = server.address().to_string();
+        let expected = [("cookie", "a=b"), ("host", &host), ("x-public", "2")];
+        assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}
+
+#[tokio::test]
+async fn forward_trailers_pass_both_ways() {
+    let server = Server::script([Reply::ok("body").trailer("x-sum", "4")]);
+    let (body, feed) = stream();
+    feed.send(Frame::data(Bytes::from_static(b"money"))).unwrap();
+    feed.send(Frame::trailers(HeaderMap::from_iter([(
+        HeaderName::from_static("x-sum"),
+        HeaderValue::from_static("5"),
+    )])))
+    .unwrap();
+    drop(feed);
+    let request = Request::post("/").header("te", "trailers").header("trailer", "x-sum").body(body).unwrap();
+    let response = client([&server]).forward(request).await.unwrap();
+    let collected = response.into_body().collect().await.unwrap();
+    assert_eq!(collected.trailers().unwrap()["x-sum"], "4");
+    let requests = server.requests();
+    assert_eq!((requests[0].text(), requests[0].header("te")), ("money", Some("trailers")));
+    assert_eq!(requests[0].trailers, [("x-sum".to_owned(), "5".to_owned())]);
+}
+
+#[tokio::test]
+async fn forward_an_upgrade_is_refused_without_an_attempt() {
+    let server = Server::script([Reply::ok("")]);
+    let request =
+        Request::get("/").header("connection", "keep-alive, Upgrade").header("upgrade", "websocket");
+    let error = client([&server]).forward(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap_err();
+    assert!(matches!(error, Error::Upgrade), "{error}");
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn committed_a_forwarded_answer_is_streamed_before_it_has_ended() {
+    let gate = Gate::new();
+    let server = Server::script([Reply::ok("in two").halfway(&gate)]);
+    let response =
+        client([&server]).forward(Request::get("/").body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+    let mut body = response.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first, "in ");
+    gate.open();
+    assert_eq!(body.collect().await.unwrap().to_bytes(), "two");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handle_pin_a_submitted_call_ends_with_the_target_that_began_it() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let first = Server::start(move |request| match request.target.as_str() {
+        "/slow" => Reply::ok("first").after(&held),
+        _ => Reply::status(503),
+    });
+    let servers = [first, Server::script([Reply::ok("second")])];
+    let client = client(&servers);
+    // It runs although nobody polls it.
+    let submitted = client.submit("POST", "/slow", "money");
+    assert_eq!(servers[0].wait_for_requests(1)[0].text(), "money");
+    assert!(!submitted.is_finished());
+    assert_eq!(text(client.get("/").await.unwrap()).await, "second");
+    assert_eq!(client.sticky(), 1);
+    gate.open();
+    let response = timeout(LIMIT, submitted).await.unwrap().unwrap();
+    assert_eq!(response.extensions().get::<Answered>().unwrap().target(), 0);
+    assert_eq!(text(response).await, "first");
+    assert_eq!((client.sticky(), servers[0].requests().len()), (1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancel_neutral_dropping_a_submitted_call_abandons_it() {
+    let server = Server::script([Reply::stall(), Reply::ok("right")]);
+    // So long that it is not its time that ends the attempt.
+    let policy = Policy { attempt_timeout: 2 * LIMIT, deadline: None, ..Policy::default() };
+    let client = FailoverClient::builder().targets([server.url()]).policy(policy).build().unwrap();
+    let submitted = client.submit("GET", "/", "");
+    assert_eq!(server.wait_for_requests(1).len(), 1);
+    drop(submitted);
+    server.wait_for_closed(1);
+    assert_eq!(text(client.get("/").await.unwrap()).await, "right");
+}
+
+#[tokio::test]
+async fn a_submitted_call_that_cannot_be_made_says_so() {
+    let server = Server::script([Reply::ok("")]);
+    let error = client([&server]).submit("GET", "http://evil.example/", "").await.unwrap_err();
+    assert!(matches!(error, Error::Path(_)), "{error}");
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn cancel_neutral_a_call_that_is_dropped_while_it_pauses_books_nothing() {
+    let servers = [Server::script([Reply::status(503)]), Server::script([Reply::ok("")])];
+    let client = FailoverClient::builder()
+        .targets(servers.each_ref().map(Server::url))
+        .interval(LIMIT)
+        .policy(Policy { deadline: None, ..Policy::default() })
+        .build()
+        .unwrap();
+    {
+        let mut call = pin!(client.get("/"));
+        poll_until(call.as_mut(), || servers[0].requests().len() == 1).await;
+    }
+    assert_eq!((client.sticky(), servers[1].connections()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_interval_is_waited_by_the_runtimes_clock() {
+    let servers = [(); 3].map(|()| Server::down());
+    let hour = Duration::from_hours(1);
+    let client = FailoverClient::builder()
+        .targets(servers.each_ref().map(Server::url))
+        .interval(hour)
+        .policy(Policy { deadline: None, ..Policy::default() })
+        .build()
+        .unwrap();
+    let began = Instant::now();
+    let Error::Stopped(stopped) = client.get("/").await.unwrap_err() else { panic!("the targets are down") };
+    assert_eq!(stopped.failures().len(), 3);
+    assert!(began.elapsed() >= 2 * hour);
+    for pair in stopped.failures().windows(2) {
+        assert!(pair[1].began().since(pair[0].ended()) >= hour);
+    }
+}
+
+#[tokio::test]
+async fn failback_target_0_is_probed_when_its_time_has_come_by_the_runtimes_clock() {
+    let servers =
+        [Server::script([Reply::status(503), Reply::ok("back")]), Server::script([Reply::ok("other")])];
+    let client = client(&servers);
+    for _ in 0..3 {
+        assert_eq!(text(client.get("/").await.unwrap()).await, "other");
+    }
+    tokio::time::pause();
+    // The clock is 30 s, lengthened by up to a fifth.
+    tokio::time::advance(Duration::from_secs(37)).await;
+    tokio::time::resume();
+    for _ in 0..3 {
+        assert_eq!(text(client.get("/").await.unwrap()).await, "back");
+    }
+    assert_eq!((client.sticky(), servers[0].requests().len()), (0, 4));
+}
+
+#[tokio::test]
+async fn no_nesting_a_request_that_the_pool_handed_back_is_counted_and_moves_on() {
+    let mut first = Server::script([Reply::ok("first")]);
+    let second = Server::script([Reply::ok("second")]);
+    let client = client([&first, &second]);
+    assert_eq!(text(client.get("/").await.unwrap()).await, "first");
+    // Lets the connection become idle.
+    sleep(Duration::from_millis(100)).await;
+    // The server closes it while this thread, the only one that could notice, is busy; and when the runtime hears of
+    // that and of the timer at once, the call comes first.
+    let mut timer = pin!(sleep(Duration::from_millis(1)));
+    poll_fn(|cx| Poll::Ready(timer.as_mut().poll(cx).is_pending())).await;
+    first.stop();
+    thread::sleep(Duration::from_millis(5));
+    timer.await;
+    let response = client.post("/", "money").await.unwrap();
+    let answered = response.extensions().get::<Answered>().unwrap().clone();
+    let seen: Vec<_> =
+        answered.failures().iter().map(|failure| (failure.target(), failure.evidence())).collect();
+    assert_eq!(seen, [(0, Some(Evidence::HandedBack)), (0, Some(Evidence::NotSent))]);
+    assert_eq!(text(response).await, "second");
+    assert_eq!((first.requests().len(), second.requests()[0].text(), client.sticky()), (1, "money", 1));
+}
+
+#[tokio::test]
+async fn a_clone_shares_its_memory_and_its_connections() {
+    let servers = [Server::down(), Server::script([Reply::ok("right")])];
+    let client = client(&servers);
+    for _ in 0..5 {
+        assert_eq!(text(client.clone().get("/").await.unwrap()).await, "right");
+    }
+    assert_eq!(client.sticky(), 1);
+    // A connection may be idle again only after the next call has begun.
+    assert!(servers[1].connections() < 5, "{} connections", servers[1].connections());
+}
+
+#[test]
+fn calls_can_be_spawned() {
+    fn spawnable(_: &(impl Future + Send)) {}
+    fn shareable(_: &(impl Clone + Send + Sync + 'static)) {}
+    fn an_error<E: StdError + Send + Sync + 'static>() {}
+
+    let client = FailoverClient::builder().targets(["http://a.example"]).build().unwrap();
+    spawnable(&client.get("/"));
+    spawnable(&client.request(Request::new("body")));
+    spawnable(&client.forward(Request::new(Full::<Bytes>::default())));
+    shareable(&client);
+    an_error::<Error>();
+}
+
+#[cfg(unix)]
+#[test]
+fn local_fault_no_file_descriptors_is_no_targets_fault() {
+    let child = std::process::Command::new("sh")
+        .args(["-c", r#"ulimit -n 64 && exec "$0" --ignored --exact without_file_descriptors"#])
+        .arg(std::env::current_exe().unwrap())
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && output.contains("1 passed"), "{output}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+#[ignore = "uses up its process's file descriptors; another test runs it in a process of its own"]
+async fn without_file_descriptors() {
+    let servers = [Server::script([Reply::ok("first")]), Server::script([Reply::ok("second")])];
+    let client = client(&servers);
+    let hoard: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    assert!(hoard.len() < 64);
+    for _ in 0..5 {
+        is_local_fault(&client.post("/", "money").await.unwrap_err(), Fault::Local);
+        is_local_fault(&client.get("/").await.unwrap_err(), Fault::Local);
+    }
+    drop(hoard);
+    assert_eq!(client.sticky(), 0);
+    assert_eq!(text(client.get("/").await.unwrap()).await, "first");
+}
+
+fn client<'a>(servers: impl IntoIterator<Item = &'a Server>) -> FailoverClient {
+    let mut builder = FailoverClient::builder();
+    for server in servers {
+        builder = builder.target(Target::parse(&server.url()).unwrap());
+    }
+    builder.build().unwrap()
+}
+
+async fn text(response: Response<ResponseBody>) -> String {
+    let body = timeout(LIMIT, response.into_body().collect()).await.unwrap().unwrap();
+    String::from_utf8(body.to_bytes().into()).unwrap()
+}
+
+fn is_local_fault(error: &Error, fault: Fault) {
+    let Error::Stopped(stopped) = error else { panic!("{error}") };
+    assert_eq!((stopped.reason(), stopped.failures().len()), (Reason::LocalFault, 1), "{error}");
+    assert_eq!(stopped.failures()[0].evidence(), Some(Evidence::LocalFault));
+    assert_eq!(stopped.failures()[0].error().unwrap().fault(), fault);
+}
+
+/// Polls a future, which does not end, until something has happened because of it.
+async fn poll_until<F: Future>(mut future: Pin<&mut F>, happened: impl Fn() -> bool) {
+    timeout(LIMIT, async {
+        while !happened() {
+            let pending = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await;
+            assert!(pending, "the future ended");
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+/// A request body that a test feeds, frame by frame, and ends by dropping the sender.
+struct Streamed {
+    frames: mpsc::UnboundedReceiver<Frame<Bytes>>,
+    /// The size that it announces.
+    size: Option<u64>,
+    /// Whether it breaks off where it would end.
+    fails: bool,
+}
+
+fn stream() -> (Streamed, mpsc::UnboundedSender<Frame<Bytes>>) {
+    let (feed, frames) = mpsc::unbounded_channel();
+    (Streamed { frames, size: None, fails: false }, feed)
+}
+
+fn send_large(feed: &mpsc::UnboundedSender<Frame<Bytes>>) {
+    for _ in 0..LARGE / 1000 {
+        feed.send(Frame::data(Bytes::from_static(&[b'x'; 1000]))).unwrap();
+    }
+}
+
+impl Body for Streamed {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.frames.poll_recv(cx).map(|frame| match frame {
+            Some(frame) => Some(Ok(frame)),
+            None if self.fails => Some(Err(io::Error::other("the source of the body broke off"))),
+            None => None,
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.size.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// More than the replay buffer holds.
+const LARGE: usize = 1_000_000;

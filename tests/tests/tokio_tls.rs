@@ -1,0 +1,178 @@
+//! The adapter for tokio over TLS: what is trusted, what is not, and whom each target is told to be.
+#![forbid(unsafe_code)]
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use failover_core::Evidence;
+use failover_tests::lab::{LIMIT, Reply, Request, Server};
+use failover_tokio::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use failover_tokio::rustls::{
+    ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned, crypto::ring,
+};
+use failover_tokio::{Answered, FailoverClient, Fault};
+use http_body_util::BodyExt;
+
+#[tokio::test]
+async fn per_target_request_each_target_gets_its_own_server_name_and_host() {
+    let named = TlsServer::start("localhost", 503);
+    let numbered = TlsServer::start("127.0.0.1", 200);
+    let client = FailoverClient::builder()
+        .targets([named.url(), numbered.url()])
+        .tls(trusting(&[&named, &numbered]))
+        .build()
+        .unwrap();
+    for calls in 1..=3 {
+        let response = client.post("/", "money").await;
+        // The first call is not sent again after a 503, and the next one begins elsewhere.
+        assert_eq!(response.is_ok(), calls > 1);
+    }
+    let response = client.get("/").await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "over TLS");
+    // An IP address is no server name (RFC 6066, section 3).
+    let (name, host) = named.seen();
+    assert_eq!((name.as_deref(), host), (Some("localhost"), format!("localhost:{}", named.port)));
+    assert_eq!(numbered.seen(), (None, format!("127.0.0.1:{}", numbered.port)));
+}
+
+#[tokio::test]
+async fn not_sent_always_a_post_moves_on_from_a_certificate_that_is_not_trusted() {
+    let (trusted, stranger) = (TlsServer::start("localhost", 200), TlsServer::start("localhost", 200));
+    let misnamed = TlsServer::start("elsewhere.example", 200);
+    let plain = Server::script([Reply::ok("in the clear")]);
+    for target in [&stranger, &misnamed] {
+        let client = FailoverClient::builder()
+            .targets([target.url(), plain.url()])
+            .tls(trusting(&[&trusted, &misnamed]))
+            .build()
+            .unwrap();
+        let response = client.post("/", "money").await.unwrap();
+        let failure = &response.extensions().get::<Answered>().unwrap().failures()[0];
+        assert_eq!(failure.evidence(), Some(Evidence::NotSent));
+        assert_eq!(failure.error().unwrap().fault(), Fault::Tls);
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "in the clear");
+        assert!(target.has_seen_nothing());
+    }
+    assert_eq!(plain.requests().iter().map(Request::text).collect::<Vec<_>>(), ["money", "money"]);
+}
+
+#[tokio::test]
+async fn not_sent_always_the_platform_does_not_trust_a_certificate_of_ones_own() {
+    let (stranger, plain) = (TlsServer::start("localhost", 200), Server::script([Reply::ok("in the clear")]));
+    // A platform without any roots refuses https targets when the client is built.
+    let Ok(client) = FailoverClient::builder().targets([stranger.url(), plain.url()]).build() else { return };
+    let response = client.post("/", "money").await.unwrap();
+    assert_eq!(response.extensions().get::<Answered>().unwrap().target(), 1);
+    assert!(stranger.has_seen_nothing());
+}
+
+/// A server over TLS that answers each request with a status, and closes.
+struct TlsServer {
+    port: u16,
+    name: &'static str,
+    certificate: CertificateDer<'static>,
+    /// The server name and the Host of each request.
+    seen: Mutex<Receiver<(Option<String>, String)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TlsServer {
+    /// Starts a server with a certificate for this name, signed by itself.
+    fn start(name: &'static str, status: u16) -> Self {
+        let certified = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let certificate = certified.cert.der().clone();
+        let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (see, seen) = channel();
+        let thread = thread::spawn(move || {
+            let config = Arc::new(config);
+            // A connection that ends before its first byte asks the thread to end.
+            while let Ok((stream, _)) = listener.accept() {
+                if stream.peek(&mut [0]).is_ok_and(|count| count == 0) {
+                    break;
+                }
+                // A client that does not trust the certificate goes away.
+                let _ = answer(stream, Arc::clone(&config), status, &see);
+            }
+        });
+        Self { port, name, certificate, seen: Mutex::new(seen), thread: Some(thread) }
+    }
+
+    fn url(&self) -> String {
+        let host = if self.name == "127.0.0.1" { self.name } else { "localhost" };
+        format!("https://{host}:{}", self.port)
+    }
+
+    fn seen(&self) -> (Option<String>, String) {
+        self.seen.lock().unwrap().recv_timeout(LIMIT).unwrap()
+    }
+
+    fn has_seen_nothing(&self) -> bool {
+        self.seen.lock().unwrap().try_recv().is_err()
+    }
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        let asked =
+            TcpStream::connect(("127.0.0.1", self.port)).and_then(|stream| stream.shutdown(Shutdown::Both));
+        if let (Ok(()), Some(thread)) = (asked, self.thread.take()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn answer(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    status: u16,
+    see: &Sender<(Option<String>, String)>,
+) -> io::Result<()> {
+    stream.set_read_timeout(Some(LIMIT))?;
+    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+    let mut reader = BufReader::new(StreamOwned::new(connection, stream));
+    let (mut host, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        if line.trim_end().is_empty() {
+            break;
+        }
+        match line.trim_end().split_once(": ") {
+            Some(("host", value)) => value.clone_into(&mut host),
+            Some(("content-length", value)) => length = value.parse().map_err(io::Error::other)?,
+            _ => {}
+        }
+    }
+    io::copy(&mut io::Read::take(&mut reader, length), &mut io::sink())?;
+    let tls = reader.get_mut();
+    // The receiver is gone only when the test is over.
+    let _ = see.send((tls.conn.server_name().map(str::to_owned), host));
+    let head = format!("HTTP/1.1 {status} \r\ncontent-length: 8\r\nconnection: close\r\n\r\nover TLS");
+    tls.write_all(head.as_bytes())?;
+    tls.conn.send_close_notify();
+    tls.flush()
+}
+
+/// A client's TLS that trusts the certificates of these servers only.
+fn trusting(servers: &[&TlsServer]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for server in servers {
+        roots.add(server.certificate.clone()).unwrap();
+    }
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}

@@ -218,6 +218,21 @@ fn retry_after_capped_it_cools_the_target_for_at_most_the_knob() {
 }
 
 #[test]
+fn a_cool_down_is_over_at_the_moment_at_which_it_ends() {
+    let mut world = World::new(3, Policy { failback: None, ..Policy::default() });
+    let asked = Some(seconds(7.0));
+    let Action::Send(second) = report(world.begin(READ), 0, BUSY, asked, world.now) else {
+        panic!("it goes on")
+    };
+    let Action::Return(_) = report(second, 1, OK, None, world.now) else { panic!("an answer") };
+    world.group.prefer(2, world.now).expect("a target");
+    world.sleep(6.0);
+    assert_eq!(world.call(READ, &[UNCLEAR; 3]).tried, [2, 1, 0]);
+    world.sleep(1.0);
+    assert_eq!(world.call(READ, &[UNCLEAR; 3]).tried, [2, 0, 1]);
+}
+
+#[test]
 fn retry_after_capped_a_pause_between_rounds_is_at_most_ten_seconds() {
     for (asked, least, most) in [(2, 2.0, 2.0), (3_600, 10.0, 10.0)] {
         let world = World::new(1, Policy { rounds: 2, ..Policy::default() });

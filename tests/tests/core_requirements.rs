@@ -393,8 +393,10 @@ fn explain_the_story_tells_when_each_attempt_began_and_ended() {
     let first = world.begin(READ);
     let Action::Wait(wait) = report(first, 0, BUSY, None, at(2.0)) else { panic!("a pause") };
     assert_eq!(wait.pause(), seconds(1.0));
+    assert!(format!("{wait:?}").contains("pause: 1s"));
     let Action::Send(second) = wait.resume(at(3.5)) else { panic!("it goes on") };
     assert_eq!(second.began(), at(3.5));
+    assert!(format!("{second:?}").contains("target: 1"));
     let Action::Wait(wait) = report(second, 1, DEAD, None, at(3.0)) else { panic!("a pause") };
     let Action::Send(third) = wait.resume(at(5.0)) else { panic!("it goes on") };
     let Action::Return(answer) = report(third, 2, OK, None, at(6.0)) else { panic!("an answer") };

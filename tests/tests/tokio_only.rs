@@ -82,6 +82,7 @@ fn redacted_user_information_is_in_no_error_and_in_no_debug_text() {
         "http://user:secret@a b/hidden",
         "http://user:secret/@a.example/?hidden",
         "user:secret@a.example/hidden",
+        "ftp://a.example/hidden?mail=x@hidden.example",
     ];
     for url in urls {
         let builder = FailoverClient::builder().targets([url]);

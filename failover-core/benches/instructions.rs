@@ -2,7 +2,12 @@
 //! bound is a failure.
 //!
 //! Needs valgrind, and the `gungraun-runner` of the dependency's version (`cargo install gungraun-runner`).
-#![expect(missing_docs, unused_qualifications, reason = "what the harness generates")]
+#![expect(
+    missing_docs,
+    unused_qualifications,
+    clippy::must_use_candidate,
+    reason = "what the harness generates"
+)]
 
 use std::hint::black_box;
 
@@ -18,10 +23,10 @@ use http::{HeaderMap, Method, Response, StatusCode};
 #[bench::default(group(Policy::default()))]
 #[bench::ballerina(group(Policy::ballerina()))]
 #[bench::budget(args = (group(with_budget())), config = at_most(200, 0))]
-fn answered((group, facts): (&'static Group<&'static str>, Facts)) -> Option<u64> {
+fn answered((group, facts): (&'static Group<&'static str>, Facts)) -> u64 {
     match group.begin::<_, &str>(facts, BEGAN).handle_response(StatusCode::OK, None, 7, ENDED) {
-        Action::Return(answer) => Some(answer.into_response()),
-        _ => None,
+        Action::Return(answer) => answer.into_response(),
+        other => panic!("no answer: {other:?}"),
     }
 }
 
@@ -31,10 +36,10 @@ fn answered((group, facts): (&'static Group<&'static str>, Facts)) -> Option<u64
 fn answered_by_http(
     (group, facts): (&'static Group<&'static str>, Facts),
     response: Response<Vec<u8>>,
-) -> Option<Response<Vec<u8>>> {
+) -> Response<Vec<u8>> {
     match group.begin::<_, &str>(facts, BEGAN).handle_response(response.status(), None, response, ENDED) {
-        Action::Return(answer) => Some(answer.into_response()),
-        _ => None,
+        Action::Return(answer) => answer.into_response(),
+        other => panic!("no answer: {other:?}"),
     }
 }
 
@@ -44,22 +49,25 @@ fn begin((group, facts): (&'static Group<&'static str>, Facts)) -> Attempt<&'sta
     group.begin(facts, BEGAN)
 }
 
-// An attempt that is given up: the next one goes elsewhere.
-#[library_benchmark(config = at_most(900, 2))]
-#[bench::first(attempt_after(0))]
+// An attempt that is given up for an error: the next one goes elsewhere.
+#[library_benchmark]
+#[bench::first(args = (attempt_after(0)), config = at_most(900, 2))]
 #[bench::further(args = (attempt_after(1)), config = at_most(500, 0))]
 fn failover(attempt: Attempt<&'static str, u64, &'static str>) -> Action<&'static str, u64, &'static str> {
     attempt.handle_error(Evidence::MaybeProcessed, "reset", ENDED)
 }
 
-#[library_benchmark(config = at_most(900, 2))]
-#[bench::first(attempt_after(0))]
-#[bench::further(args = (attempt_after(1)), config = at_most(500, 0))]
-fn failover_code(attempt: Attempt<&'static str, u64, &'static str>) -> Action<&'static str, u64, &'static str> {
+// The same for a failover code, whose response is held.
+#[library_benchmark]
+#[bench::first(args = (attempt_after(0)), config = at_most(900, 2))]
+#[bench::further(args = (attempt_after(1)), config = at_most(600, 0))]
+fn failover_code(
+    attempt: Attempt<&'static str, u64, &'static str>,
+) -> Action<&'static str, u64, &'static str> {
     attempt.handle_response(StatusCode::SERVICE_UNAVAILABLE, None, 7, ENDED)
 }
 
-#[library_benchmark(config = at_most(50, 0))]
+#[library_benchmark(config = at_most(100, 0))]
 #[bench::get(Method::GET, HeaderMap::new())]
 #[bench::post(Method::POST, HeaderMap::new())]
 fn facts_of(method: Method, headers: HeaderMap) -> (Facts, Method, HeaderMap) {

@@ -123,13 +123,6 @@ impl<T, R, E> Attempt<T, R, E> {
         self.0.group.shared().gives_up.contains(status)
     }
 
-    /// The last response that was given up, if any: what it still pins can be let go before the attempt is made
-    /// (`drained`).
-    #[must_use]
-    pub fn last_response_mut(&mut self) -> Option<&mut R> {
-        self.0.trail.as_mut()?.response.as_mut()
-    }
-
     /// When the attempt began.
     #[must_use]
     #[inline]

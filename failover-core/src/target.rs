@@ -188,10 +188,14 @@ pub enum PathError {
 
 /// Scheme, host and port of what may not even be a URL.
 fn redact(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if scheme.is_empty() { place.to_string() } else { format!("{scheme}://{place}") }
+    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |end| end + "://".len()));
+    let (place, hidden) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    match place.rsplit_once('@') {
+        Some((_, place)) => format!("{scheme}{place}"),
+        // The place may be a part of a password with a slash in it.
+        None if hidden.contains('@') => scheme.to_string(),
+        None => format!("{scheme}{place}"),
+    }
 }
 
 fn basic(user: &str) -> Option<HeaderValue> {

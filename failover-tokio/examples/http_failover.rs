@@ -54,6 +54,7 @@ fn main() -> ExitCode {
 
 /// Serves the backends and the failover service until the process is told to end.
 async fn run(options: Options) -> Result<(), Box<dyn StdError>> {
+    let end = told_to_end()?;
     let backends = listen("--backend-port", options.backend_port).await?;
     let service = listen("--port", options.port).await?;
     let (backend_port, port) = (backends.port, service.port);
@@ -64,7 +65,7 @@ async fn run(options: Options) -> Result<(), Box<dyn StdError>> {
     serve(service, move |request| Arc::clone(&demo).invoke(request));
     say(&format!("mock backends listen on http://127.0.0.1:{backend_port}"));
     say(&format!("failover service listens on http://127.0.0.1:{port}/fo"));
-    told_to_end().await?;
+    end.await?;
     Ok(())
 }
 
@@ -228,20 +229,25 @@ where
     }
 }
 
+/// Waits for Ctrl-C or SIGTERM, which count from this call on.
 #[cfg(unix)]
-async fn told_to_end() -> io::Result<()> {
+fn told_to_end() -> io::Result<impl Future<Output = io::Result<()>>> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminated.recv() => Ok(()),
-    }
+    let (mut interrupted, mut terminated) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => Ok(()),
+            _ = terminated.recv() => Ok(()),
+        }
+    })
 }
 
+/// Waits for Ctrl-C.
 #[cfg(not(unix))]
-async fn told_to_end() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+fn told_to_end() -> io::Result<impl Future<Output = io::Result<()>>> {
+    Ok(tokio::signal::ctrl_c())
 }
 
 #[derive(Clone, Copy)]

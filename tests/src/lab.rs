@@ -362,8 +362,9 @@ fn converse(
             }
             request.read_body(&mut reader)?;
         }
-        shared.change(|state| state.requests.push(request.clone()));
+        // First the reply, so that whoever has seen the request recorded knows that its reply is taken from the script.
         let reply = (serving.handler)(&request);
+        shared.change(|state| state.requests.push(request.clone()));
         reply.write(&mut &*stream, &request, &|hold| hold.goes_on(|time| shared.goes_on_after(time)))?;
         match reply.ending() {
             End::KeepAlive if serving.early => request.read_body(&mut reader)?,

@@ -59,7 +59,8 @@ fn rejected_a_url_that_is_not_http_with_a_host() {
         ("http://h/x#f", "http://h"),
         ("http://h h/", "http://h h"),
         ("ws://user:secret@h/x", "ws://h"),
-        ("http://user:sec/ret@h:0x/x", "http://h:0x"),
+        ("http://user:secret@h:0x/x", "http://h:0x"),
+        ("http://user:sec/ret@h:0x/x", "http://"),
         ("h\nttp://h", "h\\nttp://h"),
     ] {
         let error = Target::parse(url).expect_err(url);

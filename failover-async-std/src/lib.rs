@@ -1,6 +1,127 @@
-//! Failover for HTTP on async-std and surf.
+//! Failover for HTTP on async-std and surf: an ordered list of targets, and each request goes to the one that works.
 //!
-//! The adapter is not built yet: this crate only shows the core that it will drive.
+//! ```console
+//! $ cargo add failover-async-std
+//! $ cargo add async-std --features attributes
+//! $ cargo add surf --no-default-features
+//! ```
+//!
+//! ```no_run
+//! use async_std::task;
+//! use failover_async_std::{Answered, FailoverClient};
+//!
+//! fn main() -> surf::Result<()> {
+//!     task::block_on(async {
+//!         let targets = ["https://api.example", "https://api.standby.example/v1"];
+//!         let client = FailoverClient::builder().targets(targets).build()?;
+//!         let mut response = client.get("/users?page=2").await?;
+//!         println!("{:?}", response.ext::<Answered>());
+//!         println!("{}", response.body_string().await?);
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! If a target fails, by an error, a timeout or a *failover code* such as 503, the request goes to the next one, and the
+//! calls that follow begin there. After a while a call tries the preferred target again.
+//!
+//! A request is never executed twice unless that is known to be harmless: by its method, by an `Idempotency-Key`, or
+//! because [`Replay::Always`] says so. A POST goes to the next target if it provably was not sent; after a timeout it
+//! does not, and the call ends in [`Error::Stopped`] with [`Reason::NoProof`].
+//!
+//! # What there is
+//!
+//! | to | use |
+//! | --- | --- |
+//! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`execute`](FailoverClient::execute) |
+//! | send headers | [`FailoverClient::request`] |
+//! | send what surf's request builder made, or a stream | [`FailoverClient::send`] |
+//! | let a call run in the background | [`FailoverClient::submit`] |
+//! | add failover to a client of surf's | [`FailoverMiddleware`] |
+//! | send through a client of surf's | [`Builder::client`] |
+//! | have a sound transport for surf, without failover | [`Transport`] |
+//! | bound one call | [`Within`] |
+//! | learn which target answered | [`Answered`], in each response's extensions |
+//! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
+//! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
+//!
+//! The decisions are those of [`failover_core`], which is pure; this crate performs them.
+//!
+//! # surf and async-std
+//!
+//! Neither is maintained: async-std has been discontinued (RUSTSEC-2025-0052), surf has had no release for years
+//! (RUSTSEC-2025-0036), and they bring unmaintained dependencies, some of them with advisories of their own. The
+//! project's `deny.toml` names each one, and why it is bearable. **If you can choose, use `failover-tokio`**: it has the
+//! same methods and the same behaviour, none of these dependencies, and it also forwards a server's requests. This crate
+//! is for applications that live on async-std, until they can move.
+//!
+//! The feature sets of surf that bring a transport are not used, since failover cannot be built on them. What was found:
+//!
+//! | surf with | under failure |
+//! | --- | --- |
+//! | `h1-client` | after a request that was dropped or timed out, the next one on its connection gets **its** answer; what was not read of a body is taken for the next answer; a body that is cut off ends without an error; 103 is taken for the answer; a name is resolved on the executor's thread; errors are mostly text |
+//! | `h1-client-rustls` | the same, over a TLS with known vulnerabilities |
+//! | `curl-client` | a POST without a body is sent again, and so executed twice, when a connection that was kept alive dies; it panics at a status such as 599 and at header values that are not UTF-8; an answer to HEAD that states a length hangs |
+//! | `hyper-client` | old versions of hyper and tokio with known vulnerabilities |
+//!
+//! Therefore surf is only the face here. Under it is [`Transport`]: hyper 1, with the pool of hyper-util and its own
+//! retries off, over async-std's sockets, tasks and timers. It proves what can be proven about a request that failed. No
+//! runtime of tokio runs; hyper takes a few types from the tokio crate, without its runtime.
+//!
+//! Three things of surf's remain, and each is an error where it shows. A response whose status is none of surf's closed
+//! list, or with a header that is not ASCII, is an [`Unrepresentable`], which holds the response in types that can hold
+//! it. A [`surf::Request`] that is cloned loses its body: give it to [`FailoverClient::send`] as it is. Where surf itself
+//! must parse the URL, which is so with [`Builder::client`], a path with dots as segments is refused, since surf would
+//! resolve them.
+//!
+//! # Bodies
+//!
+//! A request's body in memory is shared by all attempts. A streamed one is kept up to [`Policy::replay_buffer`] bytes;
+//! beyond that, it stays with the target that it is being sent to. A response's body is streamed and never failed over:
+//! if it breaks off, that is an error to its reader.
+//!
+//! # Features
+//!
+//! - `serde`: the core's configuration type.
+//! - `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
 #![forbid(unsafe_code)]
 
+mod answer;
+mod body;
+mod builder;
+mod call;
+mod client;
+mod connect;
+mod convert;
+mod dial;
+mod drive;
+mod error;
+mod evidence;
+mod middleware;
+mod progress;
+mod read;
+mod replay;
+mod runtime;
+mod submit;
+mod surf_client;
+#[cfg(feature = "tls")]
+mod tls;
+mod transport;
+
 pub use failover_core as core;
+pub use failover_core::{
+    BuildError, Cause, Evidence, Failure, InvalidCodes, PathError, Policy, Reason, Replay, Snapshot,
+    StatusCodes, Stopped, Target,
+};
+#[cfg(feature = "tls")]
+pub use futures_rustls::rustls;
+pub use surf;
+
+pub use crate::answer::{Answered, Unrepresentable};
+pub use crate::builder::Builder;
+pub use crate::call::Within;
+pub use crate::client::FailoverClient;
+pub use crate::error::{AttemptError, Error, Fault};
+pub use crate::middleware::FailoverMiddleware;
+pub use crate::submit::Submitted;
+pub use crate::transport::Transport;

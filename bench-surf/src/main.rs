@@ -1,0 +1,137 @@
+//! Throughput of kept-alive GETs of 1 KiB on loopback, side by side in one run.
+//!
+//! ```console
+//! $ cargo run --release --manifest-path bench-surf/Cargo.toml
+//! ```
+//!
+//! The contenders take turns, so that whatever else the machine does meets all of them; the medians of their rounds
+//! are compared with the better of surf's own transports.
+#![forbid(unsafe_code)]
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_std::task;
+use failover_async_std::{FailoverClient, Transport};
+use http_client::h1::H1Client;
+use http_client::isahc::IsahcClient;
+
+fn main() -> io::Result<()> {
+    let server = serve()?;
+    let contenders: [(&str, Arc<Contender>); 4] = [
+        ("surf, curl-client", Arc::new(surf_over(&server, IsahcClient::new()))),
+        ("surf, h1-client", Arc::new(surf_over(&server, H1Client::new()))),
+        ("surf over our Transport", Arc::new(surf_over(&server, Transport::plain()))),
+        ("FailoverClient", Arc::new(failover(&server))),
+    ];
+    for concurrent in [1, 64] {
+        let mut rates = contenders.each_ref().map(|_| Vec::new());
+        for round in 0..=ROUNDS {
+            for ((_, contender), rates) in contenders.iter().zip(&mut rates) {
+                let rate = measure(contender, concurrent);
+                // The first round warms up.
+                if round > 0 {
+                    rates.push(rate);
+                }
+            }
+        }
+        let medians = rates.map(|mut rates| {
+            rates.sort_by(f64::total_cmp);
+            rates[rates.len() / 2]
+        });
+        let stock = medians[0].max(medians[1]);
+        println!("{concurrent} concurrent:");
+        for ((name, _), median) in contenders.iter().zip(medians) {
+            println!("  {name:24} {median:8.0} requests/s, {:.2} of the better stock one", median / stock);
+        }
+    }
+    Ok(())
+}
+
+/// A client, and where it sends to.
+enum Contender {
+    Surf(surf::Client, String),
+    Failover(FailoverClient),
+}
+
+impl Contender {
+    async fn call(&self) -> surf::Result<Vec<u8>> {
+        match self {
+            Self::Surf(client, url) => client.get(url).recv_bytes().await,
+            Self::Failover(client) => client.get("/").await?.body_bytes().await,
+        }
+    }
+}
+
+fn surf_over(server: &str, transport: impl surf::HttpClient) -> Contender {
+    Contender::Surf(surf::Client::with_http_client(transport), format!("{server}/"))
+}
+
+fn failover(server: &str) -> Contender {
+    let client = FailoverClient::builder().targets([server]).build();
+    Contender::Failover(client.expect("the server has a URL"))
+}
+
+/// Requests per second of so many tasks.
+fn measure(contender: &Arc<Contender>, concurrent: usize) -> f64 {
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..concurrent)
+        .map(|_| {
+            let contender = Arc::clone(contender);
+            task::spawn(async move {
+                let mut calls = 0_u32;
+                while began.elapsed() < ROUND {
+                    let body = contender.call().await.expect("the server answers");
+                    assert_eq!(body.len(), BODY);
+                    calls += 1;
+                }
+                calls
+            })
+        })
+        .collect();
+    let calls: u32 = task::block_on(async {
+        let mut calls = 0;
+        for task in tasks {
+            calls += task.await;
+        }
+        calls
+    });
+    f64::from(calls) / began.elapsed().as_secs_f64()
+}
+
+/// Starts a server with a thread for each connection, and tells its URL.
+fn serve() -> io::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A client may go away when it likes.
+            thread::spawn(move || answer(&stream));
+        }
+    });
+    Ok(url)
+}
+
+fn answer(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {BODY}\r\n\r\n");
+    let reply = [head.into_bytes(), vec![b'x'; BODY]].concat();
+    let (mut reader, mut writer) = (BufReader::new(stream), stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        if line == b"\r\n" {
+            writer.write_all(&reply)?;
+        }
+    }
+}
+
+const BODY: usize = 1 << 10;
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_secs(1);

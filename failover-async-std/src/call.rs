@@ -1,0 +1,124 @@
+//! One call: the request as the caller gave it, before it is aimed at a target.
+
+use std::time::Duration;
+
+use failover_core::{Facts, PathError, Target};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Uri};
+use surf::http::url::Position;
+
+use crate::body::{AttemptBody, CallBody};
+use crate::convert::{headers_of, method_of};
+use crate::error::Error;
+
+/// How long the caller of a request waits for its answer, as an extension of the request: of [`http::Request`] or of
+/// [`surf::Request`].
+///
+/// The shorter of this and the policy's deadline bounds the call.
+///
+/// # Examples
+///
+/// ```no_run
+/// use failover_async_std::Within;
+/// use std::time::Duration;
+///
+/// # async fn run(client: failover_async_std::FailoverClient) -> surf::Result<()> {
+/// let request = http::Request::get("/users").extension(Within(Duration::from_millis(800))).body("")?;
+/// let response = client.request(request).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Within(pub Duration);
+
+/// A request without a target.
+#[derive(Debug)]
+pub(crate) struct Call {
+    method: Method,
+    path: PathAndQuery,
+    headers: HeaderMap,
+    pub(crate) body: CallBody,
+    within: Option<Duration>,
+}
+
+impl Call {
+    /// A request with the framing headers that fit its body.
+    ///
+    /// # Errors
+    ///
+    /// The method is CONNECT, which asks for a tunnel.
+    pub(crate) fn new(
+        method: Method,
+        path: PathAndQuery,
+        mut headers: HeaderMap,
+        body: CallBody,
+    ) -> Result<Self, Error> {
+        if method == Method::CONNECT {
+            return Err(Error::Method);
+        }
+        frame(&method, &mut headers, body.length());
+        Ok(Self { method, path, headers, body, within: None })
+    }
+
+    /// A request of surf's, of whose body at most `limit` bytes are kept for another attempt.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), or the request has a header that HTTP does not allow.
+    pub(crate) fn of_surf(request: &mut surf::Request, limit: usize) -> Result<Self, Error> {
+        let body = CallBody::streamed(request.take_body(), limit);
+        let method = method_of(request.method()).map_err(|_| Error::Method)?;
+        let path = Target::path(&request.url()[Position::BeforePath..Position::AfterQuery])?;
+        let headers = headers_of((*request).as_ref()).map_err(|_| Error::Header)?;
+        Ok(Self::new(method, path, headers, body)?.within(request.ext().copied()))
+    }
+
+    /// The same call from a caller who waits only so long.
+    pub(crate) fn within(self, within: Option<Within>) -> Self {
+        Self { within: within.map(|Within(time)| time), ..self }
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        let facts = Facts::of(&self.method, &self.headers);
+        let facts = self.within.map_or(facts, |time| facts.within(time));
+        if self.body.is_one_shot() { facts.one_shot() } else { facts }
+    }
+
+    /// The request as it is sent to `target`.
+    ///
+    /// # Errors
+    ///
+    /// The target's path and the request's are too long together.
+    pub(crate) fn aim(&self, target: &Target, body: AttemptBody) -> Result<Request<AttemptBody>, PathError> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = target.uri(&self.path)?;
+        let headers = request.headers_mut();
+        headers.clone_from(&self.headers);
+        for (name, value) in target.headers() {
+            headers.insert(name, value.clone());
+        }
+        headers.insert(HOST, target.host().clone());
+        Ok(request)
+    }
+}
+
+/// The path and query of a request's URI; its scheme and authority are the target's to say.
+pub(crate) fn path_of(uri: &Uri) -> PathAndQuery {
+    uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
+}
+
+/// States the length of a body where it is known, and leaves the rest to the transport.
+pub(crate) fn frame(method: &Method, headers: &mut HeaderMap, length: Option<u64>) {
+    headers.remove(TRANSFER_ENCODING);
+    let Some(length) = length else {
+        headers.remove(CONTENT_LENGTH);
+        return;
+    };
+    // RFC 9110, section 8.6: a length of zero is said only where the method lets a body be expected.
+    let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+    if length > 0 || expected || headers.contains_key(CONTENT_LENGTH) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}

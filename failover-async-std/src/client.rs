@@ -1,0 +1,268 @@
+//! The client: a method for each way to make a call.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use failover_core::{BuildError, Group, Snapshot, Target};
+use http::{HeaderMap, Method, Request};
+
+use crate::answer::Received;
+use crate::body::{AttemptBody, CallBody};
+use crate::builder::Builder;
+use crate::call::{Call, path_of};
+use crate::drive::{Driver, Exchange};
+use crate::error::{AttemptError, Error};
+use crate::progress::Bound;
+use crate::submit::Submitted;
+use crate::transport::Transport;
+
+/// An HTTP client for an ordered list of targets: each request goes to the one that works.
+///
+/// A clone is one reference count and shares all of it: the connections, and what is remembered of the targets.
+/// Dropping a call's future abandons the call, and books nothing.
+///
+/// # Examples
+///
+/// ```no_run
+/// use failover_async_std::FailoverClient;
+/// use std::time::Duration;
+///
+/// # async fn run() -> surf::Result<()> {
+/// let client = FailoverClient::builder()
+///     .targets(["http://localhost:8080/echo", "http://localhost:8080/mock"])
+///     .failover_codes([501, 502, 503])
+///     .attempt_timeout(Duration::from_secs(5))
+///     .interval(Duration::from_secs(5))
+///     .build()?;
+/// let mut response = client.post("/orders", r#"{"item": 7}"#).await?;
+/// println!("{}", response.body_string().await?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct FailoverClient {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    driver: Driver,
+    sender: Sender,
+}
+
+/// What sends a client's requests.
+pub(crate) enum Sender {
+    Transport(Transport),
+    Client(surf::Client),
+}
+
+impl Exchange for Sender {
+    async fn exchange(&self, request: Request<AttemptBody>, bound: Bound) -> Result<Received, AttemptError> {
+        match self {
+            Self::Transport(transport) => transport.exchange(request, bound).await,
+            Self::Client(client) => client.exchange(request, bound).await,
+        }
+    }
+}
+
+impl FailoverClient {
+    /// Begins to build a client.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(group: Group<Target>, sender: Sender) -> Self {
+        Self { shared: Arc::new(Shared { driver: Driver::new(group), sender }) }
+    }
+
+    /// Sends a GET request.
+    ///
+    /// The path, with its query if it has one, is joined to the base path of each target that is tried.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn get(&self, path: &str) -> Result<surf::Response, Error> {
+        self.execute(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Sends a HEAD request.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn head(&self, path: &str) -> Result<surf::Response, Error> {
+        self.execute(Method::HEAD, path, Bytes::new()).await
+    }
+
+    /// Sends an OPTIONS request.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn options(&self, path: &str) -> Result<surf::Response, Error> {
+        self.execute(Method::OPTIONS, path, Bytes::new()).await
+    }
+
+    /// Sends a DELETE request.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn delete(&self, path: &str) -> Result<surf::Response, Error> {
+        self.execute(Method::DELETE, path, Bytes::new()).await
+    }
+
+    /// Sends a POST request.
+    ///
+    /// One that may have been executed is not sent again, unless the policy's `replay` says so.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<surf::Response, Error> {
+        self.execute(Method::POST, path, body).await
+    }
+
+    /// Sends a PUT request.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn put(&self, path: &str, body: impl Into<Bytes>) -> Result<surf::Response, Error> {
+        self.execute(Method::PUT, path, body).await
+    }
+
+    /// Sends a PATCH request.
+    ///
+    /// One that may have been executed is not sent again, unless the policy's `replay` says so.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn patch(&self, path: &str, body: impl Into<Bytes>) -> Result<surf::Response, Error> {
+        self.execute(Method::PATCH, path, body).await
+    }
+
+    /// Sends a request with any method, given as a [`Method`] or by name.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. A name that is no method fails at once, without an attempt.
+    pub async fn execute(
+        &self,
+        method: impl TryInto<Method>,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<surf::Response, Error> {
+        self.run(call(method, path, body)?).await
+    }
+
+    /// Sends a request with headers of its own.
+    ///
+    /// Of its URI, path and query are used. `Host` is each target's. Its extension [`Within`](crate::Within) bounds the
+    /// call.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run(client: failover_async_std::FailoverClient) -> surf::Result<()> {
+    /// let order = http::Request::post("/orders")
+    ///     .header("content-type", "application/json")
+    ///     .header("idempotency-key", "8e03978e")
+    ///     .body(r#"{"item": 7}"#)?;
+    /// let response = client.request(order).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<surf::Response, Error> {
+        let (head, body) = request.into_parts();
+        let body = CallBody::Whole(body.into());
+        let call = Call::new(head.method, path_of(&head.uri), head.headers, body)?;
+        self.run(call.within(head.extensions.get().copied())).await
+    }
+
+    /// Sends a request of surf's, with its headers and its body, which may be a stream.
+    ///
+    /// Of its URL, path and query are used. Of the body, the first [`replay_buffer`](crate::Policy::replay_buffer)
+    /// bytes are kept; one that is longer goes to one target only, once that took the first byte of it. Middleware of
+    /// the request itself is not run: see [`FailoverMiddleware`](crate::FailoverMiddleware).
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use surf::http::Method;
+    ///
+    /// # async fn run(client: failover_async_std::FailoverClient) -> surf::Result<()> {
+    /// let url = surf::Url::parse("http://any.example/orders")?;
+    /// let order = surf::Request::builder(Method::Post, url).body(r#"{"item": 7}"#);
+    /// let response = client.send(order).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send(&self, request: impl Into<surf::Request>) -> Result<surf::Response, Error> {
+        let limit = self.shared.driver.group.policy().replay_buffer;
+        let call = Call::of_surf(&mut request.into(), limit)?;
+        self.run(call).await
+    }
+
+    /// Begins a request that runs on by itself, and hands back what waits for its result.
+    pub fn submit(&self, method: impl TryInto<Method>, path: &str, body: impl Into<Bytes>) -> Submitted {
+        let call = call(method, path, body);
+        let client = self.clone();
+        Submitted::spawn(async move { client.run(call?).await })
+    }
+
+    /// Makes this target the one where the next call begins, by the hand of an operator.
+    ///
+    /// # Errors
+    ///
+    /// There is no such target.
+    pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
+        self.shared.driver.prefer(index)
+    }
+
+    /// The targets in order.
+    #[must_use]
+    pub fn targets(&self) -> &[Target] {
+        self.shared.driver.group.targets()
+    }
+
+    /// The index of the target where the next call begins.
+    #[must_use]
+    pub fn sticky(&self) -> usize {
+        self.shared.driver.group.sticky()
+    }
+
+    /// What is remembered of the targets, for a status page.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.driver.snapshot()
+    }
+
+    async fn run(&self, call: Call) -> Result<surf::Response, Error> {
+        self.shared.driver.run(&call, &self.shared.sender).await
+    }
+}
+
+impl fmt::Debug for FailoverClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailoverClient")
+            .field("targets", &self.targets())
+            .field("sticky", &self.sticky())
+            .finish_non_exhaustive()
+    }
+}
+
+fn call(method: impl TryInto<Method>, path: &str, body: impl Into<Bytes>) -> Result<Call, Error> {
+    let method = method.try_into().map_err(|_| Error::Method)?;
+    Call::new(method, Target::path(path)?, HeaderMap::new(), CallBody::Whole(body.into()))
+}

@@ -1,0 +1,120 @@
+//! Failover as middleware of a surf client.
+
+use std::fmt;
+use std::sync::Arc;
+
+use failover_core::{BuildError, Group, Snapshot, Target};
+use surf::StatusCode;
+use surf::middleware::{Middleware, Next};
+use surf::utils::async_trait;
+
+use crate::builder::Builder;
+use crate::call::Call;
+use crate::drive::Driver;
+use crate::error::Error;
+use crate::surf_client::Rest;
+
+/// Failover for all requests of a [`surf::Client`], the way surf is extended.
+///
+/// Scheme, host and port of a request's URL are replaced by each target's, whatever they are; its path goes below the
+/// target's base path. A clone shares what is remembered of the targets, so one can be kept to ask for
+/// [`sticky`](Self::sticky).
+///
+/// Middleware that was added before this one sees each call once, and what is added after it sees each attempt, with
+/// the headers of the attempt's target. Such a middleware must send a request on at most once, since a second sending
+/// is one that failover knows nothing of, and must not follow redirects, which would take the target's headers with
+/// them.
+///
+/// An error is an [`Error`], by downcast, unless it is one of the middleware before. What the transport of the client
+/// cannot prove counts as [`MaybeProcessed`](crate::Evidence::MaybeProcessed); a [`Transport`](crate::Transport) proves
+/// all that can be proven.
+///
+/// # Examples
+///
+/// ```no_run
+/// use failover_async_std::{Answered, FailoverMiddleware, Transport};
+///
+/// # async fn run() -> surf::Result<()> {
+/// let failover = FailoverMiddleware::builder()
+///     .targets(["https://api.example", "https://api.standby.example/v1"])
+///     .build_middleware()?;
+/// let client = surf::Client::with_http_client(Transport::new()?).with(failover.clone());
+/// let response = client.get("http://any.example/users?page=2").await?;
+/// println!("{:?}, next {}", response.ext::<Answered>(), failover.sticky());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct FailoverMiddleware {
+    driver: Arc<Driver>,
+}
+
+impl FailoverMiddleware {
+    /// Begins to build a middleware.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(group: Group<Target>) -> Self {
+        Self { driver: Arc::new(Driver::new(group)) }
+    }
+
+    /// Makes this target the one where the next call begins, by the hand of an operator.
+    ///
+    /// # Errors
+    ///
+    /// There is no such target.
+    pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
+        self.driver.prefer(index)
+    }
+
+    /// The targets in order.
+    #[must_use]
+    pub fn targets(&self) -> &[Target] {
+        self.driver.group.targets()
+    }
+
+    /// The index of the target where the next call begins.
+    #[must_use]
+    pub fn sticky(&self) -> usize {
+        self.driver.group.sticky()
+    }
+
+    /// What is remembered of the targets, for a status page.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.driver.snapshot()
+    }
+}
+
+#[async_trait]
+impl Middleware for FailoverMiddleware {
+    async fn handle(
+        &self,
+        mut request: surf::Request,
+        client: surf::Client,
+        next: Next<'_>,
+    ) -> surf::Result<surf::Response> {
+        let limit = self.driver.group.policy().replay_buffer;
+        let call = Call::of_surf(&mut request, limit).map_err(failed)?;
+        self.driver.run(&call, &Rest { client, next }).await.map_err(failed)
+    }
+}
+
+impl fmt::Debug for FailoverMiddleware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailoverMiddleware")
+            .field("targets", &self.targets())
+            .field("sticky", &self.sticky())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The status is what a gateway would say.
+fn failed(error: Error) -> surf::Error {
+    let status = match &error {
+        Error::Stopped(_) | Error::Unrepresentable(_) => StatusCode::BadGateway,
+        Error::Method | Error::Path(_) | Error::Header => StatusCode::BadRequest,
+    };
+    surf::Error::new(status, error)
+}

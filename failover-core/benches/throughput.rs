@@ -1,5 +1,5 @@
-//! What calls of several threads that share a group cost each other: the time of a call that is answered at once, from
-//! one thread and from two.
+//! What calls of several threads that share a group cost each other: calls that are answered at once, from one thread
+//! and from two. It needs two idle cores; the threads of a busy machine take turns and do not meet.
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};

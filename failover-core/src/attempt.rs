@@ -66,22 +66,24 @@ impl<T, R, E> Attempt<T, R, E> {
     /// pins no connection. See [`retry_after`](crate::retry_after) for the header.
     #[inline]
     pub fn handle_response(
-        self,
+        mut self,
         status: StatusCode,
         retry_after: Option<Duration>,
         response: R,
         now: Timestamp,
     ) -> Action<T, R, E> {
         if self.gives_up(status) {
-            self.0.give_up_answer(status, retry_after, response, now)
+            let step = self.0.give_up_answer(status, retry_after, response, now);
+            self.0.perform(step)
         } else {
-            self.0.answer(response, now)
+            Action::Return(self.0.answer(response, now))
         }
     }
 
     /// Reports an error, or that the attempt's time ran out, by what that proves about the request.
-    pub fn handle_error(self, evidence: Evidence, error: E, now: Timestamp) -> Action<T, R, E> {
-        self.0.give_up(Ending::Error(evidence), Cause::Error(evidence, error), None, now)
+    pub fn handle_error(mut self, evidence: Evidence, error: E, now: Timestamp) -> Action<T, R, E> {
+        let step = self.0.give_up(Ending::Error(evidence), Cause::Error(evidence, error), None, now);
+        self.0.perform(step)
     }
 
     /// States that the request's body cannot be sent again after all: it outgrew the replay buffer.
@@ -165,8 +167,9 @@ impl<T, R, E> Wait<T, R, E> {
     }
 
     /// Goes on after the pause: with the next attempt, or not at all if it has become too late for one.
-    pub fn resume(self, now: Timestamp) -> Action<T, R, E> {
-        self.call.next(now)
+    pub fn resume(mut self, now: Timestamp) -> Action<T, R, E> {
+        let step = self.call.next(now);
+        self.call.perform(step)
     }
 }
 
@@ -193,6 +196,15 @@ struct Call<T, R, E> {
     target: u8,
 }
 
+/// What a call does next.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Send,
+    /// After the call's latest moment.
+    Wait(Timestamp),
+    Stop(Reason),
+}
+
 impl<T, R, E> Call<T, R, E> {
     #[inline]
     fn begin(group: Group<T>, facts: Facts, now: Timestamp) -> Self {
@@ -200,46 +212,40 @@ impl<T, R, E> Call<T, R, E> {
         let policy = &shared.policy;
         let standing = facts.standing(policy.replay);
         let seen = shared.cursor.read();
-        let lease = shared.probe(seen, standing.lacks(Needs::ProofAndBody).is_none(), now);
+        let lease = shared.probe(seen, standing, now);
         if policy.budget.is_some() {
             shared.spent.call(now);
         }
-        let bound = |time: Option<Duration>| time.map_or(Timestamp::NEVER, |time| now + time);
-        let deadline = bound(policy.deadline).min(bound(facts.deadline()));
-        let mut call = Self {
-            group,
-            trail: None,
-            deadline,
-            latest: now,
-            seen,
-            mark: Mark::CLEAN,
-            lease,
-            standing,
-            target: 0,
-        };
-        let first = if lease.is_held() { 0 } else { seen.target() };
-        call.aim(first);
-        if call.mark.until() > now && !lease.is_held() {
-            call.aim(call.next_target());
+        let deadline = now + shared.deadline.min(facts.deadline());
+        let mut target = if lease.is_held() { 0 } else { seen.target() };
+        let mut mark = shared.health.mark(target);
+        if mark.until() > now && !lease.is_held() {
+            target = shared.next_target(seen, now, |_| true);
+            mark = shared.health.mark(target);
         }
-        call
+        let target = target.to_le_bytes()[0];
+        Self { group, trail: None, deadline, latest: now, seen, mark, lease, standing, target }
     }
 
     /// Ends the call with an answer: clears the target's mark, books the failures before it, moves the cursor.
     #[inline]
-    fn answer(mut self, response: R, now: Timestamp) -> Action<T, R, E> {
+    fn answer(&mut self, response: R, now: Timestamp) -> Answer<R, E> {
         let ended = self.latest.max(now);
-        self.group.shared().health.succeeded(self.target.into(), self.mark);
-        if self.trail.is_some() || usize::from(self.target) != self.seen.target() {
+        let sticky = usize::from(self.target) == self.seen.target();
+        if self.mark != Mark::CLEAN || self.trail.is_some() || !sticky {
             self.settle(ended);
         }
         let (began, target) = (self.latest, self.target);
-        Action::Return(Answer { response, trail: self.trail.take(), began, ended, target })
+        Answer { response, trail: self.trail.take(), began, ended, target }
     }
 
     #[inline(never)]
-    fn settle(&self, ended: Timestamp) {
+    fn settle(&mut self, ended: Timestamp) {
+        if let Some(trail) = &mut self.trail {
+            trail.response = None;
+        }
         let answered = usize::from(self.target);
+        self.group.shared().health.succeeded(answered, self.mark);
         self.note_failures();
         self.book_failures(Some(answered));
         let sticky = self.seen.target();
@@ -251,52 +257,48 @@ impl<T, R, E> Call<T, R, E> {
 
     #[inline(never)]
     fn give_up_answer(
-        self,
+        &mut self,
         status: StatusCode,
         retry_after: Option<Duration>,
         response: R,
         now: Timestamp,
-    ) -> Action<T, R, E> {
+    ) -> Step {
         let policy = self.group.policy();
         let ending = if policy.failover_codes.contains(status) {
-            let not_processed = policy.not_processed.is_none_or(|codes| codes.contains(status));
+            let not_processed = policy.not_processed.as_ref().is_none_or(|codes| codes.contains(status));
             Ending::FailoverCode { status, not_processed }
         } else {
             Ending::NotProcessed
         };
         let retry_after = retry_after.and_then(|asked| Some(asked.min(policy.retry_after?)));
-        self.give_up(ending, Cause::Status(status), Some((response, retry_after)), now)
+        self.trail.get_or_insert_default().response = Some(response);
+        self.give_up(ending, Cause::Status(status), retry_after, now)
     }
 
     /// Gives the attempt up and decides: again, on to the next target, or not at all.
     fn give_up(
-        mut self,
+        &mut self,
         ending: Ending,
         cause: Cause<E>,
-        answer: Option<(R, Option<Duration>)>,
+        retry_after: Option<Duration>,
         now: Timestamp,
-    ) -> Action<T, R, E> {
+    ) -> Step {
         let (began, ended) = (self.latest, self.latest.max(now));
-        let (response, retry_after) = answer.unzip();
-        let may_repeat = self.group.policy().free_repeat
-            && !self
-                .trail
-                .as_ref()
-                .is_some_and(|trail| trail.failures.iter().any(|failure| failure.repeated));
-        let row = if may_repeat { ending } else { ending.without_free_repeat() }.row();
+        let mut row = ending.row();
+        if row.goes == Goes::SameFree && !self.may_repeat() {
+            row = ending.without_free_repeat().row();
+        }
         let probe = self.lease.is_held();
         if !row.is_neutral() {
             self.fail_probe(ended);
         }
 
-        let trail = self.trail.get_or_insert_default();
-        trail.response = response.or(trail.response.take());
-        trail.failures.push(Failure {
+        self.trail.get_or_insert_default().failures.push(Failure {
             cause,
             began,
             ended,
             mark: self.mark,
-            retry_after: retry_after.flatten(),
+            retry_after,
             row,
             target: self.target,
             probe,
@@ -305,7 +307,7 @@ impl<T, R, E> Call<T, R, E> {
         self.latest = ended;
 
         if let Some(reason) = self.standing.lacks(row.needs) {
-            return self.stop(reason);
+            return Step::Stop(reason);
         }
         match row.goes {
             Goes::SameFree => self.repeat(),
@@ -314,56 +316,65 @@ impl<T, R, E> Call<T, R, E> {
     }
 
     /// Sends the request to the same target again, at no cost.
-    fn repeat(mut self) -> Action<T, R, E> {
+    fn repeat(&mut self) -> Step {
         if self.is_too_late(self.latest) {
-            return self.stop(Reason::Deadline);
+            return Step::Stop(Reason::Deadline);
         }
         if let Some(failure) = self.trail.as_mut().and_then(|trail| trail.failures.last_mut()) {
             failure.repeated = true;
         }
         self.aim(self.target.into());
-        Action::Send(Attempt(self))
+        Step::Send
     }
 
     /// Goes to the next target, after a pause if one is due.
-    fn go_on(self, needs: Needs, after_probe: bool) -> Action<T, R, E> {
+    fn go_on(&mut self, needs: Needs, after_probe: bool) -> Step {
         let tries = self.tries();
         if tries >= self.all_tries() {
-            return self.stop(Reason::TargetsTried);
+            return Step::Stop(Reason::TargetsTried);
         }
         if tries >= self.allowed_tries() {
-            return self.stop(Reason::MaxAttempts);
+            return Step::Stop(Reason::MaxAttempts);
         }
         let until = self.latest + self.pause(tries);
         if self.is_too_late(until) {
-            return self.stop(Reason::Deadline);
+            return Step::Stop(Reason::Deadline);
         }
         let shared = self.group.shared();
         let budget = shared.policy.budget.filter(|_| needs == Needs::ProofAndBody && !after_probe);
         if budget.is_some_and(|budget| !shared.spent.replay(budget, self.latest)) {
-            return self.stop(Reason::Budget);
+            return Step::Stop(Reason::Budget);
         }
         if until > self.latest {
-            return Action::Wait(Wait { call: self, until });
+            return Step::Wait(until);
         }
-        let now = self.latest;
-        self.next(now)
+        self.next(self.latest)
     }
 
     /// Begins the next attempt, if there is time for one.
-    fn next(mut self, now: Timestamp) -> Action<T, R, E> {
+    fn next(&mut self, now: Timestamp) -> Step {
         self.latest = self.latest.max(now);
         if self.is_too_late(self.latest) {
-            return self.stop(Reason::Deadline);
+            return Step::Stop(Reason::Deadline);
         }
         self.aim(self.next_target());
-        Action::Send(Attempt(self))
+        Step::Send
+    }
+
+    /// Hands the call over to the driver.
+    fn perform(mut self, step: Step) -> Action<T, R, E> {
+        match step {
+            Step::Send => Action::Send(Attempt(self)),
+            Step::Wait(until) => Action::Wait(Wait { call: self, until }),
+            Step::Stop(reason) => Action::Fail(self.stop(reason)),
+        }
     }
 
     /// Ends the call without an answer. If a target was left untried, its failures are booked, and the next call
     /// begins elsewhere if the sticky target is to blame (`steer`). If all were tried in vain, the cause is likely
     /// here or in the request, and nothing is learned.
-    fn stop(mut self, reason: Reason) -> Action<T, R, E> {
+    #[inline(never)]
+    fn stop(&mut self, reason: Reason) -> Stopped<R, E> {
         self.note_failures();
         if self.tries() < self.group.targets().len() {
             self.book_failures(None);
@@ -371,7 +382,7 @@ impl<T, R, E> Call<T, R, E> {
                 self.group.shared().move_cursor(self.seen, self.next_target(), self.latest);
             }
         }
-        Action::Fail(Stopped { trail: self.trail.take().unwrap_or_default(), reason })
+        Stopped { trail: self.trail.take().unwrap_or_default(), reason }
     }
 
     /// Points the next attempt at a target.
@@ -409,17 +420,8 @@ impl<T, R, E> Call<T, R, E> {
     /// The next target of this round in order: from the sticky one on, circularly, those that cool last, the soonest
     /// to be done first.
     fn next_target(&self) -> usize {
-        let (sticky, count) = (self.seen.target(), self.group.targets().len());
-        let rounds = self.tries() / count;
-        let cooling_until = |&target: &usize| {
-            let until = self.group.shared().health.mark(target).until();
-            if until > self.latest { until } else { Timestamp::ORIGIN }
-        };
-        (sticky..count)
-            .chain(0..sticky)
-            .filter(|&target| self.tries_of(target) <= rounds)
-            .min_by_key(cooling_until)
-            .unwrap_or(sticky)
+        let rounds = self.tries() / self.group.targets().len();
+        self.group.shared().next_target(self.seen, self.latest, |target| self.tries_of(target) <= rounds)
     }
 
     fn timeout(&self) -> Duration {
@@ -453,9 +455,14 @@ impl<T, R, E> Call<T, R, E> {
 
     /// The tries that the policy allows. A probe is not counted, so that it costs no call its answer.
     fn allowed_tries(&self) -> usize {
+        let Some(most) = self.group.policy().max_attempts else { return self.all_tries() };
         let probed = self.lease.is_held() || self.failures().iter().any(|failure| failure.probe);
-        let most = self.group.policy().max_attempts.map_or(usize::MAX, usize::from);
-        most.saturating_add(probed.into()).min(self.all_tries())
+        (usize::from(most) + usize::from(probed)).min(self.all_tries())
+    }
+
+    /// Whether an attempt may be repeated for free: once in a call.
+    fn may_repeat(&self) -> bool {
+        self.group.policy().free_repeat && !self.failures().iter().any(|failure| failure.repeated)
     }
 
     /// The attempts so far that counted as tries: all but the one that was repeated for free.

@@ -3,9 +3,10 @@
 use core::fmt;
 use core::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::outcome::Reason;
+use crate::time::Bound;
 
 /// What is known about whether an attempt that ended in an error was executed.
 ///
@@ -91,7 +92,7 @@ pub enum Replay {
 pub struct Facts {
     idempotent: bool,
     body: Body,
-    within: Option<Duration>,
+    within: Bound,
 }
 
 impl Facts {
@@ -102,8 +103,8 @@ impl Facts {
     #[must_use]
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
         let idempotent = method.is_idempotent()
-            || headers.get("idempotency-key").is_some_and(|key| !key.as_bytes().trim_ascii().is_empty());
-        Self { idempotent, body: Body::Repeatable, within: None }
+            || headers.get(&IDEMPOTENCY_KEY).is_some_and(|key| !key.as_bytes().trim_ascii().is_empty());
+        Self { idempotent, body: Body::Repeatable, within: Bound::NONE }
     }
 
     /// The same request with a body that can be sent only once.
@@ -116,8 +117,8 @@ impl Facts {
     ///
     /// The shorter of this and the policy's deadline holds.
     #[must_use]
-    pub const fn within(self, deadline: Duration) -> Self {
-        Self { within: Some(deadline), ..self }
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { within: deadline.into(), ..self }
     }
 
     /// Whether a second execution is known to be harmless.
@@ -126,7 +127,7 @@ impl Facts {
         self.idempotent
     }
 
-    pub(crate) const fn deadline(&self) -> Option<Duration> {
+    pub(crate) const fn deadline(&self) -> Bound {
         self.within
     }
 
@@ -263,3 +264,5 @@ pub(crate) enum Moves {
 fn harm(status: StatusCode) -> Harm {
     if status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED { Harm::None } else { Harm::Failure }
 }
+
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

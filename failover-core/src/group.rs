@@ -9,14 +9,14 @@ use crate::budget::Spent;
 use crate::codes::StatusCodes;
 use crate::cursor::{Cursor, Position};
 use crate::error::BuildError;
-use crate::evidence::Facts;
+use crate::evidence::{Facts, Needs, Standing};
 use crate::failback::{FailbackClock, Lease};
 use crate::health::Health;
 use crate::mark::Mark;
 use crate::pause::Jitter;
 use crate::policy::Policy;
 use crate::snapshot::{Snapshot, TargetSnapshot};
-use crate::time::Timestamp;
+use crate::time::{Bound, Timestamp};
 
 /// An ordered list of targets, the policy, and what is remembered between calls: the cursor, the marks, the budget.
 ///
@@ -35,6 +35,7 @@ pub(crate) struct Shared<T> {
     pub(crate) failback: FailbackClock,
     pub(crate) jitter: Jitter,
     pub(crate) gives_up: StatusCodes,
+    pub(crate) deadline: Bound,
     pub(crate) policy: Policy,
     pub(crate) spent: Spent,
 }
@@ -171,6 +172,7 @@ impl<T> Group<T> {
                 failback,
                 jitter: Jitter::new(policy.seed),
                 gives_up: policy.gives_up(),
+                deadline: policy.deadline.map_or(Bound::NONE, Bound::from),
                 policy,
                 spent: Spent::new(),
             }),
@@ -210,11 +212,27 @@ impl<T> Shared<T> {
         self.cursor.advance(seen, target)
     }
 
+    /// The first target in order that may be tried: from the sticky one on, circularly, those that cool last, the
+    /// soonest to be done first.
+    #[inline(never)]
+    pub(crate) fn next_target(
+        &self,
+        seen: Position,
+        now: Timestamp,
+        may_be_tried: impl Fn(usize) -> bool + Clone,
+    ) -> usize {
+        let (sticky, until) = (seen.target(), |target: usize| self.health.mark(target).until());
+        let candidates = (sticky..self.targets.len()).chain(0..sticky).filter(|&target| may_be_tried(target));
+        let ready = candidates.clone().find(|&target| until(target) <= now);
+        ready.or_else(|| candidates.min_by_key(|&target| until(target))).unwrap_or(sticky)
+    }
+
     /// The right to probe target 0, if the cursor is elsewhere and a probe is due.
     #[inline]
-    pub(crate) fn probe(&self, seen: Position, may_replay: bool, now: Timestamp) -> Lease {
+    pub(crate) fn probe(&self, seen: Position, standing: Standing, now: Timestamp) -> Lease {
         match self.policy.failback {
             Some(rule) if seen.target() != 0 => {
+                let may_replay = standing.lacks(Needs::ProofAndBody).is_none();
                 self.failback.lease(rule, may_replay, now, self.policy.attempt_timeout)
             }
             _ => Lease::NONE,

@@ -69,6 +69,29 @@ impl Add<Duration> for Timestamp {
     }
 }
 
+/// How long something may take, in nanoseconds; the largest number is no bound.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Bound(u64);
+
+impl Bound {
+    pub(crate) const NONE: Self = Self(u64::MAX);
+}
+
+impl From<Duration> for Bound {
+    fn from(time: Duration) -> Self {
+        Self(nanos(time))
+    }
+}
+
+impl Add<Bound> for Timestamp {
+    type Output = Self;
+
+    #[inline]
+    fn add(self, bound: Bound) -> Self {
+        Self(self.0.saturating_add(bound.0))
+    }
+}
+
 /// The duration in whole nanoseconds, saturating.
 #[inline]
 pub(crate) fn nanos(duration: Duration) -> u64 {

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use crate::error::AttemptError;
+use crate::error::{AttemptError, BoxError};
 
 /// Tells which target gave a response and what happened before it.
 ///
@@ -75,67 +76,98 @@ fn share(failures: Vec<Failure<AttemptError>>) -> Option<Arc<[Failure<AttemptErr
 
 /// The body of a response, streamed from the target.
 ///
-/// It is never failed over: a body that breaks off is an error.
+/// It is never failed over: a body that breaks off is an error, that of `B`, the body that the transport gives.
 pub struct ResponseBody<B: Body = Incoming> {
-    /// What was read ahead. An error is its last element, and then there is no `rest`.
-    ahead: VecDeque<Result<Frame<B::Data>, B::Error>>,
-    rest: Option<B>,
+    /// What was read ahead. An error is its last element, and then nothing is left.
+    ahead: VecDeque<Result<Frame<B::Data>, BoxError>>,
+    rest: Rest<B>,
+}
+
+/// What is left of a body after what was read ahead.
+enum Rest<B> {
+    Nothing,
+    Stream(B),
+    /// The stream, as long as the call does not let go of it.
+    Held(Held<B>),
 }
 
 impl<B: Body + Unpin> ResponseBody<B> {
     pub(crate) fn new(body: B) -> Self {
-        Self { ahead: VecDeque::new(), rest: Some(body) }
+        Self { ahead: VecDeque::new(), rest: Rest::Stream(body) }
     }
+}
 
+impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
     /// Reads a short body to its end, which frees its connection for another request.
     ///
-    /// A longer or slower one keeps its connection until this body is read or dropped.
-    pub(crate) async fn drain(mut self) -> Self {
+    /// A longer or slower one keeps its connection until this body is read or dropped, or the call lets go of it.
+    pub(crate) async fn drain(mut self) -> (Self, Option<Held<B>>) {
         let _ = timeout(DRAIN_TIME, self.read_ahead()).await;
-        self
+        let held = match mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Stream(stream) => Held(Arc::new(Mutex::new(Some(stream)))),
+            Rest::Held(held) => held,
+            Rest::Nothing => return (self, None),
+        };
+        self.rest = Rest::Held(held.share());
+        (self, Some(held))
     }
 
     async fn read_ahead(&mut self) {
         let mut size = 0;
         while size <= DRAIN_SIZE
-            && let Some(rest) = &mut self.rest
+            && let Rest::Stream(stream) = &mut self.rest
         {
-            let frame = rest.frame().await;
+            let frame = stream.frame().await;
             if let Some(Ok(frame)) = &frame {
                 size += frame.data_ref().map_or(0, Buf::remaining);
             } else {
-                self.rest = None;
+                self.rest = Rest::Nothing;
             }
-            self.ahead.extend(frame);
+            self.ahead.extend(frame.map(|frame| frame.map_err(Into::into)));
         }
     }
 }
 
-impl<B: Body + Unpin> Body for ResponseBody<B> {
+impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.get_mut();
-        match (this.ahead.pop_front(), &mut this.rest) {
-            (Some(frame), _) => Poll::Ready(Some(frame)),
-            (None, Some(rest)) => Pin::new(rest).poll_frame(cx),
-            (None, None) => Poll::Ready(None),
+        if let Some(frame) = this.ahead.pop_front() {
+            return Poll::Ready(Some(frame));
+        }
+        match &mut this.rest {
+            Rest::Nothing => Poll::Ready(None),
+            Rest::Stream(stream) => poll(stream, cx),
+            Rest::Held(held) => match &mut *held.lock() {
+                Some(stream) => poll(stream, cx),
+                None => Poll::Ready(Some(Err(LetGo.into()))),
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.ahead.is_empty()
+            && match &self.rest {
+                Rest::Nothing => true,
+                Rest::Stream(stream) => stream.is_end_stream(),
+                Rest::Held(held) => held.lock().as_ref().is_some_and(Body::is_end_stream),
+            }
     }
 
     fn size_hint(&self) -> SizeHint {
         let data = self.ahead.iter().flatten().filter_map(Frame::data_ref);
         let ahead: u64 = data.map(|data| data.remaining() as u64).sum();
         let broken = self.ahead.back().is_some_and(Result::is_err);
-        let rest = self.rest.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+        let rest = match &self.rest {
+            Rest::Nothing => SizeHint::with_exact(0),
+            Rest::Stream(stream) => stream.size_hint(),
+            Rest::Held(held) => held.lock().as_ref().map_or_else(SizeHint::default, Body::size_hint),
+        };
 
         let mut size = SizeHint::new();
         size.set_lower(ahead.saturating_add(rest.lower()));
@@ -153,9 +185,39 @@ impl<B: Body> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody")
             .field("frames_ahead", &self.ahead.len())
-            .field("read_to_end", &self.rest.is_none())
+            .field("read_to_end", &matches!(self.rest, Rest::Nothing))
             .finish()
     }
+}
+
+/// The rest of a response that was given up, which its call may still hand to the caller.
+pub(crate) struct Held<B>(Arc<Mutex<Option<B>>>);
+
+impl<B> Held<B> {
+    /// Closes the stream, and its connection with it, since the call goes on.
+    pub(crate) fn let_go(self) {
+        drop(self.lock().take());
+    }
+
+    fn share(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<B>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of a body that was let go.
+#[derive(Debug, thiserror::Error)]
+#[error("the rest of the answer was let go when its target was given up")]
+struct LetGo;
+
+fn poll<B: Body<Error: Into<BoxError>> + Unpin>(
+    stream: &mut B,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+    Pin::new(stream).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
 }
 
 /// How much of a response that was given up is read so that its connection can be used again.
@@ -179,32 +241,43 @@ mod tests {
             let halves = [vec![1; size / 2 + size % 2], vec![2; size / 2]];
             let frames =
                 halves.iter().map(|half| Ok::<_, Infallible>(Frame::data(Bytes::from(half.clone()))));
-            let body = ResponseBody::new(Frames(frames.collect())).drain().await;
-            assert_eq!(body.rest.is_none(), read_to_end, "{size}");
+            let (body, held) = ResponseBody::new(Frames(frames.collect())).drain().await;
+            assert_eq!(held.is_none(), read_to_end, "{size}");
             assert_eq!(body.collect().await.unwrap().to_bytes(), halves.concat());
         }
     }
 
     #[tokio::test]
     async fn the_size_that_was_known_stays_known() {
-        let body = ResponseBody::new(Full::new(Bytes::from_static(b"busy"))).drain().await;
+        let (body, _) = ResponseBody::new(Full::new(Bytes::from_static(b"busy"))).drain().await;
         assert_eq!(body.size_hint().exact(), Some(4));
         assert!(!body.is_end_stream());
-        assert!(ResponseBody::new(Full::<Bytes>::default()).drain().await.is_end_stream());
+        assert!(ResponseBody::new(Full::<Bytes>::default()).drain().await.0.is_end_stream());
     }
 
     #[tokio::test]
     async fn a_body_that_broke_off_while_it_was_drained_is_an_error_to_its_reader() {
         let frames = [Ok(Frame::data(Bytes::from_static(b"half"))), Err("reset")].into();
-        let body = ResponseBody::new(Frames(frames)).drain().await;
+        let (body, _) = ResponseBody::new(Frames(frames)).drain().await;
         assert_eq!(body.size_hint().exact(), None);
-        assert_eq!(body.collect().await.unwrap_err(), "reset");
+        assert_eq!(body.collect().await.unwrap_err().to_string(), "reset");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_was_let_go_is_an_error_to_its_reader() {
+        let frames = [1, 2, 3].map(|piece| Ok::<_, Infallible>(Frame::data(vec![piece; DRAIN_SIZE].into())));
+        let (mut body, held) = ResponseBody::new(Frames(frames.into())).drain().await;
+        held.unwrap().let_go();
+        assert!(!body.is_end_stream());
+        for piece in [1, 2] {
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap()[0], piece);
+        }
+        assert!(body.frame().await.unwrap().unwrap_err().is::<LetGo>());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_is_not_waited_for() {
-        let body = ResponseBody::new(Stalled).drain().await;
-        assert!(body.rest.is_some());
+        assert!(ResponseBody::new(Stalled).drain().await.1.is_some());
     }
 
     struct Frames<E>(VecDeque<Result<Frame<Bytes>, E>>);

@@ -1,14 +1,16 @@
 //! Request bodies: what a call keeps, and what each attempt sends.
 
+use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 
 use crate::error::BoxError;
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::replay::{Reader, Replay};
 
 /// The body of a call, from which each attempt's body is made.
@@ -21,6 +23,15 @@ pub(crate) enum CallBody {
 }
 
 impl CallBody {
+    /// The body of a request, of which up to `limit` bytes are kept unless it is in memory.
+    pub(crate) fn of<B: Body<Error: Into<BoxError>> + Send + 'static>(mut body: B, limit: usize) -> Self {
+        if body.is_end_stream() {
+            return Self::Whole(Bytes::new());
+        }
+        let in_memory = (&mut body as &mut dyn Any).downcast_mut::<Full<Bytes>>().and_then(whole);
+        in_memory.map_or_else(|| Self::Streamed(Replay::new(body, limit)), Self::Whole)
+    }
+
     /// The body from its first byte on, for one attempt.
     pub(crate) fn attempt(&self, progress: Progress) -> AttemptBody {
         let source = match self {
@@ -54,11 +65,18 @@ impl CallBody {
     }
 }
 
-/// The request body of one attempt.
+/// The body of an attempt's request: what a [`Failover`](crate::Failover) gives to the services under it.
 #[derive(Debug)]
-pub(crate) struct AttemptBody {
+pub struct AttemptBody {
     source: Source,
     progress: Progress,
+}
+
+impl AttemptBody {
+    /// Notes who has the request.
+    pub(crate) fn reach(&self, stage: Stage) {
+        self.progress.reach(stage);
+    }
 }
 
 #[derive(Debug)]
@@ -69,15 +87,15 @@ enum Source {
 
 impl Body for AttemptBody {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = match &mut self.source {
             Source::Whole(bytes) => Poll::Ready(slice(bytes).map(|data| Ok(Frame::data(data)))),
-            Source::Streamed(reader) => reader.poll_frame(cx),
+            Source::Streamed(reader) => reader.poll_frame(cx).map_err(Into::into),
         };
         if frame.is_pending() {
             self.progress.starve();
@@ -127,6 +145,14 @@ impl std::error::Error for BodyError {
             Self::GivenUp => None,
         }
     }
+}
+
+/// The bytes of a body in memory that has not been read yet.
+fn whole(body: &mut Full<Bytes>) -> Option<Bytes> {
+    let Poll::Ready(frame) = Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) else {
+        return None;
+    };
+    frame?.ok()?.into_data().ok()
 }
 
 /// Takes the next piece of a body in memory, so that the transport shows how far it has come.

@@ -1,14 +1,14 @@
 //! How a client is built.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use failover_core::{BuildError, Group, Policy, Replay, StatusCodes, Target};
-use http::uri::Scheme;
+#[cfg(feature = "serde")]
+use failover_core::Config;
+use failover_core::{BuildError, Policy, Replay, StatusCodes, Target};
 
 use crate::client::FailoverClient;
 use crate::connect::Connector;
+use crate::service::Failover;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 use crate::transport::Transport;
@@ -26,6 +26,7 @@ pub struct Builder {
     interval: Option<Duration>,
     deadline: Option<Duration>,
     replay: Option<Replay>,
+    http2: bool,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
     /// The first setting that was refused.
@@ -62,6 +63,30 @@ impl Builder {
     pub fn target(mut self, target: Target) -> Self {
         self.targets.push(target);
         self
+    }
+
+    /// Adds the targets of a configuration, and sets its policy.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use failover_tokio::FailoverClient;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = toml::from_str(
+    ///     r#"
+    ///     targets = ["http://eu.example", "http://us.example/v1"]
+    ///     failover_codes = "5xx, 429"
+    ///     "#,
+    /// )?;
+    /// let client = FailoverClient::builder().config(config).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "serde")]
+    pub fn config(mut self, config: Config) -> Self {
+        self.targets.extend(config.targets);
+        self.policy(config.policy)
     }
 
     /// Sets the policy, which is [`Policy::default`] otherwise.
@@ -105,7 +130,41 @@ impl Builder {
         self
     }
 
+    /// Speaks HTTP/2 with all targets whose URL is http, which must be known to do so (RFC 9113, section 3.3).
+    ///
+    /// With https targets, HTTP/2 is negotiated and needs no setting.
+    pub fn http2_prior_knowledge(mut self) -> Self {
+        self.http2 = true;
+        self
+    }
+
     /// Sets how TLS is spoken with https targets, which otherwise must be trusted by the platform's certificate roots.
+    ///
+    /// Unless `alpn_protocols` says otherwise, HTTP/2 and HTTP/1.1 are offered. The server name is each target's.
+    ///
+    /// # Examples
+    ///
+    /// A root and a client certificate of one's own:
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use failover_tokio::FailoverClient;
+    /// use failover_tokio::rustls::pki_types::pem::PemObject;
+    /// use failover_tokio::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    /// use failover_tokio::rustls::{ClientConfig, RootCertStore, crypto::ring};
+    ///
+    /// let mut roots = RootCertStore::empty();
+    /// roots.add(CertificateDer::from_pem_file("root.pem")?)?;
+    /// let chain = vec![CertificateDer::from_pem_file("client.pem")?];
+    /// let key = PrivateKeyDer::from_pem_file("client.key")?;
+    /// let config = ClientConfig::builder_with_provider(ring::default_provider().into())
+    ///     .with_safe_default_protocol_versions()?
+    ///     .with_root_certificates(roots)
+    ///     .with_client_auth_cert(chain, key)?;
+    /// let client = FailoverClient::builder().targets(["https://a.example"]).tls(config).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: crate::rustls::ClientConfig) -> Self {
         self.tls = Some(Tls::new(config));
@@ -117,40 +176,48 @@ impl Builder {
     /// # Errors
     ///
     /// Names the key and the value of the first setting that makes no sense.
-    pub fn build(self) -> Result<FailoverClient, BuildError> {
-        if let Some(error) = self.refused {
+    pub fn build(mut self) -> Result<FailoverClient, BuildError> {
+        let transport = self.connect()?;
+        let policy = self.effective_policy();
+        Ok(FailoverClient::new(Failover::new(self.targets, policy, transport)?))
+    }
+
+    /// Builds only what the client would send with, for targets such as these, as the ground of stacks of one's own.
+    ///
+    /// Of the policy, the attempt timeout matters here: it bounds how long a connection takes to open.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn transport(mut self) -> Result<Transport, BuildError> {
+        self.connect()
+    }
+
+    fn connect(&mut self) -> Result<Transport, BuildError> {
+        if let Some(error) = self.refused.take() {
             return Err(error);
         }
-        let mut policy = self.policy;
+        let connector = Connector::new(self.effective_policy().attempt_timeout, self.http2);
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.take() {
+            connector.set_tls(tls);
+        }
+        connector.prepare(&self.targets)?;
+        Ok(Transport::new(connector))
+    }
+
+    fn effective_policy(&self) -> Policy {
+        let mut policy = self.policy.clone();
         policy.failover_codes = self.failover_codes.unwrap_or(policy.failover_codes);
         policy.attempt_timeout = self.attempt_timeout.unwrap_or(policy.attempt_timeout);
         policy.interval = self.interval.unwrap_or(policy.interval);
         policy.deadline = self.deadline.or(policy.deadline);
         policy.replay = self.replay.unwrap_or(policy.replay);
-        if policy.seed == 0 {
-            policy.seed = RandomState::new().build_hasher().finish();
-        }
-
-        let connector = Connector::new(policy.attempt_timeout);
-        #[cfg(feature = "tls")]
-        let connector = match (self.tls, self.targets.iter().any(is_https)) {
-            (Some(tls), _) => connector.with_tls(tls),
-            (None, true) => connector.with_tls(Tls::platform()?),
-            (None, false) => connector,
-        };
-        #[cfg(not(feature = "tls"))]
-        if let Some(target) = self.targets.iter().find(|target| is_https(target)) {
-            return Err(BuildError::new("targets", target, "http, since the feature `tls` is off"));
-        }
-        Ok(FailoverClient::new(Group::new(self.targets, policy)?, Transport::new(connector)))
+        policy
     }
 
     fn refuse(mut self, error: BuildError) -> Self {
         self.refused.get_or_insert(error);
         self
     }
-}
-
-fn is_https(target: &Target) -> bool {
-    *target.scheme() == Scheme::HTTPS
 }

@@ -1,18 +1,17 @@
 //! The client: a method for each way to make a call.
 
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use failover_core::{Group, Snapshot, Target};
-use http::{HeaderMap, Method, Request, Response};
+use failover_core::{BuildError, Group, Policy, Snapshot, Target};
+use http::{Method, Request, Response};
 
 use crate::answer::ResponseBody;
 use crate::body::CallBody;
 use crate::builder::Builder;
-use crate::call::{Call, path_of};
-use crate::drive::Driver;
+use crate::call::Call;
 use crate::error::Error;
+use crate::service::Failover;
 use crate::submit::Submitted;
 use crate::transport::Transport;
 
@@ -40,7 +39,7 @@ use crate::transport::Transport;
 /// ```
 #[derive(Clone)]
 pub struct FailoverClient {
-    driver: Arc<Driver<Target, Transport>>,
+    pub(crate) failover: Failover<Transport>,
 }
 
 impl FailoverClient {
@@ -49,8 +48,14 @@ impl FailoverClient {
         Builder::default()
     }
 
-    pub(crate) fn new(group: Group<Target>, transport: Transport) -> Self {
-        Self { driver: Arc::new(Driver::new(group, transport)) }
+    pub(crate) fn new(failover: Failover<Transport>) -> Self {
+        Self { failover }
+    }
+
+    /// The same as a tower service, which shares all of it.
+    #[must_use]
+    pub fn into_service(self) -> Failover<Transport> {
+        self.failover
     }
 
     /// Sends a GET request.
@@ -133,12 +138,13 @@ impl FailoverClient {
         path: &str,
         body: impl Into<Bytes>,
     ) -> Result<Response<ResponseBody>, Error> {
-        self.run(call(method, path, body)?).await
+        self.perform(call(method, path, body)?).await
     }
 
     /// Sends a request with headers of its own.
     ///
-    /// Of its URI, path and query are used. `Host` is each target's.
+    /// Of its URI, path and query are used. `Host` is each target's. A [`Within`](crate::Within) among its extensions
+    /// bounds the call.
     ///
     /// # Errors
     ///
@@ -158,8 +164,7 @@ impl FailoverClient {
     /// ```
     pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<Response<ResponseBody>, Error> {
         let (head, body) = request.into_parts();
-        let body = CallBody::Whole(body.into());
-        self.run(Call::new(head.method, path_of(&head.uri), head.headers, body)?).await
+        self.perform(Call::new(head, CallBody::Whole(body.into()))?).await
     }
 
     /// Begins a request that runs on by itself, and hands back what waits for its result.
@@ -170,33 +175,91 @@ impl FailoverClient {
     pub fn submit(&self, method: impl TryInto<Method>, path: &str, body: impl Into<Bytes>) -> Submitted {
         let call = call(method, path, body);
         let client = self.clone();
-        Submitted::spawn(async move { client.run(call?).await })
+        Submitted::spawn(async move { client.perform(call?).await })
+    }
+
+    /// Replaces the targets and the policy while calls go on.
+    ///
+    /// What is remembered of targets that stay is kept, and so are the connections; see [`Group::with_targets`]. Calls
+    /// under way finish on the list that they began with. All clones of this client change with it.
+    ///
+    /// # Errors
+    ///
+    /// Names the key and the value of the first setting that makes no sense; then nothing changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use failover_tokio::{FailoverClient, Policy, Target};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = FailoverClient::builder().targets(["http://eu.example", "http://us.example"]).build()?;
+    /// let targets = [Target::parse("http://us.example")?, Target::parse("http://asia.example")?];
+    /// client.clone().set_targets(targets, Policy::default())?;
+    /// assert_eq!(client.group().targets()[1].to_string(), "http://asia.example");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_targets(
+        &self,
+        targets: impl IntoIterator<Item = Target>,
+        policy: Policy,
+    ) -> Result<(), BuildError> {
+        let targets: Vec<_> = targets.into_iter().collect();
+        let transport = self.failover.targets.current().service(0).clone();
+        transport.connector().prepare(&targets)?;
+        self.failover.targets.replace(|list| {
+            let bound = policy.attempt_timeout;
+            let list = list.with_targets(targets, policy)?;
+            transport.connector().set_bound(bound);
+            Ok(list)
+        })
+    }
+
+    /// Moves the cursor by hand: the next call begins at the target with this index.
+    ///
+    /// If it leaves target 0, failback brings it back in time, as after a failover.
+    ///
+    /// # Errors
+    ///
+    /// There is no target with this index.
+    pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
+        self.failover.prefer(index)
     }
 
     /// The targets in order.
     #[must_use]
-    pub fn targets(&self) -> &[Target] {
-        self.driver.group.targets()
+    pub fn targets(&self) -> Vec<Target> {
+        self.group().targets().to_vec()
     }
 
     /// The index of the target where the next call begins.
     #[must_use]
     pub fn sticky(&self) -> usize {
-        self.driver.group.sticky()
+        self.group().sticky()
+    }
+
+    /// The targets and the policy of the moment, and what is remembered.
+    #[must_use]
+    pub fn group(&self) -> Group<Target> {
+        self.failover.group()
     }
 
     /// What is remembered of the targets, for a status page.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.driver.group.snapshot(self.driver.now())
+        self.failover.snapshot()
     }
 
-    pub(crate) async fn run(&self, call: Call) -> Result<Response<ResponseBody>, Error> {
-        self.driver.run(&call).await.map_err(Error::Stopped)
+    /// What a group that [`group`](Self::group) gave remembers, which fits its targets whatever they are by now.
+    #[must_use]
+    pub fn snapshot_of(&self, group: &Group<Target>) -> Snapshot {
+        self.failover.snapshot_of(group)
     }
 
-    pub(crate) fn replay_buffer(&self) -> usize {
-        self.driver.group.policy().replay_buffer
+    async fn perform(&self, call: Call) -> Result<Response<ResponseBody>, Error> {
+        self.failover.targets.perform(call, &self.failover.classify).await
     }
 }
 
@@ -210,6 +273,8 @@ impl fmt::Debug for FailoverClient {
 }
 
 fn call(method: impl TryInto<Method>, path: &str, body: impl Into<Bytes>) -> Result<Call, Error> {
-    let method = method.try_into().map_err(|_| Error::Method)?;
-    Call::new(method, Target::path(path)?, HeaderMap::new(), CallBody::Whole(body.into()))
+    let mut request = Request::new(());
+    *request.method_mut() = method.try_into().map_err(|_| Error::Method)?;
+    *request.uri_mut() = Target::path(path)?.into();
+    Call::new(request.into_parts().0, CallBody::Whole(body.into()))
 }

@@ -3,10 +3,14 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "tls")]
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use failover_core::{BuildError, Target};
+use http::uri::Scheme;
 use http::{Extensions, Uri};
 use hyper_util::client::legacy::connect::dns::{GaiAddrs, GaiResolver, Name};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
@@ -18,47 +22,99 @@ use tower_service::Service;
 
 use crate::error::BoxError;
 #[cfg(feature = "tls")]
-use crate::tls::Tls;
+use crate::tls::{HTTP2, Tls};
 
 /// Opens connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     http: HttpConnector<Resolver>,
+    settings: Arc<Settings>,
+}
+
+/// What can be set while connections are opened.
+#[derive(Debug)]
+struct Settings {
+    /// In nanoseconds: what opening one connection may take.
+    bound: AtomicU64,
+    /// Whether targets with http URLs are known to speak HTTP/2.
+    http2: bool,
     #[cfg(feature = "tls")]
-    tls: Option<Tls>,
-    bound: Duration,
+    tls: OnceLock<Tls>,
 }
 
 impl Connector {
-    /// A connector that gives up after `bound`, also where the attempt that began it has gone.
-    pub(crate) fn new(bound: Duration) -> Self {
+    /// A connector that gives up after `bound`, also where the attempt that began it has gone. With `http2`, cleartext
+    /// connections are for HTTP/2 (RFC 9113, section 3.3).
+    pub(crate) fn new(bound: Duration, http2: bool) -> Self {
         let mut http = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         http.enforce_http(false);
         http.set_nodelay(true);
-        // Shared by a name's addresses, so that one that swallows packets leaves time for the next.
-        http.set_connect_timeout(Some(bound));
-        Self {
-            http,
+        let settings = Settings {
+            bound: AtomicU64::default(),
+            http2,
             #[cfg(feature = "tls")]
-            tls: None,
-            bound,
-        }
+            tls: OnceLock::new(),
+        };
+        let connector = Self { http, settings: Arc::new(settings) };
+        connector.set_bound(bound);
+        connector
     }
 
-    /// The same with TLS, for https.
+    /// Sets what opening one connection may take from now on.
+    pub(crate) fn set_bound(&self, bound: Duration) {
+        let nanos = bound.as_nanos().try_into().unwrap_or(u64::MAX);
+        self.settings.bound.store(nanos, Ordering::Relaxed);
+    }
+
+    /// Sets how TLS is spoken, unless that has been set.
     #[cfg(feature = "tls")]
-    pub(crate) fn with_tls(self, tls: Tls) -> Self {
-        Self { tls: Some(tls), ..self }
+    pub(crate) fn set_tls(&self, tls: Tls) {
+        let _ = self.settings.tls.set(tls);
+    }
+
+    /// Makes sure that these targets can be connected to.
+    ///
+    /// # Errors
+    ///
+    /// One needs TLS, and there is none to be had.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unused_self, reason = "it is what TLS is set for"))]
+    pub(crate) fn prepare(&self, targets: &[Target]) -> Result<(), BuildError> {
+        match targets.iter().find(|target| *target.scheme() == Scheme::HTTPS) {
+            #[cfg(feature = "tls")]
+            Some(_) if self.settings.tls.get().is_none() => self.set_tls(Tls::platform()?),
+            #[cfg(not(feature = "tls"))]
+            Some(target) => {
+                return Err(BuildError::new("targets", target, "http, since the feature `tls` is off"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a connection may turn out to be one of HTTP/2.
+    pub(crate) fn may_speak_http2(&self, uri: &Uri) -> bool {
+        self.settings.http2 || uri.scheme() == Some(&Scheme::HTTPS)
+    }
+
+    fn bound(&self) -> Duration {
+        Duration::from_nanos(self.settings.bound.load(Ordering::Relaxed))
     }
 
     async fn open(mut self, uri: Uri) -> Result<TokioIo<Stream>, ConnectError> {
+        // Shared by a name's addresses, so that one that swallows packets leaves time for the next.
+        self.http.set_connect_timeout(Some(self.bound()));
         let tcp = self.http.call(uri.clone()).await.map_err(|error| ConnectError::Tcp(error.into()))?;
         let tcp = tcp.into_inner();
-        #[cfg(feature = "tls")]
-        if let Some(tls) = self.tls.filter(|_| uri.scheme() == Some(&http::uri::Scheme::HTTPS)) {
-            return Ok(Stream::over(tls.connect(&uri, tcp).await.map_err(ConnectError::Tls)?));
+        if uri.scheme() != Some(&Scheme::HTTPS) {
+            return Ok(Stream::over(tcp, self.settings.http2));
         }
-        Ok(Stream::over(tcp))
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.settings.tls.get() {
+            let tls = tls.connect(&uri, tcp).await.map_err(ConnectError::Tls)?;
+            let http2 = tls.get_ref().1.alpn_protocol() == Some(HTTP2);
+            return Ok(Stream::over(tls, http2));
+        }
+        Err(ConnectError::NoTls)
     }
 }
 
@@ -72,7 +128,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let opening = timeout(self.bound, self.clone().open(uri));
+        let opening = timeout(self.bound(), self.clone().open(uri));
         Box::pin(async { opening.await? })
     }
 }
@@ -82,6 +138,8 @@ impl Service<Uri> for Connector {
 pub(crate) enum ConnectError {
     #[error("no TCP connection")]
     Tcp(#[source] BoxError),
+    #[error("no TLS for an https target")]
+    NoTls,
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "made where there is TLS"))]
     #[error("no TLS session")]
     Tls(#[source] io::Error),
@@ -138,7 +196,8 @@ impl Wire {
         self.0.served.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the connection had served a request, and the peer said nothing to the last one.
+    /// Whether the connection had served a request, and the peer has said nothing since the last bytes went to it:
+    /// over HTTP/1.1, to the last request; over HTTP/2, to any of those that share the connection.
     pub(crate) fn is_stale(&self) -> bool {
         self.0.served.load(Ordering::Relaxed) && !self.0.peer_spoke_last.load(Ordering::Relaxed)
     }
@@ -151,18 +210,20 @@ impl Wire {
 /// A connection over TCP or TLS.
 pub(crate) struct Stream {
     io: Box<dyn Io>,
+    http2: bool,
     wire: Wire,
 }
 
 impl Stream {
-    fn over(io: impl Io + 'static) -> TokioIo<Self> {
-        TokioIo::new(Self { io: Box::new(io), wire: Wire::default() })
+    fn over(io: impl Io + 'static, http2: bool) -> TokioIo<Self> {
+        TokioIo::new(Self { io: Box::new(io), http2, wire: Wire::default() })
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        Connected::new().extra(self.wire.clone())
+        let connected = Connected::new().extra(self.wire.clone());
+        if self.http2 { connected.negotiated_h2() } else { connected }
     }
 }
 

@@ -1,9 +1,12 @@
 //! What a call or one of its attempts fails with. None of it shows more of a URL than scheme, host and port.
 
+use std::fmt;
 use std::time::Duration;
 
 use failover_core::{PathError, Stopped};
 use http::Response;
+use http_body::Body;
+use hyper::body::Incoming;
 
 use crate::answer::{Answered, ResponseBody};
 
@@ -11,12 +14,14 @@ use crate::answer::{Answered, ResponseBody};
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a call has no acceptable answer.
-#[derive(Debug, thiserror::Error)]
+///
+/// `B` is the body of the responses, which is hyper's except over another service.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum Error<B: Body = Incoming> {
     /// The attempts failed: it has the reason, the failures, and the last response if there was one.
     #[error(transparent)]
-    Stopped(Stopped<Response<ResponseBody>, AttemptError>),
+    Stopped(Stopped<Response<ResponseBody<B>>, AttemptError>),
     /// The method is none: a token such as `GET`, and not `CONNECT`, which has no path to send.
     #[error("the method cannot be sent: expected a token such as GET, and not CONNECT")]
     Method,
@@ -31,10 +36,10 @@ pub enum Error {
     Aborted,
 }
 
-impl Error {
+impl<B: Body> Error<B> {
     /// The last response of a target, if there was one: a real answer, though one that gave the target up.
     #[must_use]
-    pub fn response(&self) -> Option<&Response<ResponseBody>> {
+    pub fn response(&self) -> Option<&Response<ResponseBody<B>>> {
         match self {
             Self::Stopped(stopped) => stopped.last_response(),
             _ => None,
@@ -43,12 +48,24 @@ impl Error {
 
     /// The last response of a target, if there was one, to be passed on with its body; it carries [`Answered`].
     #[must_use]
-    pub fn into_response(self) -> Option<Response<ResponseBody>> {
+    pub fn into_response(self) -> Option<Response<ResponseBody<B>>> {
         let Self::Stopped(stopped) = self else { return None };
         let (_, failures, response) = stopped.into_parts();
         let mut response = response?;
         response.extensions_mut().insert(Answered::given_up(failures));
         Some(response)
+    }
+}
+
+impl<B: Body> fmt::Debug for Error<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped(stopped) => f.debug_tuple("Stopped").field(stopped).finish(),
+            Self::Method => f.write_str("Method"),
+            Self::Path(error) => f.debug_tuple("Path").field(error).finish(),
+            Self::Upgrade => f.write_str("Upgrade"),
+            Self::Aborted => f.write_str("Aborted"),
+        }
     }
 }
 
@@ -88,12 +105,18 @@ pub enum Fault {
     /// The host did not take the connection in time.
     #[error("no connection in time")]
     ConnectTimeout,
+    /// The target's service was not ready in time, or failed before it took the request.
+    #[error("the target's service was not ready")]
+    NotReady,
     /// The host's certificate is not trusted, or it does not speak TLS.
     #[error("the TLS handshake failed")]
     Tls,
     /// The connection was closed before it took the request.
     #[error("the connection closed before it took the request")]
     Unsent,
+    /// The target stated that it did not process the request: it is overloaded or shuts down.
+    #[error("the target did not process the request")]
+    Unprocessed,
     /// The head of the answer did not come in the attempt's time, here without the progress of the request's body.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -103,6 +126,9 @@ pub enum Fault {
     /// What came is no HTTP response, or its head is too large.
     #[error("the answer is not HTTP")]
     Garbage,
+    /// The target's service failed, in a way that only its error tells.
+    #[error("the target's service failed")]
+    Service,
     /// The request's body failed or stalled where the caller provides it.
     #[error("the request's body broke off")]
     RequestBody,

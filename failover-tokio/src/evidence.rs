@@ -5,11 +5,13 @@ use std::io;
 
 use failover_core::Evidence;
 use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::Connected;
 
 use crate::body::BodyError;
+use crate::classify::Classify;
 use crate::connect::{ConnectError, ResolveError, Wire};
 use crate::error::{AttemptError, BoxError, Fault};
-use crate::progress::Elapsed;
+use crate::progress::{Elapsed, Stage};
 
 /// An attempt without an answer.
 #[derive(Debug)]
@@ -24,34 +26,50 @@ impl Failed {
         Self { evidence: Evidence::LocalFault, error: AttemptError::new(Fault::Local, error.into()) }
     }
 
-    /// An attempt that was dropped at its limit; `unsent` if it had got no connection by then.
-    pub(crate) fn timeout(elapsed: Elapsed, unsent: bool) -> Self {
-        let (evidence, fault) = if unsent {
-            (Evidence::NotSent, Fault::ConnectTimeout)
-        } else if elapsed.starved {
-            (Evidence::LocalFault, Fault::RequestBody)
-        } else {
-            (Evidence::MaybeProcessed, Fault::Timeout(elapsed.limit))
+    /// A service that failed before it took the request.
+    pub(crate) fn not_ready(error: impl Into<BoxError>) -> Self {
+        let error = error.into();
+        let evidence = match of(&*error).0 {
+            Evidence::LocalFault => Evidence::LocalFault,
+            _ => Evidence::NotSent,
+        };
+        Self { evidence, error: AttemptError::new(Fault::NotReady, error) }
+    }
+
+    /// An error of a service that had taken the request.
+    pub(crate) fn service(error: impl Into<BoxError>, classify: &impl Classify) -> Self {
+        let error = error.into();
+        let (evidence, (_, fault)) = (classify.classify(&*error), of(&*error));
+        Self { evidence, error: AttemptError::new(fault, error) }
+    }
+
+    /// An attempt that was dropped at its limit.
+    pub(crate) fn timeout(elapsed: Elapsed) -> Self {
+        let (evidence, fault) = match elapsed.stage {
+            Stage::Waiting => (Evidence::NotSent, Fault::NotReady),
+            Stage::Pooled(connection) if connection.connection_metadata().is_none() => {
+                (Evidence::NotSent, Fault::ConnectTimeout)
+            }
+            _ if elapsed.starved => (Evidence::LocalFault, Fault::RequestBody),
+            _ => (Evidence::MaybeProcessed, Fault::Timeout(elapsed.limit)),
         };
         Self { evidence, error: AttemptError::new(fault, None) }
     }
-
-    /// An error of the transport.
-    pub(crate) fn transport(error: legacy::Error) -> Self {
-        let (evidence, fault) = classify(&error);
-        Self { evidence, error: AttemptError::new(fault, BoxError::from(error)) }
-    }
 }
 
-fn classify(error: &legacy::Error) -> (Evidence, Fault) {
+/// What an error proves that stands anywhere among the causes of this one.
+pub(crate) fn of(error: &(dyn StdError + 'static)) -> (Evidence, Fault) {
     if find::<BodyError>(error).is_some() {
         return (Evidence::LocalFault, Fault::RequestBody);
     }
     if find::<io::Error>(error).is_some_and(is_local) {
         return (Evidence::LocalFault, Fault::Local);
     }
+    let Some(error) = find::<legacy::Error>(error) else {
+        return (Evidence::MaybeProcessed, Fault::Service);
+    };
     match error.connect_info() {
-        Some(connected) => after_connect(error, Wire::of(connected).is_some_and(|wire| wire.is_stale())),
+        Some(connected) => after_connect(error, connected),
         None => before_connect(error),
     }
 }
@@ -59,7 +77,7 @@ fn classify(error: &legacy::Error) -> (Evidence, Fault) {
 /// Without a connection there is nothing that the request was sent on.
 fn before_connect(error: &legacy::Error) -> (Evidence, Fault) {
     let fault = match find::<ConnectError>(error) {
-        Some(ConnectError::Tls(_)) => Fault::Tls,
+        Some(ConnectError::NoTls | ConnectError::Tls(_)) => Fault::Tls,
         Some(ConnectError::Elapsed(_)) => Fault::ConnectTimeout,
         Some(ConnectError::Tcp(_)) if find::<ResolveError>(error).is_some() => Fault::Resolve,
         Some(ConnectError::Tcp(_)) => match find::<io::Error>(error).map(io::Error::kind) {
@@ -67,24 +85,53 @@ fn before_connect(error: &legacy::Error) -> (Evidence, Fault) {
             Some(io::ErrorKind::TimedOut) => Fault::ConnectTimeout,
             _ => Fault::Connect,
         },
+        // The pool: another request opened the connection that this one was to share, and failed.
+        None if error.is_connect() && find::<io::Error>(error).is_none() => {
+            return (Evidence::HandedBack, Fault::Unsent);
+        }
+        None if error.is_connect() => Fault::Connect,
         None if error.source().is_some() => Fault::Unsent,
         None => return (Evidence::LocalFault, Fault::Local),
     };
     (Evidence::NotSent, fault)
 }
 
-fn after_connect(error: &legacy::Error, stale: bool) -> (Evidence, Fault) {
+fn after_connect(error: &legacy::Error, connected: &Connected) -> (Evidence, Fault) {
     let Some(cause) = find::<hyper::Error>(error) else {
         return (Evidence::MaybeProcessed, Fault::Closed);
     };
+    let closed = cause.is_incomplete_message() || find::<io::Error>(cause).is_some_and(is_closed);
     if cause.is_canceled() {
         (Evidence::HandedBack, Fault::Unsent)
-    } else if cause.is_user() {
+    } else if let Some(error) = find::<h2::Error>(cause) {
+        over_http2(error)
+    } else if cause.is_user() && !connected.is_negotiated_h2() {
+        // Over HTTP/2 it also stands for a connection that closed while the request waited for its stream.
         (Evidence::LocalFault, Fault::Local)
     } else if cause.is_parse() {
         (Evidence::MaybeProcessed, Fault::Garbage)
-    } else if stale && (cause.is_incomplete_message() || find::<io::Error>(cause).is_some_and(is_closed)) {
+    } else if closed && Wire::of(connected).is_some_and(|wire| wire.is_stale()) {
         (Evidence::Stale, Fault::Closed)
+    } else {
+        (Evidence::MaybeProcessed, Fault::Closed)
+    }
+}
+
+/// What the end of a stream proves (RFC 9113, section 8.7).
+///
+/// A GOAWAY is the error of the streams above its last one, and of those that were not opened any more. hyper has the
+/// same error for a stream that opens in the very moment in which another thread reads the GOAWAY.
+fn over_http2(error: &h2::Error) -> (Evidence, Fault) {
+    let reason = error.reason();
+    let refused = error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM);
+    let gone = error.is_go_away() && reason == Some(h2::Reason::NO_ERROR);
+    if error.is_remote() && (refused || gone) {
+        (Evidence::Refused, Fault::Unprocessed)
+    } else if error.is_library() {
+        (Evidence::MaybeProcessed, Fault::Garbage)
+    } else if error.is_reset() && !error.is_remote() {
+        // From this side a stream is reset because its request's body failed.
+        (Evidence::LocalFault, Fault::RequestBody)
     } else {
         (Evidence::MaybeProcessed, Fault::Closed)
     }

@@ -1,19 +1,20 @@
 //! A server's inbound request, passed on as a proxy does (RFC 9110, section 7.6).
 
-use bytes::Bytes;
 use http::header::{
     CONNECTION, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Request, Response, Version};
 use http_body::Body;
+use tower_service::Service;
 
 use crate::answer::ResponseBody;
-use crate::body::CallBody;
-use crate::call::{Call, path_of};
+use crate::body::{AttemptBody, CallBody};
+use crate::call::Call;
+use crate::classify::Classify;
 use crate::client::FailoverClient;
 use crate::error::{BoxError, Error};
-use crate::replay::Replay;
+use crate::service::Failover;
 
 impl FailoverClient {
     /// Passes on a request that a server received, and hands back the response to answer it with.
@@ -39,8 +40,29 @@ impl FailoverClient {
     /// ```
     pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<ResponseBody>, Error>
     where
-        B: Body + Send + 'static,
-        B::Error: Into<BoxError>,
+        B: Body<Error: Into<BoxError>> + Send + 'static,
+    {
+        self.failover.forward(request).await
+    }
+}
+
+impl<S, C, R> Failover<S, C>
+where
+    S: Service<Request<AttemptBody>, Response = Response<R>, Error: Into<BoxError>, Future: Send>,
+    S: Clone + Send + Sync,
+    C: Classify + Sync,
+    R: Body<Error: Into<BoxError>> + Send + Unpin,
+{
+    /// Passes on a request that a server received, and hands back the response to answer it with.
+    ///
+    /// As [`FailoverClient::forward`]. A call of the service, in contrast, sends the headers as they are.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. A request for another protocol (`Upgrade`) is refused, without an attempt.
+    pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<ResponseBody<R>>, Error<R>>
+    where
+        B: Body<Error: Into<BoxError>> + Send + 'static,
     {
         let (mut head, body) = request.into_parts();
         if asks_for_upgrade(&head.headers) {
@@ -54,12 +76,8 @@ impl FailoverClient {
             head.headers.insert(TE, HeaderValue::from_static("trailers"));
             head.headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
-        let body = if body.is_end_stream() {
-            CallBody::Whole(Bytes::new())
-        } else {
-            CallBody::Streamed(Replay::new(body, self.replay_buffer()))
-        };
-        self.run(Call::inbound(head.method, path_of(&head.uri), head.headers, body)?).await
+        let body = CallBody::of(body, self.replay_buffer());
+        self.targets.perform(Call::inbound(head, body)?, &self.classify).await
     }
 }
 

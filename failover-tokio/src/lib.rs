@@ -30,54 +30,111 @@
 //! | to | use |
 //! | --- | --- |
 //! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`execute`](FailoverClient::execute) |
-//! | send headers | [`FailoverClient::request`] |
+//! | send headers, or bound one call by [`Within`] | [`FailoverClient::request`] |
 //! | pass a server's request on | [`FailoverClient::forward`] |
 //! | let a call run in the background | [`FailoverClient::submit`] |
 //! | learn which target answered | [`Answered`], in each response's extensions |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
+//! | change the targets while calls go on | [`FailoverClient::set_targets`] |
+//! | show what is remembered of them | [`FailoverClient::snapshot`] |
+//! | put failover into a tower stack, or a stack under each target | [`Failover`], [`FailoverLayer`], [`Transport`] |
+//! | tell what the errors of a stack prove | [`Classify`] |
 //!
 //! The decisions are those of [`failover_core`], which is pure; this crate performs them. The transport is hyper-util's
-//! pooled client for HTTP/1.1, with its own retries off. It follows no redirects.
+//! pooled client for HTTP/1.1 and HTTP/2, with its own retries off. It follows no redirects.
 //!
 //! # Bodies
 //!
 //! A request's body in memory is shared by all attempts. A streamed one is kept up to [`Policy::replay_buffer`] bytes;
 //! beyond that, it stays with the target that it is being sent to. A response's body is streamed and never failed over:
-//! if it breaks off, that is an error.
+//! if it breaks off, that is an error. Trailers pass in both directions.
+//!
+//! So a call holds at most `replay_buffer` of its request, beside the piece that is being sent, and some 64 KiB of an
+//! answer that was given up.
+//!
+//! # HTTP/2
+//!
+//! With https targets it is negotiated; with others, [`Builder::http2_prior_knowledge`] says that they speak it. A
+//! request whose stream was refused, or was above the last one of a GOAWAY, was not executed and goes to the next
+//! target, whatever its method. A connection on which an attempt ran out of time is not used for others, and one that
+//! does not answer a ping is closed.
+//!
+//! # Tracing
+//!
+//! Under the target `failover`, each call is a span `call` (INFO) with `method` and, when it ends, `outcome`, `target`,
+//! `attempts` and `took`. In it, each attempt is an event: `attempt answered` (DEBUG), or `attempt given up` (INFO) with
+//! its `status`, or its `evidence` and `error`; both with `index`, `target` and `took`. A call that stops without an
+//! answer is a `call stopped` (WARN) with the `reason` why no further target was tried. Targets are shown as scheme, host
+//! and port; paths, headers and bodies are not shown.
+//!
+//! # Metrics
+//!
+//! With the feature `metrics`, through the facade of that name, for any exporter:
+//!
+//! | name | kind | labels |
+//! | --- | --- | --- |
+//! | `failover_calls_total` | counter | `outcome`: `answered`, `abandoned` by its caller, or a [`Reason`] |
+//! | `failover_call_duration_seconds` | histogram | `outcome` |
+//! | `failover_attempts_total` | counter | `target`, `outcome`: `answered`, `failover_code`, or an [`Evidence`] |
+//! | `failover_attempt_duration_seconds` | histogram | `target` |
+//! | `failover_failovers_total` | counter | `from`, `to`: targets |
+//!
+//! Reasons and evidence are named as by [`Reason::as_str`] and [`Evidence::as_str`]. Durations end with the head of the
+//! answer. Attempts of a call that was abandoned are not counted.
 //!
 //! # Features
 //!
-//! `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
+//! - `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
+//! - `metrics`: see above.
+//! - `serde`: `Config`, the configuration of targets and policy, for `Builder::config`.
 #![forbid(unsafe_code)]
 
 mod answer;
 mod body;
 mod builder;
 mod call;
+mod classify;
 mod client;
 mod connect;
 mod drive;
 mod error;
 mod evidence;
+mod exchange;
 mod forward;
+mod layer;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod observe;
 mod progress;
 mod replay;
+mod service;
 mod submit;
+mod targets;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
 
 pub use failover_core as core;
+#[cfg(feature = "serde")]
+pub use failover_core::Config;
 pub use failover_core::{
-    BuildError, Cause, Evidence, Failure, InvalidCodes, PathError, Policy, Reason, Replay, Snapshot,
+    BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy, Reason, Replay, Snapshot,
     StatusCodes, Stopped, Target,
 };
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
 pub use crate::answer::{Answered, ResponseBody};
+pub use crate::body::AttemptBody;
 pub use crate::builder::Builder;
+pub use crate::call::Within;
+pub use crate::classify::{Classify, Proven};
 pub use crate::client::FailoverClient;
 pub use crate::error::{AttemptError, Error, Fault};
+pub use crate::layer::FailoverLayer;
+#[cfg(feature = "metrics")]
+pub use crate::metrics::describe_metrics;
+pub use crate::service::Failover;
 pub use crate::submit::Submitted;
+pub use crate::transport::Transport;

@@ -4,20 +4,23 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::time::{Instant, timeout};
 
-/// How far one attempt's request body has come, shared by the body and by what bounds the attempt.
+/// How far one attempt has come, shared by its request's body and by what bounds the attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress(Arc<Mutex<Mark>>);
 
 impl Progress {
     pub(crate) fn start() -> Self {
-        Self(Arc::new(Mutex::new(Mark { at: Instant::now(), starved: false })))
+        Self(Arc::new(Mutex::new(Mark { at: Instant::now(), starved: false, stage: Stage::Waiting })))
     }
 
     /// Restarts the clock: the transport took a piece of the body.
     pub(crate) fn made(&self) {
-        *self.mark() = Mark { at: Instant::now(), starved: false };
+        let mut mark = self.mark();
+        mark.at = Instant::now();
+        mark.starved = false;
     }
 
     /// Notes that the transport waits for the body, and the body for the caller.
@@ -25,15 +28,32 @@ impl Progress {
         self.mark().starved = true;
     }
 
+    /// Notes who has the request.
+    pub(crate) fn reach(&self, stage: Stage) {
+        self.mark().stage = stage;
+    }
+
     fn mark(&self) -> MutexGuard<'_, Mark> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Mark {
     at: Instant,
     starved: bool,
+    stage: Stage,
+}
+
+/// Who has an attempt's request.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    /// Nobody: the target's service is not ready for it.
+    Waiting,
+    /// The target's service.
+    Taken,
+    /// The transport, which tells the connection that it is sent on.
+    Pooled(CaptureConnection),
 }
 
 /// The time that one attempt has, counted from the last progress of its request body.
@@ -56,21 +76,35 @@ impl Bound {
             if let Ok(output) = timeout(left, attempt.as_mut()).await {
                 return Ok(output);
             }
-            let Mark { at, starved } = *self.progress.mark();
+            let Mark { at, starved, stage } = self.progress.mark().clone();
             left = self.limit.saturating_sub(at.elapsed());
             if left.is_zero() {
-                return Err(Elapsed { limit: self.limit, starved });
+                return Err(Elapsed { limit: self.limit, starved, stage });
             }
         }
     }
 }
 
 /// The end of an attempt's time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Elapsed {
     pub(crate) limit: Duration,
     /// Whether the transport was waiting for the caller's part of the body.
     pub(crate) starved: bool,
+    pub(crate) stage: Stage,
+}
+
+impl Elapsed {
+    /// Keeps the connection of a target that was silent from other requests: those over HTTP/2 would share it, and it
+    /// may be dead.
+    pub(crate) fn retire_connection(&self) {
+        if let Stage::Pooled(connection) = &self.stage
+            && let Some(connected) = connection.connection_metadata().as_ref()
+            && !self.starved
+        {
+            connected.poison();
+        }
+    }
 }
 
 #[cfg(test)]

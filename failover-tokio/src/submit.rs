@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use http::Response;
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use crate::answer::ResponseBody;
 use crate::error::Error;
@@ -34,7 +35,7 @@ impl Submitted {
     pub(crate) fn spawn(
         call: impl Future<Output = Result<Response<ResponseBody>, Error>> + Send + 'static,
     ) -> Self {
-        Self { task: tokio::spawn(call) }
+        Self { task: tokio::spawn(call.in_current_span()) }
     }
 
     /// Whether the result is there.

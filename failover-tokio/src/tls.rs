@@ -18,9 +18,11 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 pub(crate) struct Tls(TlsConnector);
 
 impl Tls {
-    /// TLS as configured, but for HTTP/1.1, which is what the client speaks.
+    /// TLS as configured. Unless it says which protocols to offer, HTTP/2 and HTTP/1.1 are.
     pub(crate) fn new(mut config: ClientConfig) -> Self {
-        config.alpn_protocols.clear();
+        if config.alpn_protocols.is_empty() {
+            config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
+        }
         Self(Arc::new(config).into())
     }
 
@@ -58,3 +60,6 @@ impl fmt::Debug for Tls {
         f.write_str("Tls")
     }
 }
+
+/// HTTP/2 as a protocol that TLS negotiates (RFC 9113, section 3.2).
+pub(crate) const HTTP2: &[u8] = b"h2";

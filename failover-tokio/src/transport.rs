@@ -1,25 +1,34 @@
 //! The transport: hyper-util's pooled client, with its own retries off.
 
 use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use failover_core::Target;
-use http::Response;
+use http::header::CONNECTION;
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::capture_connection;
+use hyper_util::client::legacy::{Client, Error, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower_service::Service;
 
 use crate::body::AttemptBody;
-use crate::call::Head;
-use crate::connect::{Connector, Wire};
-use crate::drive::Exchange;
-use crate::evidence::Failed;
-use crate::progress::Bound;
+use crate::connect::Connector;
+use crate::progress::Stage;
 
-/// A pool of connections to all targets.
-pub(crate) struct Transport {
+/// A pool of connections to any number of targets, over HTTP/1.1 and HTTP/2.
+///
+/// It is what a [`FailoverClient`](crate::FailoverClient) sends with, as a service of its own to build stacks on. Made by
+/// [`Builder::transport`](crate::Builder::transport). A clone is a reference count and shares the connections.
+#[derive(Clone)]
+pub struct Transport {
+    pool: Arc<Pool>,
+}
+
+struct Pool {
     client: Client<Connector, AttemptBody>,
+    connector: Connector,
 }
 
 impl Transport {
@@ -27,37 +36,41 @@ impl Transport {
         let client = Client::builder(TokioExecutor::new())
             .retry_canceled_requests(false)
             .set_host(false)
+            .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(connector);
-        Self { client }
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .build(connector.clone());
+        Self { pool: Arc::new(Pool { client, connector }) }
+    }
+
+    /// What opens the connections, to be set for other targets.
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.pool.connector
     }
 }
 
-impl Exchange<Target> for Transport {
-    type Body = Incoming;
+impl Service<Request<AttemptBody>> for Transport {
+    type Response = Response<Incoming>;
+    type Error = Error;
+    type Future = ResponseFuture;
 
-    async fn exchange(
-        &self,
-        target: &Target,
-        head: &Head,
-        body: AttemptBody,
-        bound: Bound,
-    ) -> Result<Response<Incoming>, Failed> {
-        let mut request = head.aim(target, body).map_err(Failed::unbuilt)?;
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<AttemptBody>) -> ResponseFuture {
         let connection = capture_connection(&mut request);
-        match bound.hold(self.client.request(request)).await {
-            Ok(Ok(mut response)) => {
-                if let Some(wire) = response.extensions().get::<Wire>() {
-                    wire.serve();
-                }
-                head.receive(&mut response);
-                Ok(response)
-            }
-            Ok(Err(error)) => Err(Failed::transport(error)),
-            Err(elapsed) => Err(Failed::timeout(elapsed, connection.connection_metadata().is_none())),
+        request.body().reach(Stage::Pooled(connection));
+        // Over HTTP/2, TE is not named in `Connection`, and hyper would drop what is.
+        if request.headers().get(CONNECTION).is_some_and(|named| named == "te")
+            && self.pool.connector.may_speak_http2(request.uri())
+        {
+            request.headers_mut().remove(CONNECTION);
         }
+        self.pool.client.request(request)
     }
 }
 
@@ -72,3 +85,10 @@ const IDLE_TIME: Duration = Duration::from_secs(20);
 
 /// How many idle connections are kept for each target.
 const IDLE_CONNECTIONS: usize = 128;
+
+/// How long an HTTP/2 connection with requests under way may be silent before it is asked whether it is alive: all
+/// requests share it, so that one that is dead must not be kept.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long the answer to that may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,6 +1,7 @@
 //! What a call costs in memory.
 
 use std::mem::size_of;
+use std::sync::Arc;
 
 use allocation_counter::measure;
 use failover_core::{Action, Attempt, Evidence, Facts, Group, Policy, Stopped, Target, Timestamp};
@@ -52,6 +53,21 @@ fn a_dropped_call_leaves_nothing() {
         drop(attempt.handle_error(Evidence::NotSent, "refused", Timestamp::ORIGIN));
     });
     assert_eq!((leaked.count_current, leaked.bytes_current), (0, 0));
+}
+
+#[test]
+fn an_answer_holds_no_response_that_was_given_up() {
+    let group = Group::new(targets(), Policy::default()).expect("a valid group");
+    let facts = Facts::of(&Method::GET, &HeaderMap::new());
+    let (given_up, now) = (Arc::new(()), Timestamp::ORIGIN);
+    let call = group.begin::<_, &str>(facts, now);
+    let busy = call.handle_response(StatusCode::SERVICE_UNAVAILABLE, None, given_up.clone(), now);
+    let Action::Send(call) = busy else { panic!("it goes on") };
+    assert_eq!(Arc::strong_count(&given_up), 2, "it is held while the call goes on");
+    let Action::Return(answer) = call.handle_response(StatusCode::OK, None, Arc::new(()), now) else {
+        panic!("an answer")
+    };
+    assert_eq!((answer.failures().len(), Arc::strong_count(&given_up)), (1, 1));
 }
 
 #[test]

@@ -1,0 +1,48 @@
+//! What a service's errors prove.
+
+use std::error::Error as StdError;
+
+use failover_core::Evidence;
+
+use crate::evidence;
+
+/// Tells what the error of a target's service proves about whether the request was executed.
+///
+/// Anything that is not *proven* is [`Evidence::MaybeProcessed`]: a request that is wrongly taken for unsent is executed
+/// twice. An error that a service gives before it takes the request, by `poll_ready`, is proof of itself and is not
+/// asked for here.
+///
+/// A function is one. What a stack adds to the errors of its transport is known to who built the stack:
+///
+/// ```
+/// use std::error::Error;
+///
+/// use failover_tokio::{Classify, Evidence, Proven};
+/// use tower::load_shed::error::Overloaded;
+///
+/// fn classify(error: &(dyn Error + 'static)) -> Evidence {
+///     if error.is::<Overloaded>() { Evidence::NotSent } else { Proven.classify(error) }
+/// }
+/// # assert_eq!(classify(&Overloaded::new()), Evidence::NotSent);
+/// # assert_eq!(classify(&std::io::Error::other("unknown")), Evidence::MaybeProcessed);
+/// ```
+pub trait Classify {
+    /// Tells what an error proves. Its causes can be told from it too, by `source`.
+    fn classify(&self, error: &(dyn StdError + 'static)) -> Evidence;
+}
+
+/// What hyper and its client in hyper-util prove, wherever among an error's causes they stand; nothing else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Proven;
+
+impl Classify for Proven {
+    fn classify(&self, error: &(dyn StdError + 'static)) -> Evidence {
+        evidence::of(error).0
+    }
+}
+
+impl<F: Fn(&(dyn StdError + 'static)) -> Evidence> Classify for F {
+    fn classify(&self, error: &(dyn StdError + 'static)) -> Evidence {
+        self(error)
+    }
+}

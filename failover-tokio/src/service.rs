@@ -1,0 +1,209 @@
+//! The tower service: failover over any service that sends requests.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use failover_core::{BuildError, Group, Policy, Snapshot, Target};
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::answer::ResponseBody;
+use crate::body::{AttemptBody, CallBody};
+use crate::call::Call;
+use crate::classify::{Classify, Proven};
+use crate::error::{BoxError, Error};
+use crate::targets::{Clock, List, Targets, seeded};
+
+/// A tower service that sends each request to the target that works, by an inner service.
+///
+/// The inner service is one for all targets, or each target has its own, which can be a stack: balanced, limited,
+/// authenticated. It gets requests with the target's absolute URI, `Host` and headers, and the extensions of the
+/// request. That it becomes ready is waited for within the attempt, so that a target whose service does not is given
+/// up, and the request, which was provably not sent, goes to the next one.
+///
+/// The body of a request is streamed, and kept for other attempts up to the policy's `replay_buffer`; one that is a
+/// [`Full<Bytes>`](http_body_util::Full) is shared by all attempts. The service itself is always ready. A clone is a
+/// reference count, and shares the targets, and what is remembered of them.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use failover_tokio::{Failover, FailoverClient, Policy, Target};
+/// use tower::ServiceBuilder;
+///
+/// let urls = ["http://eu.example", "http://us.example"];
+/// let transport = FailoverClient::builder().targets(urls).transport()?;
+/// let mut targets = Vec::new();
+/// for url in urls {
+///     let service = ServiceBuilder::new().concurrency_limit(64).service(transport.clone());
+///     targets.push((Target::parse(url)?, service));
+/// }
+/// let failover = Failover::per_target(targets, Policy::default())?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Failover<S, C = Proven> {
+    pub(crate) targets: Arc<Targets<S>>,
+    pub(crate) classify: C,
+}
+
+impl<S> Failover<S> {
+    /// A service over one inner service for all targets, the preferred one first. The URI of a request tells it the
+    /// target.
+    ///
+    /// # Errors
+    ///
+    /// Names the key and the value of the first setting that makes no sense.
+    pub fn new(
+        targets: impl IntoIterator<Item = Target>,
+        policy: Policy,
+        service: S,
+    ) -> Result<Self, BuildError> {
+        let group = Group::new(targets, seeded(policy))?;
+        Ok(Self::over(List::with_one_service(group, service), Clock::start()))
+    }
+
+    /// A service over an inner service for each target, the preferred one first.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn per_target(
+        targets: impl IntoIterator<Item = (Target, S)>,
+        policy: Policy,
+    ) -> Result<Self, BuildError> {
+        let list = List::with_services(targets, |targets| Group::new(targets, seeded(policy)))?;
+        Ok(Self::over(list, Clock::start()))
+    }
+
+    fn over(list: List<S>, clock: Clock) -> Self {
+        Self { targets: Arc::new(Targets::new(list, clock)), classify: Proven }
+    }
+}
+
+impl<S, C> Failover<S, C> {
+    /// A service that shares a group's memory, which is measured by `clock`.
+    pub(crate) fn sharing(group: Group<Target>, clock: Clock, service: S, classify: C) -> Self {
+        let list = List::with_one_service(group, service);
+        Self { targets: Arc::new(Targets::new(list, clock)), classify }
+    }
+
+    /// The same service, with errors of the inner one classified by `classify` rather than by [`Proven`].
+    #[must_use]
+    pub fn classify<D: Classify>(self, classify: D) -> Failover<S, D> {
+        Failover { targets: self.targets, classify }
+    }
+
+    /// Replaces the targets, each with a service of its own, and the policy, while calls go on.
+    ///
+    /// What is remembered of targets that stay is kept; see [`Group::with_targets`]. Calls under way finish on the list
+    /// that they began with. All clones of this service change with it.
+    ///
+    /// # Errors
+    ///
+    /// Names the key and the value of the first setting that makes no sense; then nothing changes.
+    pub fn set_services(
+        &self,
+        targets: impl IntoIterator<Item = (Target, S)>,
+        policy: Policy,
+    ) -> Result<(), BuildError> {
+        let targets: Vec<_> = targets.into_iter().collect();
+        self.targets.replace(|list| {
+            List::with_services(targets, |targets| list.group.with_targets(targets, seeded(policy)))
+        })
+    }
+
+    /// Replaces the targets and the policy while calls go on, and keeps the services.
+    ///
+    /// As [`set_services`](Self::set_services), but where each target has a service of its own, each of the new list
+    /// must be one of the old list.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_services`](Self::set_services).
+    pub fn set_targets(
+        &self,
+        targets: impl IntoIterator<Item = Target>,
+        policy: Policy,
+    ) -> Result<(), BuildError>
+    where
+        S: Clone,
+    {
+        let targets: Vec<_> = targets.into_iter().collect();
+        self.targets.replace(|list| list.with_targets(targets, policy))
+    }
+
+    /// Moves the cursor by hand: the next call begins at the target with this index.
+    ///
+    /// If it leaves target 0, failback brings it back in time, as after a failover.
+    ///
+    /// # Errors
+    ///
+    /// There is no target with this index.
+    pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
+        self.group().prefer(index, self.targets.clock.now())
+    }
+
+    /// The targets and the policy of the moment, and what is remembered.
+    #[must_use]
+    pub fn group(&self) -> Group<Target> {
+        self.targets.current().group.clone()
+    }
+
+    /// What is remembered of the targets, for a status page, in the order of those of [`group`](Self::group).
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_of(&self.group())
+    }
+
+    /// What a group that [`group`](Self::group) gave remembers, which fits its targets whatever they are by now.
+    #[must_use]
+    pub fn snapshot_of(&self, group: &Group<Target>) -> Snapshot {
+        group.snapshot(self.targets.clock.now())
+    }
+
+    pub(crate) fn replay_buffer(&self) -> usize {
+        self.targets.current().group.policy().replay_buffer
+    }
+}
+
+impl<S, C, B, R> Service<Request<B>> for Failover<S, C>
+where
+    S: Service<Request<AttemptBody>, Response = Response<R>, Error: Into<BoxError>, Future: Send>,
+    S: Clone + Send + Sync + 'static,
+    C: Classify + Clone + Send + Sync + 'static,
+    B: Body<Error: Into<BoxError>> + Send + 'static,
+    R: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = Error<R>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<ResponseBody<R>>, Error<R>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error<R>>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let failover = self.clone();
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let body = CallBody::of(body, failover.replay_buffer());
+            failover.targets.perform(Call::new(head, body)?, &failover.classify).await
+        })
+    }
+}
+
+impl<S, C> fmt::Debug for Failover<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let group = self.group();
+        f.debug_struct("Failover")
+            .field("targets", &group.targets())
+            .field("sticky", &group.sticky())
+            .finish_non_exhaustive()
+    }
+}

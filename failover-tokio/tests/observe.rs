@@ -1,0 +1,213 @@
+//! What an operator sees: events, spans and metrics, and no secret in any of them.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use failover_tokio::{AttemptBody, Evidence, Failover, Policy, Target};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use tower::{BoxError, ServiceExt, service_fn};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// One test, since what `tracing` knows of its callsites is the process's.
+#[tokio::test(start_paused = true)]
+async fn calls_and_attempts_are_told_and_counted_without_secrets() {
+    let told = Told::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_span_events(FmtSpan::CLOSE)
+        .with_writer(told.clone())
+        .finish();
+    let _subscriber = tracing::subscriber::set_default(subscriber);
+    #[cfg(feature = "metrics")]
+    let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    #[cfg(feature = "metrics")]
+    let _recorder = metrics::set_default_local_recorder(&recorder);
+    #[cfg(feature = "metrics")]
+    failover_tokio::describe_metrics();
+
+    answered_by_the_third().await;
+    stopped_by_doubt().await;
+    abandoned().await;
+
+    are_told(&told.lines());
+    #[cfg(feature = "metrics")]
+    are_counted(recorder.snapshotter().snapshot());
+}
+
+fn are_told(told: &[String]) {
+    let [not_sent, busy, works, answered, doubt, why, stopped, gone, abandoned] = told else {
+        panic!("{told:#?}")
+    };
+    for (line, parts) in [
+        (
+            not_sent,
+            &["INFO", "attempt given up", "target=http://one.example", "evidence=\"not_sent\"", "took=1s"][..],
+        ),
+        (busy, &["INFO", "attempt given up", "target=https://two.example:8443", "status=503"]),
+        (works, &["DEBUG", "attempt answered", "target=http://three.example", "status=200"]),
+        (
+            answered,
+            &[
+                "INFO",
+                "close",
+                "outcome=\"answered\"",
+                "target=http://three.example",
+                "attempts=3",
+                "took=1s",
+            ],
+        ),
+        (
+            doubt,
+            &[
+                "INFO",
+                "attempt given up",
+                "evidence=\"maybe_processed\"",
+                "error=the target's service failed",
+            ],
+        ),
+        (why, &["WARN", "must not be sent again", "reason=\"no_proof\"", "attempts=1"]),
+        (stopped, &["INFO", "close", "outcome=\"no_proof\""]),
+        (gone, &["DEBUG", "call abandoned", "attempts=1"]),
+        (abandoned, &["INFO", "close", "outcome=\"abandoned\"", "took=5s"]),
+    ] {
+        for part in parts.iter().chain(&["call{method=POST"]) {
+            assert!(line.contains(part), "no {part} in {line}");
+        }
+        for secret in ["user", "secret", "base", "path", "query", "x-key", "7f3a", "money"] {
+            assert!(!line.contains(secret), "{secret} in {line}");
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn are_counted(snapshot: metrics_util::debugging::Snapshot) {
+    use metrics_util::debugging::DebugValue;
+
+    let mut seen: Vec<String> = snapshot
+        .into_vec()
+        .into_iter()
+        .map(|(key, _, description, value)| {
+            assert!(description.is_some(), "{key:?}");
+            let labels: Vec<_> =
+                key.key().labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+            let value = match value {
+                DebugValue::Counter(count) => count.to_string(),
+                DebugValue::Histogram(times) => format!("{times:?}"),
+                DebugValue::Gauge(_) => panic!("{key:?}"),
+            };
+            format!("{}{{{}}} {value}", key.key().name(), labels.join(","))
+        })
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(
+        seen,
+        [
+            "failover_attempt_duration_seconds{target=http://one.example} [1.0]",
+            "failover_attempt_duration_seconds{target=http://three.example} [0.0]",
+            "failover_attempt_duration_seconds{target=https://two.example:8443} [0.0, 0.0]",
+            "failover_attempts_total{target=http://one.example,outcome=not_sent} 1",
+            "failover_attempts_total{target=http://three.example,outcome=answered} 1",
+            "failover_attempts_total{target=https://two.example:8443,outcome=failover_code} 1",
+            "failover_attempts_total{target=https://two.example:8443,outcome=maybe_processed} 1",
+            "failover_call_duration_seconds{outcome=abandoned} [5.0]",
+            "failover_call_duration_seconds{outcome=answered} [1.0]",
+            "failover_call_duration_seconds{outcome=no_proof} [0.0]",
+            "failover_calls_total{outcome=abandoned} 1",
+            "failover_calls_total{outcome=answered} 1",
+            "failover_calls_total{outcome=no_proof} 1",
+            "failover_failovers_total{from=http://one.example,to=https://two.example:8443} 1",
+            "failover_failovers_total{from=https://two.example:8443,to=http://three.example} 1",
+        ]
+    );
+}
+
+/// A call that the first target cannot be sent, the second gives up, and the third answers.
+async fn answered_by_the_third() {
+    let service = service_fn(|request: Request<AttemptBody>| async move {
+        match request.uri().host() {
+            Some("one.example") => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Err("https://user:secret@elsewhere.example/path".into())
+            }
+            Some("two.example") => Ok(answer(StatusCode::SERVICE_UNAVAILABLE)),
+            _ => Ok::<_, BoxError>(answer(StatusCode::OK)),
+        }
+    });
+    let policy = Policy { not_processed: None, ..Policy::default() };
+    let failover =
+        Failover::new(["http://user:secret@one.example/base", TWO, THREE].map(target), policy, service);
+    let failover = failover.unwrap().classify(|_: &(dyn std::error::Error + 'static)| Evidence::NotSent);
+    failover.oneshot(post()).await.unwrap();
+}
+
+/// A call that the only target that was tried may have executed.
+async fn stopped_by_doubt() {
+    let service = service_fn(|_: Request<AttemptBody>| async {
+        Err::<Response<Full<Bytes>>, BoxError>("https://user:secret@elsewhere.example/path".into())
+    });
+    let failover = Failover::new([TWO, THREE].map(target), Policy::default(), service).unwrap();
+    failover.oneshot(post()).await.unwrap_err();
+}
+
+/// A call whose caller goes away.
+async fn abandoned() {
+    let service = service_fn(|_: Request<AttemptBody>| {
+        std::future::pending::<Result<Response<Full<Bytes>>, BoxError>>()
+    });
+    let failover = Failover::new([THREE].map(target), Policy::default(), service).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), failover.oneshot(post())).await.unwrap_err();
+}
+
+fn answer(status: StatusCode) -> Response<Full<Bytes>> {
+    Response::builder().status(status).header("x-key", "7f3a").body(Full::from("secret")).unwrap()
+}
+
+fn post() -> Request<Full<Bytes>> {
+    Request::post("http://user:secret@front.example/path?query")
+        .header("x-key", "7f3a")
+        .body("money".into())
+        .unwrap()
+}
+
+fn target(url: &str) -> Target {
+    Target::parse(url).unwrap().with_header("x-key".parse().unwrap(), "7f3a".parse().unwrap())
+}
+
+const TWO: &str = "https://two.example:8443/base";
+const THREE: &str = "http://three.example";
+
+/// What a subscriber wrote about failover.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<u8>>>);
+
+impl Told {
+    fn lines(&self) -> Vec<String> {
+        let told = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        told.lines().filter(|line| line.contains(" failover: ")).map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Told {
+    fn write(&mut self, told: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(told);
+        Ok(told.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Told {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}

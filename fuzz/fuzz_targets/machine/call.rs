@@ -1,0 +1,207 @@
+//! One call, and what is checked at each of its steps.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use failover_core::{Action, Attempt, Evidence, Group, Policy, Reason, Replay, Stopped, Timestamp, Wait};
+use http::StatusCode;
+
+use crate::plan::{Kind, Outcome, Request, Span};
+
+/// An open call.
+pub(crate) struct Call {
+    state: State,
+    story: Story,
+}
+
+enum State {
+    Sending(Attempt<u8, Rc<()>, ()>),
+    Waiting(Wait<u8, Rc<()>, ()>),
+}
+
+/// What was seen of a call.
+struct Story {
+    group: Group<u8>,
+    proof: bool,
+    has_body: bool,
+    deadline: Timestamp,
+    latest: Timestamp,
+    /// The targets that the request was sent to, in order.
+    sent: Vec<usize>,
+    /// One count for this, and one for each response that is held.
+    responses: Rc<()>,
+}
+
+/// What an outcome allows.
+#[derive(Debug)]
+enum Verdict {
+    Accepted,
+    MayGoOn,
+    MustStop,
+}
+
+impl Call {
+    pub(crate) fn begin(group: Group<u8>, request: Request, now: Timestamp) -> Self {
+        let (facts, policy) = (request.facts(), group.policy());
+        let attempt = group.begin(facts, now);
+        let bounds = [policy.deadline, request.within.map(Span::duration)];
+        let mut story = Story {
+            proof: match policy.replay {
+                Replay::Auto => request.idempotent,
+                Replay::Always => true,
+                Replay::Never => false,
+            },
+            has_body: !request.one_shot,
+            deadline: bounds.into_iter().flatten().map(|bound| now + bound).min().unwrap_or(NEVER),
+            latest: now,
+            sent: Vec::new(),
+            responses: Rc::new(()),
+            group,
+        };
+        story.check_attempt(&attempt);
+        Self { state: State::Sending(attempt), story }
+    }
+
+    pub(crate) fn body_gone(&mut self) {
+        if let State::Sending(attempt) = &mut self.state {
+            attempt.body_gone();
+            self.story.has_body = false;
+        }
+    }
+
+    /// Reports what became of the attempt, or that the pause is over; `None` if that ends the call.
+    pub(crate) fn report(self, outcome: Outcome, now: Timestamp) -> Option<Self> {
+        let Self { state, mut story } = self;
+        story.latest = story.latest.max(now);
+        let verdict = match state {
+            State::Sending(_) => story.verdict(outcome),
+            State::Waiting(_) => Verdict::MayGoOn,
+        };
+        let action = match (state, outcome) {
+            (State::Waiting(wait), _) => wait.resume(now),
+            (State::Sending(attempt), Outcome::Error(kind)) => attempt.handle_error(kind.evidence(), (), now),
+            (State::Sending(attempt), Outcome::Answer(status, asked)) => {
+                let (status, asked) = (status.code(), asked.map(Span::duration));
+                assert_eq!(attempt.gives_up(status), !matches!(verdict, Verdict::Accepted));
+                attempt.handle_response(status, asked, Rc::clone(&story.responses), now)
+            }
+        };
+        assert!(Rc::strong_count(&story.responses) <= 2, "at most one response is held");
+        match (verdict, action) {
+            (Verdict::Accepted, Action::Return(answer)) => {
+                assert_eq!(Some(&answer.target()), story.sent.last());
+                assert_eq!(answer.failures().len(), story.sent.len() - 1);
+                None
+            }
+            (Verdict::MayGoOn, Action::Send(attempt)) => {
+                story.check_attempt(&attempt);
+                Some(Self { state: State::Sending(attempt), story })
+            }
+            (Verdict::MayGoOn, Action::Wait(wait)) => {
+                story.check_pause(wait.pause());
+                Some(Self { state: State::Waiting(wait), story })
+            }
+            (Verdict::MayGoOn, Action::Fail(stopped)) => {
+                story.check_end(&stopped);
+                None
+            }
+            (Verdict::MustStop, Action::Fail(stopped)) => {
+                let reasons = [Reason::NoProof, Reason::OneShotBody, Reason::BodyGone, Reason::LocalFault];
+                assert!(reasons.contains(&stopped.reason()), "{stopped:?}");
+                None
+            }
+            (verdict, action) => panic!("{verdict:?}, and yet {action:?}"),
+        }
+    }
+
+    /// Fails all that is left of the call, which ends it in time.
+    pub(crate) fn exhaust(self) {
+        let mut open = Some(self);
+        while let Some(call) = open {
+            let now = call.story.latest;
+            open = call.report(Outcome::Error(Kind::NotSent), now);
+        }
+    }
+}
+
+impl Story {
+    /// Whether an outcome ends the call, and whether the request may be sent again after it.
+    fn verdict(&self, outcome: Outcome) -> Verdict {
+        let allowed = match outcome {
+            Outcome::Error(kind) => match kind.evidence() {
+                Evidence::NotSent | Evidence::HandedBack => true,
+                Evidence::Refused => self.has_body,
+                Evidence::Stale | Evidence::MaybeProcessed => self.has_body && self.proof,
+                Evidence::LocalFault => false,
+            },
+            Outcome::Answer(status, _) => match not_executed(self.group.policy(), status.code()) {
+                None => return Verdict::Accepted,
+                Some(not_executed) => self.has_body && (not_executed || self.proof),
+            },
+        };
+        if allowed { Verdict::MayGoOn } else { Verdict::MustStop }
+    }
+
+    fn check_attempt(&mut self, attempt: &Attempt<u8, Rc<()>, ()>) {
+        let policy = self.group.policy();
+        let may_start = self.sent.is_empty() || self.deadline == NEVER || self.latest < self.deadline;
+        assert!(may_start, "an attempt after the deadline");
+        assert_eq!(attempt.began(), self.latest);
+        assert!(attempt.timeout() <= policy.attempt_timeout);
+        assert!(attempt.began() + attempt.timeout() <= self.deadline);
+        assert_eq!(self.group.targets().get(attempt.index()), Some(attempt.target()));
+
+        self.sent.push(attempt.index());
+        let times = self.times(attempt.index());
+        assert!(times <= usize::from(policy.rounds) + 1, "target {} {times} times", attempt.index());
+        let most = policy.max_attempts.map_or(usize::MAX, usize::from).min(self.all_tries());
+        assert!(self.sent.len() <= most.saturating_add(PROBE + FREE_REPEAT), "{:?}", self.sent);
+    }
+
+    fn check_pause(&self, pause: Duration) {
+        assert!(!pause.is_zero());
+        assert!(self.deadline == NEVER || self.latest + pause < self.deadline, "a pause after the deadline");
+    }
+
+    /// Checks that what stopped the call is really used up.
+    fn check_end(&self, stopped: &Stopped<Rc<()>, ()>) {
+        let policy = self.group.policy();
+        assert_eq!(stopped.failures().len(), self.sent.len());
+        match stopped.reason() {
+            Reason::TargetsTried => {
+                let mut targets = 0..self.group.targets().len();
+                assert!(targets.all(|target| self.times(target) >= policy.rounds.into()), "{:?}", self.sent);
+            }
+            Reason::MaxAttempts => {
+                assert!(policy.max_attempts.is_some_and(|most| self.sent.len() >= most.into()));
+            }
+            Reason::Deadline => assert!(self.deadline != NEVER),
+            Reason::Budget => assert!(policy.budget.is_some() && self.proof),
+            _ => panic!("the request may be sent again: {stopped:?}"),
+        }
+    }
+
+    fn times(&self, target: usize) -> usize {
+        self.sent.iter().filter(|&&sent| sent == target).count()
+    }
+
+    fn all_tries(&self) -> usize {
+        self.group.targets().len() * usize::from(self.group.policy().rounds)
+    }
+}
+
+/// Whether a status that gives an attempt up states that the request was not executed; `None` for any other.
+fn not_executed(policy: &Policy, status: StatusCode) -> Option<bool> {
+    let gives_up = policy.failover_codes.contains(status);
+    match policy.not_processed {
+        None => gives_up.then_some(true),
+        Some(codes) if codes.contains(status) => Some(true),
+        Some(_) => gives_up.then_some(false),
+    }
+}
+
+/// A moment that does not come: time ends there.
+const NEVER: Timestamp = Timestamp::from_nanos(u64::MAX);
+/// The attempts that the bounds do not count.
+const PROBE: usize = 1;
+const FREE_REPEAT: usize = 1;

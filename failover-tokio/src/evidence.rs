@@ -119,13 +119,10 @@ fn after_connect(error: &legacy::Error, connected: &Connected) -> (Evidence, Fau
 
 /// What the end of a stream proves (RFC 9113, section 8.7).
 ///
-/// A GOAWAY is the error of the streams above its last one, and of those that were not opened any more. hyper has the
-/// same error for a stream that opens in the very moment in which another thread reads the GOAWAY.
+/// A GOAWAY proves nothing here: hyper has the same error for a stream above its last one and for a stream that was
+/// sent in the very moment in which another thread read it (`never_twice`).
 fn over_http2(error: &h2::Error) -> (Evidence, Fault) {
-    let reason = error.reason();
-    let refused = error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM);
-    let gone = error.is_go_away() && reason == Some(h2::Reason::NO_ERROR);
-    if error.is_remote() && (refused || gone) {
+    if error.is_remote() && error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM) {
         (Evidence::Refused, Fault::Unprocessed)
     } else if error.is_library() {
         (Evidence::MaybeProcessed, Fault::Garbage)

@@ -56,8 +56,8 @@
 //! # HTTP/2
 //!
 //! With https targets it is negotiated; with others, [`Builder::http2_prior_knowledge`] says that they speak it. A
-//! request whose stream was refused, or was above the last one of a GOAWAY, was not executed and goes to the next
-//! target, whatever its method. A connection on which an attempt ran out of time is not used for others, and one that
+//! request whose stream was refused was not executed and goes to the next target, whatever its method; a GOAWAY proves
+//! nothing. A connection on which an attempt ran out of time is not used for others, and one that
 //! does not answer a ping is closed.
 //!
 //! # Tracing

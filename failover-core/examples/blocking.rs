@@ -3,9 +3,10 @@
 //! `cargo run -p failover-core --example blocking -- /path http://localhost:8080/base http://localhost:8081`
 
 mod common;
+#[path = "common/net.rs"]
+mod net;
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io;
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -44,34 +45,6 @@ fn get(
     let until = Instant::now() + bound;
     let not_sent = |error| (Evidence::NotSent, error);
     let (address, request) = common::request(target, path).map_err(not_sent)?;
-    let stream = connect(&address, until).map_err(not_sent)?;
-    exchange(stream, &request, until).map_err(|error| (Evidence::MaybeProcessed, error))
-}
-
-fn connect(host: &str, until: Instant) -> io::Result<TcpStream> {
-    let (mut addresses, mut connected) = (host.to_socket_addrs()?, Err(ErrorKind::NotFound.into()));
-    while let (Err(_), Some(address)) = (&connected, addresses.next()) {
-        connected = TcpStream::connect_timeout(&address, left(until)?);
-    }
-    connected
-}
-
-fn exchange(mut stream: TcpStream, request: &[u8], until: Instant) -> io::Result<Response<Vec<u8>>> {
-    stream.set_write_timeout(Some(left(until)?))?;
-    stream.write_all(request)?;
-    let (mut read, mut chunk) = (Vec::new(), [0; 8 << 10]);
-    loop {
-        stream.set_read_timeout(Some(left(until)?))?;
-        match stream.read(&mut chunk) {
-            Ok(0) => return common::response(&read),
-            Ok(count) => read.extend(&chunk[..count]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {} // The time is up.
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn left(until: Instant) -> io::Result<Duration> {
-    let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+    let stream = net::connect(&address, until).map_err(not_sent)?;
+    net::exchange(stream, &request, until).map_err(|error| (Evidence::MaybeProcessed, error))
 }

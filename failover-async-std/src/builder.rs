@@ -197,9 +197,7 @@ impl Builder {
         policy.interval = self.interval.unwrap_or(policy.interval);
         policy.deadline = self.deadline.or(policy.deadline);
         policy.replay = self.replay.unwrap_or(policy.replay);
-        if policy.seed == 0 {
-            policy.seed = RandomState::new().build_hasher().finish();
-        }
+        policy = policy.seeded(|| RandomState::new().build_hasher().finish());
         Group::new(self.targets, policy)
     }
 

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use failover_core::{Facts, PathError, Target};
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use failover_core::{Facts, Head, PathError, Target};
 use http::uri::PathAndQuery;
-use http::{Method, Request, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 use surf::http::url::Position;
 
 use crate::body::{AttemptBody, CallBody};
@@ -35,9 +34,7 @@ pub struct Within(pub Duration);
 /// A request without a target.
 #[derive(Debug)]
 pub(crate) struct Call {
-    method: Method,
-    path: PathAndQuery,
-    headers: HeaderMap,
+    head: Head,
     pub(crate) body: CallBody,
     within: Option<Duration>,
 }
@@ -51,14 +48,11 @@ impl Call {
     pub(crate) fn new(
         method: Method,
         path: PathAndQuery,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         body: CallBody,
     ) -> Result<Self, Error> {
-        if method == Method::CONNECT {
-            return Err(Error::Method);
-        }
-        frame(&method, &mut headers, body.length());
-        Ok(Self { method, path, headers, body, within: None })
+        let head = Head::new(method, path, headers, body.length()).ok_or(Error::Method)?;
+        Ok(Self { head, body, within: None })
     }
 
     /// A request of surf's, of whose body at most `limit` bytes are kept for another attempt.
@@ -80,7 +74,7 @@ impl Call {
     }
 
     pub(crate) fn facts(&self) -> Facts {
-        let facts = Facts::of(&self.method, &self.headers);
+        let facts = self.head.facts();
         let facts = self.within.map_or(facts, |time| facts.within(time));
         if self.body.is_one_shot() { facts.one_shot() } else { facts }
     }
@@ -91,34 +85,11 @@ impl Call {
     ///
     /// The target's path and the request's are too long together.
     pub(crate) fn aim(&self, target: &Target, body: AttemptBody) -> Result<Request<AttemptBody>, PathError> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = target.uri(&self.path)?;
-        let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
-        for (name, value) in target.headers() {
-            headers.insert(name, value.clone());
-        }
-        headers.insert(HOST, target.host().clone());
-        Ok(request)
+        Ok(self.head.aim(target)?.map(|()| body))
     }
 }
 
 /// The path and query of a request's URI; its scheme and authority are the target's to say.
 pub(crate) fn path_of(uri: &Uri) -> PathAndQuery {
     uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
-}
-
-/// States the length of a body where it is known, and leaves the rest to the transport.
-pub(crate) fn frame(method: &Method, headers: &mut HeaderMap, length: Option<u64>) {
-    headers.remove(TRANSFER_ENCODING);
-    let Some(length) = length else {
-        headers.remove(CONTENT_LENGTH);
-        return;
-    };
-    // RFC 9110, section 8.6: a length of zero is said only where the method lets a body be expected.
-    let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    if length > 0 || expected || headers.contains_key(CONTENT_LENGTH) {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
 }

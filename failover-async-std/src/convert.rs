@@ -1,5 +1,6 @@
 //! Between hyper's requests and responses and surf's, by hand: `http-types` only knows an older `http`.
 
+use failover_core::Head;
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Scheme};
 use http::{Method, Request, Response, Uri, Version};
@@ -9,7 +10,6 @@ use surf::http::url::Position;
 
 use crate::answer::{Part, Unrepresentable, set_body};
 use crate::body::AttemptBody;
-use crate::call::frame;
 use crate::read::FrameReader;
 
 /// Why a request cannot be translated. It shows none of it.
@@ -108,22 +108,17 @@ pub(crate) fn from_surf(mut request: surf::http::Request) -> Result<Request<Atte
         return Err(Untranslatable::Url);
     }
     let place = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let uri = Uri::builder()
-        .scheme(scheme)
-        .authority(place.as_str())
-        .path_and_query(&url[Position::BeforePath..Position::AfterQuery])
-        .build();
-    let mut headers = headers_of(request.as_ref())?;
-    let method = method_of(request.method())?;
-    if method == Method::CONNECT {
-        return Err(Untranslatable::Method);
-    }
-    headers.insert(HOST, HeaderValue::from_str(&place).map_err(|_| Untranslatable::Url)?);
-    frame(&method, &mut headers, body.len().map(|length| length as u64));
+    let path = PathAndQuery::try_from(&url[Position::BeforePath..Position::AfterQuery]);
+    let path = path.map_err(|_| Untranslatable::Url)?;
+    let uri = Uri::builder().scheme(scheme).authority(place.as_str()).path_and_query(path.clone()).build();
+    let (method, headers) = (method_of(request.method())?, headers_of(request.as_ref())?);
+    let head = Head::new(method, path, headers, body.len().map(|length| length as u64));
+    let head = head.ok_or(Untranslatable::Method)?;
 
     let mut to = Request::new(AttemptBody::once(body));
-    *to.method_mut() = method;
+    *to.method_mut() = head.method().clone();
     *to.uri_mut() = uri.map_err(|_| Untranslatable::Url)?;
-    *to.headers_mut() = headers;
+    to.headers_mut().clone_from(head.headers());
+    to.headers_mut().insert(HOST, HeaderValue::from_str(&place).map_err(|_| Untranslatable::Url)?);
     Ok(to)
 }

@@ -108,6 +108,13 @@ impl Policy {
         }
     }
 
+    /// The same policy, with a seed that is drawn if it has none.
+    #[must_use]
+    pub fn seeded(self, draw: impl FnOnce() -> u64) -> Self {
+        let seed = if self.seed == 0 { draw() } else { self.seed };
+        Self { seed, ..self }
+    }
+
     /// Refuses knobs that make no sense, the first one found.
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         positive("attempt_timeout", self.attempt_timeout)?;

@@ -34,7 +34,7 @@ use crate::error::BuildError;
 #[derive(Clone, Eq, PartialEq)]
 pub struct Target {
     scheme: Scheme,
-    /// Without user information.
+    /// Without user information, and without the scheme's default port, as in `Host` (RFC 9113, section 8.3.1).
     authority: Authority,
     /// Without a slash at the end.
     base_path: String,
@@ -84,7 +84,7 @@ impl Target {
         Ok(Self {
             scheme: scheme.clone(),
             host: HeaderValue::from_str(host).map_err(|_| refuse("a host name"))?,
-            authority: place.parse().map_err(|_| refuse("a host name"))?,
+            authority: host.parse().map_err(|_| refuse("a host name"))?,
             base_path: uri.path().trim_end_matches('/').to_string(),
             headers,
         })

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use failover_core::{Facts, PathError, Target};
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Extensions, Method, Request, Response, Uri};
@@ -43,9 +42,7 @@ pub(crate) struct Call {
 /// What each attempt's request begins with.
 #[derive(Debug)]
 pub(crate) struct Head {
-    method: Method,
-    path: PathAndQuery,
-    headers: HeaderMap,
+    request: failover_core::Head,
     extensions: Extensions,
     /// Whether a server received the request, and will answer it with the response.
     inbound: bool,
@@ -58,14 +55,11 @@ impl Call {
     ///
     /// The method is CONNECT, which asks for a tunnel.
     pub(crate) fn new<B: Body>(head: Parts, body: CallBody) -> Result<Self, Error<B>> {
-        let Parts { method, uri, mut headers, extensions, .. } = head;
-        if method == Method::CONNECT {
-            return Err(Error::Method);
-        }
-        frame(&method, &mut headers, &body);
+        let Parts { method, uri, headers, extensions, .. } = head;
+        let head = failover_core::Head::new(method, path_of(&uri), headers, body.size_hint().exact());
+        let head = head.ok_or(Error::Method)?;
         let within = extensions.get().map(|Within(time)| *time);
-        let head = Head { method, path: path_of(&uri), headers, extensions, inbound: false };
-        Ok(Self { head, body, within })
+        Ok(Self { head: Head { request: head, extensions, inbound: false }, body, within })
     }
 
     /// The same for a request that a server received. Its extensions concern the server's connection only.
@@ -79,11 +73,11 @@ impl Call {
     }
 
     pub(crate) fn method(&self) -> &Method {
-        &self.head.method
+        self.head.request.method()
     }
 
     pub(crate) fn facts(&self) -> Facts {
-        let facts = Facts::of(&self.head.method, &self.head.headers);
+        let facts = self.head.request.facts();
         let facts = if self.body.is_one_shot() { facts.one_shot() } else { facts };
         self.within.map_or(facts, |time| facts.within(time))
     }
@@ -96,16 +90,8 @@ impl Head {
     ///
     /// The target's path and the request's are too long together.
     pub(crate) fn aim(&self, target: &Target, body: AttemptBody) -> Result<Request<AttemptBody>, PathError> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = at_host(target.uri(&self.path)?, target.host());
+        let mut request = self.request.aim(target)?.map(|()| body);
         *request.extensions_mut() = self.extensions.clone();
-        let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
-        for (name, value) in target.headers() {
-            headers.insert(name, value.clone());
-        }
-        headers.insert(HOST, target.host().clone());
         Ok(request)
     }
 
@@ -117,29 +103,7 @@ impl Head {
     }
 }
 
-/// The URI with the authority that `Host` has: HTTP/2 sends both, and they must be the same (RFC 9113, section 8.3.1).
-fn at_host(uri: Uri, host: &HeaderValue) -> Uri {
-    if uri.authority().is_some_and(|authority| authority.as_str().as_bytes() == host.as_bytes()) {
-        return uri;
-    }
-    let same = uri.clone();
-    let mut parts = uri.into_parts();
-    parts.authority = host.as_bytes().try_into().ok();
-    Uri::from_parts(parts).unwrap_or(same)
-}
-
 /// The path and query of a request's URI; its scheme and authority are the target's to say.
 fn path_of(uri: &Uri) -> PathAndQuery {
     uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
-}
-
-/// States the length of a body where it is known, and leaves the rest to the transport.
-fn frame(method: &Method, headers: &mut HeaderMap, body: &CallBody) {
-    headers.remove(TRANSFER_ENCODING);
-    let Some(length) = body.size_hint().exact() else { return };
-    // RFC 9110, section 8.6: a length of zero is said only where the method lets a body be expected.
-    let expected = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    if length > 0 || expected || headers.contains_key(CONTENT_LENGTH) {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
 }

@@ -138,9 +138,6 @@ impl Clock {
 }
 
 /// A policy with a seed of its own, unless it has one.
-pub(crate) fn seeded(mut policy: Policy) -> Policy {
-    if policy.seed == 0 {
-        policy.seed = RandomState::new().build_hasher().finish();
-    }
-    policy
+pub(crate) fn seeded(policy: Policy) -> Policy {
+    policy.seeded(|| RandomState::new().build_hasher().finish())
 }

@@ -1,7 +1,8 @@
 //! A target's URL: what is accepted, how a path joins it, what is shown of it.
 
-use failover_core::{PathError, Target};
+use failover_core::{Head, PathError, Target};
 use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
 
 #[test]
@@ -105,6 +106,61 @@ fn rejected_a_path_that_no_target_can_be_asked_for() {
     assert!(Target::parse("http://h").expect("a target").uri(&long).is_ok());
     let based = Target::parse(&format!("http://h/{}", "b".repeat(100))).expect("a target");
     assert_eq!(based.uri(&long), Err(PathError::TooLong));
+}
+
+#[test]
+fn exact_the_length_of_a_body_is_stated_where_it_is_known_and_expected() {
+    let stated = |method: Method, headers: &[(&'static str, &'static str)], length| {
+        let headers = headers
+            .iter()
+            .map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let head =
+            Head::new(method, PathAndQuery::from_static("/"), headers.collect(), length).expect("no tunnel");
+        let target = Target::parse("http://h").expect("a target");
+        let request = head.aim(&target).expect("a request");
+        assert!(!request.headers().contains_key("transfer-encoding"));
+        request.headers().get("content-length").map(|value| value.to_str().expect("a number").to_owned())
+    };
+    let some = |length: &str| Some(length.to_owned());
+    assert_eq!(stated(Method::GET, &[], Some(0)), None, "a GET without a body gains nothing");
+    assert_eq!(stated(Method::GET, &[], Some(3)), some("3"));
+    assert_eq!(stated(Method::POST, &[], Some(0)), some("0"));
+    assert_eq!(stated(Method::GET, &[("content-length", "0")], Some(0)), some("0"));
+    assert_eq!(
+        stated(Method::POST, &[("content-length", "7")], Some(3)),
+        some("3"),
+        "what is known is right"
+    );
+    assert_eq!(stated(Method::POST, &[("content-length", "7")], None), None, "nobody can vouch for it");
+    let smuggled = [("content-length", "3"), ("transfer-encoding", "chunked")];
+    assert_eq!(stated(Method::POST, &smuggled, Some(3)), some("3"));
+    assert!(Head::new(Method::CONNECT, PathAndQuery::from_static("/"), HeaderMap::new(), None).is_none());
+}
+
+#[test]
+fn per_target_request_each_target_gets_its_own_host_and_headers() {
+    let mut headers = HeaderMap::new();
+    headers.insert("host", HeaderValue::from_static("caller"));
+    headers.insert("x-api-key", HeaderValue::from_static("caller"));
+    headers.insert("idempotency-key", HeaderValue::from_static("8e03978e"));
+    let head = Head::new(Method::GET, PathAndQuery::from_static("/x"), headers, Some(0)).expect("no tunnel");
+    let own = Target::parse("http://a:80/v1").expect("a target");
+    let own = own.with_header(HeaderName::from_static("x-api-key"), HeaderValue::from_static("a"));
+    let other = Target::parse("http://b:81").expect("a target");
+    for (target, url, host, key) in
+        [(own, "http://a/v1/x", "a", "a"), (other, "http://b:81/x", "b:81", "caller")]
+    {
+        let request = head.aim(&target).expect("a request");
+        assert_eq!(
+            (request.uri().to_string().as_str(), &request.headers()["host"]),
+            (url, &host.parse().expect("a host"))
+        );
+        assert_eq!(
+            (&request.headers()["x-api-key"], &request.headers()["idempotency-key"]),
+            (&key.parse().expect("a key"), &"8e03978e".parse().expect("a key"))
+        );
+        assert_eq!(request.headers().get_all("host").iter().count(), 1);
+    }
 }
 
 proptest! {

@@ -1,0 +1,95 @@
+//! The head of a request: what all attempts of a call have in common, and what each target makes of it.
+
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
+use http::{Method, Request};
+
+use crate::evidence::Facts;
+use crate::target::{PathError, Target};
+
+/// Method, path and headers of a request, before it is aimed at a target.
+///
+/// The core's transitions never look into it; it is for adapters, which all follow the same rules.
+///
+/// # Examples
+///
+/// ```
+/// use failover_core::{Head, Target};
+/// use http::{HeaderMap, Method};
+///
+/// let head = Head::new(Method::POST, Target::path("/orders")?, HeaderMap::new(), Some(2)).ok_or("a tunnel")?;
+/// let request = head.aim(&Target::parse("http://api.example/v1")?)?;
+/// assert_eq!(request.uri(), "http://api.example/v1/orders");
+/// assert_eq!((&request.headers()["host"], &request.headers()["content-length"]), (&"api.example".parse()?, &2.into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Head {
+    method: Method,
+    path: PathAndQuery,
+    headers: HeaderMap,
+}
+
+impl Head {
+    /// The head of a request whose body has this length, if it is known, with the framing headers that fit.
+    ///
+    /// A length of zero is stated only where the method lets a body be expected, or where it was stated before
+    /// (RFC 9110, section 8.6). Other framing is the transport's.
+    ///
+    /// There is none for CONNECT, which asks for a tunnel.
+    #[must_use]
+    pub fn new(
+        method: Method,
+        path: PathAndQuery,
+        mut headers: HeaderMap,
+        length: Option<u64>,
+    ) -> Option<Self> {
+        if method == Method::CONNECT {
+            return None;
+        }
+        headers.remove(TRANSFER_ENCODING);
+        let stated = headers.remove(CONTENT_LENGTH).is_some();
+        let expected = stated || matches!(method, Method::POST | Method::PUT | Method::PATCH);
+        if let Some(length) = length.filter(|&length| length > 0 || expected) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Some(Self { method, path, headers })
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The headers, without `Host` and what is a target's own.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The facts that method and headers tell.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        Facts::of(&self.method, &self.headers)
+    }
+
+    /// The request as it is sent to `target`: the target's URL, `Host` and own headers (`per_target_request`), else
+    /// the same for every target (`exact`, `same_key`).
+    ///
+    /// # Errors
+    ///
+    /// The target's path and the request's are too long together.
+    pub fn aim(&self, target: &Target) -> Result<Request<()>, PathError> {
+        let mut request = Request::new(());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = target.uri(&self.path)?;
+        let headers = request.headers_mut();
+        headers.clone_from(&self.headers);
+        for (name, value) in target.headers() {
+            headers.insert(name, value.clone());
+        }
+        headers.insert(HOST, target.host().clone());
+        Ok(request)
+    }
+}

@@ -18,6 +18,15 @@ fn two_calls_each_follow_the_table_and_a_stale_result_moves_nothing() {
 }
 
 #[test]
+fn two_calls_with_outcomes_of_every_kind_each_follow_the_table() {
+    let policy = Policy { cool_down: None, failback: None, ..Policy::default() };
+    let runs = explore(|choices| {
+        interleave(choices, 2, &policy, &[WRITE, READ], &Outcome::KINDS, careful);
+    });
+    assert_eq!(runs, 2_399_420);
+}
+
+#[test]
 fn three_calls_each_follow_the_table_and_a_stale_result_moves_nothing() {
     let policy = Policy { cool_down: None, failback: None, ..Policy::default() };
     let runs = explore(|choices| {

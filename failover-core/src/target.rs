@@ -190,12 +190,12 @@ pub enum PathError {
 fn redact(url: &str) -> String {
     let (scheme, rest) = url.split_at(url.find("://").map_or(0, |end| end + "://".len()));
     let (place, hidden) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    match place.rsplit_once('@') {
-        Some((_, place)) => format!("{scheme}{place}"),
+    if hidden.contains('@') {
         // The place may be a part of a password with a slash in it.
-        None if hidden.contains('@') => scheme.to_string(),
-        None => format!("{scheme}{place}"),
+        return scheme.to_string();
     }
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    format!("{scheme}{place}")
 }
 
 fn basic(user: &str) -> Option<HeaderValue> {

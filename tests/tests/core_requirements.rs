@@ -428,6 +428,7 @@ fn explain_a_stop_is_one_line() {
         stopped.ballerina().to_string(),
         "All the failover endpoints failed. Last error was: no memory"
     );
+    assert!(format!("{group:?}").contains("sticky: 0"));
     let told = format!("{stopped:?}");
     assert!(told.contains("LocalFault") && told.contains("502"), "{told}");
     assert!(!told.contains("s3cret"), "a target is shown by its index");

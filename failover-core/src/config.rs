@@ -20,7 +20,7 @@ use crate::group::Group;
 use crate::health::CoolDown;
 use crate::pause::Backoff;
 use crate::policy::Policy;
-use crate::target::Target;
+use crate::target::{Target, redact};
 
 /// The configuration of a group: its targets and its policy.
 ///
@@ -63,6 +63,30 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// The policy.
     pub policy: Policy,
+    /// What the policy is made from.
+    pub preset: Preset,
+}
+
+/// A policy that a configuration can start from, by the key `preset`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Preset {
+    /// [`Policy::default`].
+    #[default]
+    Default,
+    /// [`Policy::ballerina`]. Whoever tells of a call that stopped may do so as [`Stopped::ballerina`] does.
+    ///
+    /// [`Stopped::ballerina`]: crate::Stopped::ballerina
+    Ballerina,
+}
+
+impl Preset {
+    fn policy(self) -> Policy {
+        match self {
+            Self::Default => Policy::default(),
+            Self::Ballerina => Policy::ballerina(),
+        }
+    }
 }
 
 impl Config {
@@ -77,15 +101,15 @@ impl Config {
 
     fn read(table: &Table) -> Result<Self, BuildError> {
         let ballerina = table.keys().any(|key| BALLERINA.contains(&key.as_str()));
-        let policy = match table.get("preset") {
+        let preset = match table.get("preset") {
             Some(preset) => match preset.word("preset", &["ballerina", "default"])? {
-                "ballerina" => Policy::ballerina(),
-                _ => Policy::default(),
+                "ballerina" => Preset::Ballerina,
+                _ => Preset::Default,
             },
-            None if ballerina => Policy::ballerina(),
-            None => Policy::default(),
+            None if ballerina => Preset::Ballerina,
+            None => Preset::Default,
         };
-        let mut config = Self { targets: Vec::new(), policy };
+        let mut config = Self { targets: Vec::new(), policy: preset.policy(), preset };
         for (key, value) in table {
             let same = SYNONYMS.iter().find(|keys| keys.contains(&key.as_str())).copied().unwrap_or_default();
             if same.iter().any(|other| other != key && table.contains_key(*other)) {
@@ -347,12 +371,14 @@ impl Target {
     }
 }
 
+/// As it is shown where it is refused, a URL at whatever key `redacted`.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bool(on) => on.fmt(f),
             Self::Integer(number) => number.fmt(f),
             Self::Float(number) => number.fmt(f),
+            Self::Text(text) if text.contains("://") => f.write_str(&redact(text)),
             Self::Text(text) => f.write_str(text),
             Self::List(list) => {
                 let list = list.iter().map(ToString::to_string).collect::<Vec<_>>();

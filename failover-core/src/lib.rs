@@ -147,7 +147,7 @@ pub use crate::attempt::{Action, Attempt, Wait};
 pub use crate::budget::Budget;
 pub use crate::codes::{InvalidCodes, StatusCodes};
 #[cfg(feature = "serde")]
-pub use crate::config::Config;
+pub use crate::config::{Config, Preset};
 pub use crate::error::BuildError;
 pub use crate::evidence::{Evidence, Facts, Replay};
 pub use crate::failback::Failback;

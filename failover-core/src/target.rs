@@ -187,7 +187,7 @@ pub enum PathError {
 }
 
 /// Scheme, host and port of what may not even be a URL.
-fn redact(url: &str) -> String {
+pub(crate) fn redact(url: &str) -> String {
     let (scheme, rest) = url.split_at(url.find("://").map_or(0, |end| end + "://".len()));
     let (place, hidden) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if hidden.contains('@') {

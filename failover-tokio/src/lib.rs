@@ -116,12 +116,12 @@ mod tls;
 mod transport;
 
 pub use failover_core as core;
-#[cfg(feature = "serde")]
-pub use failover_core::Config;
 pub use failover_core::{
     BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy, Reason, Replay, Snapshot,
     StatusCodes, Stopped, Target,
 };
+#[cfg(feature = "serde")]
+pub use failover_core::{Config, Preset};
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 

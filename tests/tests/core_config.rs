@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_core::{Backoff, Budget, Config, CoolDown, Failback, Policy, Replay};
+use failover_core::{Backoff, Budget, Config, CoolDown, Failback, Policy, Preset, Replay};
 use proptest::prelude::*;
 
 #[test]
@@ -98,6 +98,9 @@ fn what_is_not_set_is_as_in_the_preset() {
     let expected =
         Policy { failback: None, cool_down: None, retry_after: None, deadline: None, ..Policy::default() };
     assert_eq!(read(off), expected);
+    let preset = |config| toml::from_str::<Config>(config).expect("a configuration").preset;
+    assert_eq!([preset(""), preset("preset = 'default'\ntimeout = 5")], [Preset::Default; 2]);
+    assert_eq!([preset("preset = 'ballerina'"), preset("timeout = 5")], [Preset::Ballerina; 2]);
     assert_eq!(read("not_processed = 'all'"), Policy { not_processed: None, ..Policy::default() });
     assert!(read("failover_codes = []").failover_codes.is_empty());
 }
@@ -151,6 +154,8 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         ("failback = { afer = '1s' }", "failback.afer = 1s: expected one of after, max"),
         ("cool_down = 3", "cool_down = 3: expected a table of strikes, base, max"),
         ("targets = 'http://a'", "targets = http://a: expected a list of targets"),
+        ("targets = 'http://u:p@a/x'", "targets = http://a: expected a list of targets"),
+        ("rounds = ['http://u:p@a', 2]", "rounds = [http://a, 2]: expected a whole number from 0 to 255"),
         ("targets = ['ftp://u:p@a/x']", "targets[0] = ftp://a: expected the scheme http or https"),
         (
             "targets = [{ url = 'nohost' }]",
@@ -171,6 +176,8 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         unknown.starts_with("failover_code = 503: expected one of targets, preset, failover_codes,"),
         "{unknown}"
     );
+    let secret = refused("target = [{ url = 'http://a' }, 'http://u:p@a/x']");
+    assert!(secret.starts_with("target = [{..}, http://a]: expected one of targets,"), "{secret}");
     let empty = toml::from_str::<Config>("").expect("a policy").group().expect_err("no targets");
     assert_eq!(empty.to_string(), "targets = []: expected at least one target");
 }

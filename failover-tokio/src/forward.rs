@@ -1,8 +1,8 @@
 //! A server's inbound request, passed on as a proxy does (RFC 9110, section 7.6).
 
 use http::header::{
-    CONNECTION, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Request, Response, Version};
 use http_body::Body;
@@ -70,6 +70,7 @@ where
         }
         let trailers = tokens(&head.headers, &TE).any(|coding| coding == "trailers");
         strip(&mut head.headers);
+        join_cookies(&mut head.headers);
         // The server that received the request answers this by itself, once the body is read.
         head.headers.remove(EXPECT);
         if trailers {
@@ -99,6 +100,17 @@ fn strip(headers: &mut HeaderMap) {
         tokens(headers, &CONNECTION).filter_map(|name| HeaderName::try_from(name).ok()).collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
+    }
+}
+
+/// Makes one header of the cookies, which HTTP/2 may split and HTTP/1.1 may not (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<_> = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(mut joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        joined.set_sensitive(true);
+        headers.insert(COOKIE, joined);
     }
 }
 

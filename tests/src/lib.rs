@@ -5,6 +5,7 @@ use proptest::prelude::ProptestConfig;
 use proptest::test_runner::FileFailurePersistence;
 
 pub mod drive;
+pub mod example;
 pub mod explore;
 pub mod lab;
 pub mod model;

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::LazyLock;
 
+use failover_tests::example::{self, Scratch};
 use failover_tests::lab::{End, Reply, Server};
 use serde_json::{Value, json};
 
@@ -204,7 +204,7 @@ impl Run {
 
     fn new(args: Vec<String>) -> Self {
         let Output { status, stdout, stderr } =
-            Command::new(example()).args(args).stdin(Stdio::null()).output().unwrap();
+            Command::new(&*EXAMPLE).args(args).stdin(Stdio::null()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: status.code().unwrap(), printed: text(stdout), complaint: text(stderr) }
     }
@@ -225,48 +225,8 @@ impl Run {
     }
 }
 
-/// A file that is gone when this is dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn path(&self) -> String {
-        self.0.join("fetch.toml").to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What is left in a directory for such files does no harm.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn scratch(text: &str) -> Scratch {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let nth = NEXT.fetch_add(1, Ordering::Relaxed);
-    let directory =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fetch-{}-{nth}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    let scratch = Scratch(directory);
-    fs::write(scratch.path(), text).unwrap();
-    scratch
+    Scratch::file(env!("CARGO_TARGET_TMPDIR"), "fetch.toml", text)
 }
 
-/// Builds the example and tells where it is.
-fn example() -> &'static PathBuf {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLE.get_or_init(|| {
-        let args =
-            ["build", "--quiet", "--message-format=json", "-p", "failover-async-std", "--example", "fetch"];
-        let built = Command::new(env!("CARGO")).args(args).stderr(Stdio::inherit()).output().unwrap();
-        assert!(built.status.success(), "the example cannot be built");
-        let messages = String::from_utf8(built.stdout).unwrap();
-        let found = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(
-            |message| {
-                let is_it = message["target"]["name"] == "fetch";
-                message["executable"].as_str().filter(|_| is_it).map(PathBuf::from)
-            },
-        );
-        found.expect("the build tells where the executable is")
-    })
-}
+static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::build("failover-async-std", "fetch"));

@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Output};
+use std::sync::LazyLock;
 
+use failover_tests::example;
 use failover_tests::lab::{End, Reply, Server};
 
 #[test]
@@ -65,24 +66,9 @@ fn run(example: &PathBuf, targets: &[&str]) -> Output {
     Command::new(example).arg("/path?query").args(targets).output().unwrap()
 }
 
-/// Builds the examples and tells where they are.
+/// Where the examples are.
 fn examples() -> &'static [PathBuf; 2] {
-    static EXAMPLES: OnceLock<[PathBuf; 2]> = OnceLock::new();
-    EXAMPLES.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--message-format=json", "-p", "failover-core", "--examples"])
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "the examples cannot be built");
-        let messages = String::from_utf8(built.stdout).unwrap();
-        ["blocking", "smol"].map(|name| {
-            let name = format!(r#""name":"{name}""#);
-            let found = messages.lines().filter(|line| line.contains(&name)).find_map(|line| {
-                let (_, path) = line.split_once(r#""executable":""#)?;
-                path.split_once('"').map(|(path, _)| PathBuf::from(path))
-            });
-            found.expect("the build tells where the executable is")
-        })
-    })
+    static EXAMPLES: LazyLock<[PathBuf; 2]> =
+        LazyLock::new(|| ["blocking", "smol"].map(|name| example::build("failover-core", name)));
+    &EXAMPLES
 }

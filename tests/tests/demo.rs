@@ -5,12 +5,13 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use failover_tests::example::{self, signal, wait};
 use failover_tests::lab::LIMIT;
 
 #[test]
@@ -101,8 +102,7 @@ fn a_flag_that_makes_no_sense_is_a_one_line_error() {
 #[test]
 fn sigterm_ends_it_successfully_from_the_moment_it_listens() {
     let mut demo = Demo::start();
-    let told = Command::new("kill").args(["-s", "TERM", &demo.process.id().to_string()]).status().unwrap();
-    assert!(told.success());
+    signal(&demo.process, "TERM");
     assert_eq!(wait(&mut demo.process).code(), Some(0));
 }
 
@@ -111,8 +111,7 @@ fn sigterm_ends_it_while_a_call_is_under_way() {
     let mut demo = Demo::start();
     let mut call = TcpStream::connect(address(&demo.service)).unwrap();
     call.write_all(b"GET /fo HTTP/1.1\r\nhost: demo\r\n\r\n").unwrap();
-    let told = Command::new("kill").args(["-s", "TERM", &demo.process.id().to_string()]).status().unwrap();
-    assert!(told.success());
+    signal(&demo.process, "TERM");
     assert_eq!(wait(&mut demo.process).code(), Some(0));
 }
 
@@ -131,7 +130,7 @@ impl Demo {
     }
 
     fn scaled(time_scale: &str) -> Self {
-        let mut process = Command::new(example())
+        let mut process = Command::new(&*EXAMPLE)
             .args(["--time-scale", time_scale, "--port", "0", "--backend-port=0"])
             .stdout(Stdio::piped())
             .spawn()
@@ -210,7 +209,7 @@ fn address(url: &str) -> &str {
 /// Runs the example with arguments that it refuses, and returns its one line.
 fn refused(args: &[&str]) -> String {
     let mut process =
-        Command::new(example()).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Command::new(&*EXAMPLE).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let status = wait(&mut process);
     let (mut printed, mut error) = (String::new(), String::new());
     process.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
@@ -223,49 +222,7 @@ fn refused(args: &[&str]) -> String {
     error
 }
 
-/// Waits for the end of a process, which it is given [`LIMIT`] for.
-fn wait(process: &mut Child) -> ExitStatus {
-    let began = Instant::now();
-    loop {
-        if let Some(status) = process.try_wait().unwrap() {
-            return status;
-        }
-        if began.elapsed() > LIMIT {
-            process.kill().unwrap();
-            panic!("it did not end within {LIMIT:?}");
-        }
-        // A child's end can be polled for, but not waited for with a bound.
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Builds the example and tells where it is.
-fn example() -> &'static PathBuf {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLE.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--message-format=json",
-                "-p",
-                "failover-tokio",
-                "--example",
-                "http_failover",
-            ])
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "the example cannot be built");
-        let messages = String::from_utf8(built.stdout).unwrap();
-        let found =
-            messages.lines().filter(|line| line.contains(r#""name":"http_failover""#)).find_map(|line| {
-                let (_, path) = line.split_once(r#""executable":""#)?;
-                path.split_once('"').map(|(path, _)| PathBuf::from(path))
-            });
-        found.expect("the build tells where the executable is")
-    })
-}
+static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::build("failover-tokio", "http_failover"));
 
 /// What the seed sets, scaled: large enough that a busy machine does within it what takes no time.
 const INTERVAL: Duration = Duration::from_millis(500);

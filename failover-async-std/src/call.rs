@@ -7,9 +7,10 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Uri};
 use surf::http::url::Position;
 
+use crate::answer::Received;
 use crate::body::{AttemptBody, CallBody};
 use crate::convert::{headers_of, method_of};
-use crate::error::Error;
+use crate::error::{AttemptError, Error};
 
 /// How long the caller of a request waits for its answer, as an extension of the request: of [`http::Request`] or of
 /// [`surf::Request`].
@@ -77,6 +78,19 @@ impl Call {
         let facts = self.head.facts();
         let facts = self.within.map_or(facts, |time| facts.within(time));
         if self.body.is_one_shot() { facts.one_shot() } else { facts }
+    }
+
+    /// What was received, if it is an answer to this request.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub(crate) fn checked(&self, received: Received) -> Result<Received, AttemptError> {
+        if self.head.may_be_answered_by(received.status) {
+            Ok(received)
+        } else {
+            Err(AttemptError::garbage())
+        }
     }
 
     /// The request as it is sent to `target`.

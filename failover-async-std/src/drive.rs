@@ -80,7 +80,9 @@ impl Driver {
         let body = call.body.attempt(progress.clone());
         let bound = Bound { limit: attempt.timeout(), progress };
         let received = match call.aim(attempt.target(), body) {
-            Ok(request) => exchange.exchange(request, bound).await,
+            Ok(request) => {
+                exchange.exchange(request, bound).await.and_then(|received| call.checked(received))
+            }
             Err(error) => Err(AttemptError::unbuilt(error)),
         };
         let mut received = match received {

@@ -28,6 +28,11 @@ impl AttemptError {
         }
     }
 
+    /// An answer that is none of HTTP, or none to the request.
+    pub(crate) fn garbage() -> Self {
+        Self::new(Evidence::MaybeProcessed, Fault::Garbage, None)
+    }
+
     /// An error of the transport.
     pub(crate) fn transport(error: legacy::Error) -> Self {
         let (evidence, fault) = classify(&error);

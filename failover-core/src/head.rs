@@ -1,8 +1,8 @@
 //! The head of a request: what all attempts of a call have in common, and what each target makes of it.
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 
 use crate::evidence::Facts;
 use crate::target::{PathError, Target};
@@ -72,6 +72,13 @@ impl Head {
     #[must_use]
     pub fn facts(&self) -> Facts {
         Facts::of(&self.method, &self.headers)
+    }
+
+    /// Whether this status can be that of an answer: 101 only if the request asks for another protocol (RFC 9110,
+    /// section 15.2.2). Otherwise what came is no HTTP.
+    #[must_use]
+    pub fn may_be_answered_by(&self, status: StatusCode) -> bool {
+        status != StatusCode::SWITCHING_PROTOCOLS || self.headers.contains_key(UPGRADE)
     }
 
     /// The request as it is sent to `target`: the target's URL, `Host` and own headers (`per_target_request`), else

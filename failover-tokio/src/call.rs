@@ -10,11 +10,13 @@ use http_body::Body;
 
 use crate::body::{AttemptBody, CallBody};
 use crate::error::Error;
+use crate::evidence::Failed;
 use crate::forward::hand_back;
 
 /// How long the caller of a request waits for its answer, as an extension of the request.
 ///
-/// The shorter of this and the policy's deadline bounds the call.
+/// The shorter of this and the policy's deadline bounds the call. Like failover, it ends with the head of the answer:
+/// how long the body may take is for its reader to bound.
 ///
 /// # Examples
 ///
@@ -93,6 +95,15 @@ impl Head {
         let mut request = self.request.aim(target)?.map(|()| body);
         *request.extensions_mut() = self.extensions.clone();
         Ok(request)
+    }
+
+    /// A response, if it is one to this request.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub(crate) fn checked<B>(&self, response: Response<B>) -> Result<Response<B>, Failed> {
+        if self.request.may_be_answered_by(response.status()) { Ok(response) } else { Err(Failed::garbage()) }
     }
 
     /// Makes a target's response fit for who made the request.

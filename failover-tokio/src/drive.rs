@@ -89,7 +89,7 @@ impl<S: Exchange, C: Classify + Sync> Driver<'_, S, C> {
         };
         let now = self.clock.now();
         let took = now.since(began);
-        match result {
+        match result.and_then(|response| call.head.checked(response)) {
             Ok(mut response) => {
                 let (status, wait) = (response.status(), retry_after(response.headers()));
                 call.head.receive(&mut response);

@@ -26,6 +26,11 @@ impl Failed {
         Self { evidence: Evidence::LocalFault, error: AttemptError::new(Fault::Local, error.into()) }
     }
 
+    /// An answer that is none of HTTP, or none to the request.
+    pub(crate) fn garbage() -> Self {
+        Self { evidence: Evidence::MaybeProcessed, error: AttemptError::new(Fault::Garbage, None) }
+    }
+
     /// A service that failed before it took the request.
     pub(crate) fn not_ready(error: impl Into<BoxError>) -> Self {
         let error = error.into();

@@ -1,8 +1,9 @@
 //! A target's URL: what is accepted, how a path joins it, what is shown of it.
 
 use failover_core::{Head, PathError, Target};
+use http::header::UPGRADE;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
 
 #[test]
@@ -136,6 +137,18 @@ fn exact_the_length_of_a_body_is_stated_where_it_is_known_and_expected() {
     let smuggled = [("content-length", "3"), ("transfer-encoding", "chunked")];
     assert_eq!(stated(Method::POST, &smuggled, Some(3)), some("3"));
     assert!(Head::new(Method::CONNECT, PathAndQuery::from_static("/"), HeaderMap::new(), None).is_none());
+}
+
+#[test]
+fn another_protocol_is_an_answer_only_to_who_asked_for_it() {
+    let head =
+        |headers| Head::new(Method::GET, PathAndQuery::from_static("/"), headers, None).expect("no tunnel");
+    let (plain, upgrade) =
+        (head(HeaderMap::new()), head(HeaderMap::from_iter([(UPGRADE, HeaderValue::from_static("x"))])));
+    for (status, to_plain) in [(101, false), (200, true), (426, true), (503, true)] {
+        let status = StatusCode::from_u16(status).expect("a status");
+        assert_eq!((plain.may_be_answered_by(status), upgrade.may_be_answered_by(status)), (to_plain, true));
+    }
 }
 
 #[test]

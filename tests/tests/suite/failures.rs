@@ -273,6 +273,7 @@ fn executed() -> Vec<(&'static str, Place)> {
         ("reset inside the head", place(half_a_head.end(End::Reset))),
         ("garbage", place(Reply::raw("220 smtp.example ESMTP\r\n\r\n"))),
         ("status 99", place(Reply::status(99))),
+        ("status 101", place(Reply::status(101))),
         ("endless head", place(Reply::raw(endless_head).end(End::Stall))),
         ("slow answer", place(Reply::ok("late").after(ATTEMPT + Duration::from_secs(2)))),
     ]

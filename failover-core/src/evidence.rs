@@ -21,7 +21,7 @@ pub enum Evidence {
     /// The connection pool returned the request unsent.
     HandedBack,
     /// The target states that it did not process the request: HTTP/2 `REFUSED_STREAM`, or a stream above the last
-    /// one of a GOAWAY (RFC 9113, section 8.7).
+    /// one of a GOAWAY (RFC 9113, section 8.7); or a limit on this side has no room for it there.
     Refused,
     /// The connection was closed or reset, not timed out, before any byte of an answer, after it had served a request
     /// before: the target may have closed an idle connection just then (RFC 9112, section 9.3.1).

@@ -12,7 +12,9 @@ use crate::evidence;
 /// twice. An error that a service gives before it takes the request, by `poll_ready`, is proof of itself and is not
 /// asked for here.
 ///
-/// A function is one. What a stack adds to the errors of its transport is known to who built the stack:
+/// A function is one. What a stack adds to the errors of its transport is known to who built the stack. Both
+/// [`Evidence::NotSent`] and [`Evidence::Refused`] let any request go on, but after `Refused` the target, which is busy
+/// and not broken, is still preferred:
 ///
 /// ```
 /// use std::error::Error;
@@ -21,9 +23,9 @@ use crate::evidence;
 /// use tower::load_shed::error::Overloaded;
 ///
 /// fn classify(error: &(dyn Error + 'static)) -> Evidence {
-///     if error.is::<Overloaded>() { Evidence::NotSent } else { Proven.classify(error) }
+///     if error.is::<Overloaded>() { Evidence::Refused } else { Proven.classify(error) }
 /// }
-/// # assert_eq!(classify(&Overloaded::new()), Evidence::NotSent);
+/// # assert_eq!(classify(&Overloaded::new()), Evidence::Refused);
 /// # assert_eq!(classify(&std::io::Error::other("unknown")), Evidence::MaybeProcessed);
 /// ```
 pub trait Classify {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use failover_core::{PathError, Stopped};
-use http::Response;
+use failover_core::{Failure, PathError, Reason, Stopped};
+use http::{Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -37,6 +37,32 @@ pub enum Error<B: Body = Incoming> {
 }
 
 impl<B: Body> Error<B> {
+    /// The status by which a server tells its client of this error, unless it passes on the last response (RFC 9110,
+    /// sections 15.5 and 15.6).
+    ///
+    /// 504 if the last attempt ran out of time, and 502 if it failed otherwise; 503 for a fault on this side, but 400 or
+    /// 408 where it is the client's, whose body broke off or came too slowly; 501 for what is never sent.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Stopped(stopped) => {
+                let last = stopped.failures().last().and_then(Failure::error);
+                match (stopped.reason(), last.map(|last| (last.fault, &last.source))) {
+                    (Reason::LocalFault, Some((Fault::RequestBody, Some(_)))) => StatusCode::BAD_REQUEST,
+                    (Reason::LocalFault, Some((Fault::RequestBody, None))) => StatusCode::REQUEST_TIMEOUT,
+                    (Reason::LocalFault, _) => StatusCode::SERVICE_UNAVAILABLE,
+                    (_, Some((Fault::Timeout(_) | Fault::ConnectTimeout | Fault::NotReady, _))) => {
+                        StatusCode::GATEWAY_TIMEOUT
+                    }
+                    _ => StatusCode::BAD_GATEWAY,
+                }
+            }
+            Self::Path(_) => StatusCode::BAD_REQUEST,
+            Self::Method | Self::Upgrade => StatusCode::NOT_IMPLEMENTED,
+            Self::Aborted => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
     /// The last response of a target, if there was one: a real answer, though one that gave the target up.
     #[must_use]
     pub fn response(&self) -> Option<&Response<ResponseBody<B>>> {

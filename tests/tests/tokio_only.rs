@@ -109,12 +109,14 @@ async fn local_fault_a_method_or_a_path_that_cannot_be_sent_touches_no_target() 
     for method in ["", "BAD METHOD", "GET\r\n", "CONNECT", "G\u{e9}T"] {
         let error = client.execute(method, "/", "").await.unwrap_err();
         assert!(matches!(error, Error::Method), "{method:?}: {error}");
+        assert_eq!(error.status(), StatusCode::NOT_IMPLEMENTED);
     }
     for path in
         ["http://evil.example/", "HTTPS://evil.example", "/a b", "/a#b", "/\u{fc}", "/a\r\nb: c", "/\0"]
     {
         let error = client.get(path).await.unwrap_err();
         assert!(matches!(error, Error::Path(_)), "{path:?}: {error}");
+        assert_eq!(error.status(), StatusCode::BAD_REQUEST);
         assert!(!error.to_string().contains("evil"), "{error}");
     }
     assert_eq!(servers.map(|server| server.connections()), [0, 0]);
@@ -336,6 +338,7 @@ async fn local_fault_a_request_body_that_stalls_or_fails_is_not_the_targets_faul
     feed.send(Frame::data(Bytes::from_static(b"the beginning"))).unwrap();
     let error = client.forward(Request::put("/").body(stalled).unwrap()).await.unwrap_err();
     is_local_fault(&error, Fault::RequestBody);
+    assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
     drop(feed);
 
     let (mut failing, feed) = stream();
@@ -344,6 +347,7 @@ async fn local_fault_a_request_body_that_stalls_or_fails_is_not_the_targets_faul
     drop(feed);
     let error = client.forward(Request::put("/").body(failing).unwrap()).await.unwrap_err();
     is_local_fault(&error, Fault::RequestBody);
+    assert_eq!(error.status(), StatusCode::BAD_REQUEST);
     assert_eq!(client.sticky(), 0);
     assert_eq!(servers[0].requests(), []);
     assert_eq!(servers[1].connections(), 0);

@@ -118,7 +118,7 @@ mod transport;
 pub use failover_core as core;
 pub use failover_core::{
     BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy, Reason, Replay, Snapshot,
-    StatusCodes, Stopped, Target,
+    StatusCodes, Stopped, Target, TargetSnapshot,
 };
 #[cfg(feature = "serde")]
 pub use failover_core::{Config, Preset};

@@ -1,0 +1,163 @@
+//! A failover reverse proxy.
+//!
+//! ```console
+//! $ cargo run --release -p failover-tokio --example gateway -- --config failover-tokio/examples/gateway.toml
+//! $ curl http://127.0.0.1:9090/fo
+//! ```
+//!
+//! SIGHUP reads the configuration again, SIGTERM lets the calls under way end. The variable `RUST_LOG` sets what is
+//! logged: with `failover=debug`, for example, every attempt is.
+
+mod gateway;
+mod ledger;
+mod problem;
+mod server;
+mod settings;
+mod signals;
+mod status;
+
+use std::env;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::time::interval;
+use tracing::{Level, info, warn};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::gateway::Gateway;
+use crate::settings::Settings;
+use crate::signals::Signals;
+
+fn main() -> ExitCode {
+    let options = match Options::parse(env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => return if say(USAGE) { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        Err(message) => return refuse(&message),
+    };
+    let settings = match Settings::read(&options.config) {
+        Ok(settings) => settings,
+        Err(message) => return refuse(&message),
+    };
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("no runtime: {error}")),
+    };
+    let ended = runtime.block_on(run(&options, settings));
+    // A name that is still being resolved keeps a thread busy, which nobody waits for.
+    runtime.shutdown_background();
+    ended.unwrap_or_else(|message| refuse(&message))
+}
+
+/// Serves until the process is told to end.
+async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> {
+    let mut signals = Signals::listen().map_err(|error| format!("no signals: {error}"))?;
+    let limits = settings.limits;
+    let (flag, address) = match &options.listen {
+        Some(address) => ("--listen", address.clone()),
+        None => ("listen", settings.listen.clone()),
+    };
+    let gateway = Arc::new(Gateway::new(settings, metrics()?)?);
+    let refused = |error: io::Error| format!("{flag} = {address}: {error}");
+    let listener = TcpListener::bind(&address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+
+    log();
+    say(&format!("listening on http://{bound}"));
+    let answering = Arc::clone(&gateway);
+    let handler = move |request, peer| Arc::clone(&answering).answer(request, peer);
+    let end = signals.obey(|| Settings::read(&options.config).and_then(|settings| gateway.adopt(settings)));
+    if server::serve(listener, limits, handler, end).await {
+        info!("all calls have ended");
+        return Ok(ExitCode::SUCCESS);
+    }
+    warn!("calls were cut off that did not end within {:?}", limits.drain_timeout);
+    Ok(ExitCode::FAILURE)
+}
+
+/// Installs what collects the metrics.
+fn metrics() -> Result<PrometheusHandle, String> {
+    let durations = Matcher::Suffix("_duration_seconds".to_owned());
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(durations, &DURATION_BUCKETS);
+    let handle = builder.and_then(PrometheusBuilder::install_recorder).map_err(|error| error.to_string())?;
+    failover_tokio::describe_metrics();
+    let collected = handle.clone();
+    tokio::spawn(async move {
+        // Until it is sorted into its buckets, what was measured is kept one by one.
+        let mut upkeep = interval(UPKEEP_INTERVAL);
+        loop {
+            upkeep.tick().await;
+            collected.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+fn log() {
+    let levels = env::var("RUST_LOG").ok().and_then(|levels| levels.parse().ok());
+    let levels: Targets = levels.unwrap_or_else(|| Targets::new().with_default(Level::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(io::stderr);
+    tracing_subscriber::registry().with(lines).with(levels).init();
+}
+
+struct Options {
+    config: PathBuf,
+    listen: Option<String>,
+}
+
+impl Options {
+    /// Reads the flags; `None` asks for help.
+    fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+        let (mut config, mut listen) = (None, None);
+        while let Some(arg) = args.next() {
+            let (flag, value) = match arg.split_once('=') {
+                Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
+                None => (arg, None),
+            };
+            let setting = match flag.as_str() {
+                "-h" | "--help" => return Ok(None),
+                "--config" => &mut config,
+                "--listen" => &mut listen,
+                _ => return Err(format!("unknown argument {flag}: try --help")),
+            };
+            *setting = Some(value.or_else(|| args.next()).ok_or_else(|| format!("{flag} needs a value"))?);
+        }
+        Ok(Some(Self { config: config.ok_or("--config is missing: try --help")?.into(), listen }))
+    }
+}
+
+/// Prints a line, and tells whether somebody reads it.
+fn say(line: &str) -> bool {
+    writeln!(io::stdout(), "{line}").is_ok()
+}
+
+/// Complains in one line.
+fn refuse(message: &str) -> ExitCode {
+    let message: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let _ = writeln!(io::stderr(), "gateway: {message}");
+    ExitCode::from(2)
+}
+
+/// In seconds: from an answer on the same machine to the usual bound of an attempt.
+const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
+
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+const USAGE: &str = "\
+Passes each request on to the first target that works.
+
+Usage: gateway --config FILE [--listen ADDR]
+
+  --config FILE    a TOML file: failover-tokio/examples/gateway.toml tells its keys
+  --listen ADDR    listens here rather than where the file says; port 0 is any free one
+  --help           prints this
+
+SIGHUP reads the file again; SIGTERM and Ctrl-C let the calls under way end.
+Exit code: 0 when all calls have ended, 1 if some were cut off, 2 for a flag or a file that makes no sense.";

@@ -1,0 +1,96 @@
+//! Answers of the gateway itself.
+
+use bytes::Bytes;
+use failover_tokio::{AttemptError, Error, Evidence, Failure, ResponseBody};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::{Either, Full};
+use serde::Serialize;
+
+use crate::ledger::Watched;
+
+/// A body of the gateway, or one of a target.
+pub(crate) type Body = Either<Full<Bytes>, ResponseBody>;
+
+/// An answer of the gateway.
+pub(crate) fn answer(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Why there is no answer of a target (RFC 9457).
+#[derive(Serialize)]
+pub(crate) struct Problem {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<Attempt>,
+}
+
+/// An attempt that failed.
+#[derive(Serialize)]
+struct Attempt {
+    target: usize,
+    /// Scheme, host and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// In seconds.
+    took: f64,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: &impl ToString) -> Self {
+        Self {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: detail.to_string(),
+            reason: None,
+            attempts: Vec::new(),
+        }
+    }
+
+    /// Why a call failed. `targets` are those that its failures are of, if they are known.
+    pub(crate) fn of(error: &Error, targets: &[Watched]) -> Self {
+        let Error::Stopped(stopped) = error else { return Self::new(error.status(), error) };
+        Self {
+            reason: Some(stopped.reason().as_str()),
+            attempts: stopped.failures().iter().map(|failure| Attempt::of(failure, targets)).collect(),
+            ..Self::new(error.status(), &stopped.reason())
+        }
+    }
+
+    pub(crate) fn answer(&self) -> Response<Body> {
+        let status = StatusCode::from_u16(self.status).unwrap_or_default();
+        answer(status, "application/problem+json", serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+impl Attempt {
+    fn of(failure: &Failure<AttemptError>, targets: &[Watched]) -> Self {
+        Self {
+            target: failure.target(),
+            url: targets.get(failure.target()).map(|watched| watched.target.to_string()),
+            status: failure.status().map(|status| status.as_u16()),
+            evidence: failure.evidence().map(Evidence::as_str),
+            error: failure.error().map(ToString::to_string),
+            took: failure.ended().since(failure.began()).as_secs_f64(),
+        }
+    }
+}

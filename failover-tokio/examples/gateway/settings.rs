@@ -1,0 +1,148 @@
+//! The configuration file: its keys, and what is refused.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use failover_tokio::{BuildError, Config, Target};
+use toml::{Table, Value};
+
+/// What the configuration file says.
+pub(crate) struct Settings {
+    /// The address and port to listen on.
+    pub(crate) listen: String,
+    pub(crate) routes: Routes,
+    pub(crate) limits: Limits,
+    pub(crate) failover: Config,
+}
+
+/// Which paths are whose.
+#[derive(Clone, Default)]
+pub(crate) struct Routes {
+    /// What is below goes to the targets. Without a slash at its end, and so empty for everything.
+    pub(crate) base: String,
+    pub(crate) status: Option<String>,
+    pub(crate) metrics: Option<String>,
+}
+
+/// What clients are kept to.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) struct Limits {
+    /// The connections at a time: others wait for one of them to end.
+    pub(crate) max_connections: u32,
+    /// How long a client may be silent between requests or take nothing of an answer, and an answer stand still.
+    pub(crate) idle_timeout: Duration,
+    /// How long the calls under way may take when the process is told to end.
+    pub(crate) drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // With a connection to a target for each of a client, that fits into 1024 file descriptors.
+        Self {
+            max_connections: 500,
+            idle_timeout: Duration::from_mins(1),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// Names the file that cannot be read, or the key that makes no sense, without anything secret.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let place = path.display();
+        let text = fs::read_to_string(path).map_err(|error| format!("{place}: {error}"))?;
+        let table = toml::from_str(&text).map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            format!("{place}, line {}: {}", before.matches('\n').count() + 1, error.message())
+        })?;
+        Self::of(table).map_err(|error| format!("{place}: {error}"))
+    }
+
+    fn of(mut table: Table) -> Result<Self, String> {
+        let failover = match table.remove("failover") {
+            Some(value @ Value::Table(_)) => value.try_into(),
+            _ => return Err("failover: expected a table, [failover], with targets".to_owned()),
+        };
+        let failover = failover.map_err(|error| format!("failover.{}", error.message()))?;
+        let mut settings = Self {
+            listen: "127.0.0.1:9090".to_owned(),
+            routes: Routes::default(),
+            limits: Limits::default(),
+            failover,
+        };
+        for (key, value) in &table {
+            settings.set(key, value).map_err(|error| error.to_string())?;
+        }
+        match &settings.routes {
+            Routes { status: Some(path), metrics, .. } if metrics.as_ref() == Some(path) => {
+                Err(refuse("metrics_path", path, "another path than status_path").to_string())
+            }
+            _ => Ok(settings),
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &Value) -> Result<(), BuildError> {
+        let (routes, limits) = (&mut self.routes, &mut self.limits);
+        match key {
+            "listen" => text(key, value)?.clone_into(&mut self.listen),
+            "base_path" => path(key, value)?.trim_end_matches('/').clone_into(&mut routes.base),
+            "status_path" => routes.status = Some(path(key, value)?.to_owned()),
+            "metrics_path" => routes.metrics = Some(path(key, value)?.to_owned()),
+            "max_connections" => limits.max_connections = count(key, value)?,
+            "idle_timeout" => limits.idle_timeout = time(key, value)?,
+            "drain_timeout" => limits.drain_timeout = time(key, value)?,
+            _ => {
+                return Err(BuildError::new(
+                    key,
+                    "(not shown)",
+                    format!("one of {}, failover", KEYS.join(", ")),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
+    value.as_str().ok_or_else(|| refuse(key, value, "a string"))
+}
+
+/// A path without a query; the base path may be empty.
+fn path<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
+    let path = text(key, value)?;
+    let is_path = path.starts_with('/') && !path.contains('?') && Target::path(path).is_ok();
+    let is_path = is_path || (path.is_empty() && key == "base_path");
+    is_path.then_some(path).ok_or_else(|| refuse(key, path, "a path such as /fo"))
+}
+
+fn count(key: &str, value: &Value) -> Result<u32, BuildError> {
+    let count = value.as_integer().and_then(|count| count.try_into().ok()).filter(|&count| count > 0);
+    count.ok_or_else(|| refuse(key, value, "a whole number from 1 on"))
+}
+
+fn time(key: &str, value: &Value) -> Result<Duration, BuildError> {
+    let time = value.as_str().and_then(|time| humantime::parse_duration(time).ok());
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| refuse(key, value, "a duration above zero such as \"5s\" or \"500ms\""))
+}
+
+/// A value that may hold a password is not shown.
+fn refuse(key: &str, value: &(impl ToString + ?Sized), expected: &str) -> BuildError {
+    let value = Some(value.to_string()).filter(|value| !value.contains('@'));
+    BuildError::new(key, value.as_deref().unwrap_or("(not shown)"), expected)
+}
+
+const KEYS: [&str; 7] = [
+    "listen",
+    "base_path",
+    "status_path",
+    "metrics_path",
+    "max_connections",
+    "idle_timeout",
+    "drain_timeout",
+];

@@ -1,0 +1,106 @@
+//! The status: as JSON, and as a page that shows the same.
+
+use failover_tokio::{Cause, FailoverClient, TargetSnapshot};
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::ledger::{Ledger, Reading, Report, Watched};
+use crate::problem::{Body, answer};
+
+/// What is shown.
+#[derive(Serialize)]
+struct Status {
+    /// The index of the target where the next call begins.
+    sticky: usize,
+    targets: Vec<TargetStatus>,
+    /// In seconds: when target 0 is probed, if the cursor is elsewhere and comes back.
+    failback_in: Option<f64>,
+    probes: u64,
+    failed_probes: u8,
+    #[serde(flatten)]
+    report: Report,
+}
+
+#[derive(Serialize)]
+struct TargetStatus {
+    index: usize,
+    /// Scheme, host and port.
+    url: String,
+    cooling: bool,
+    /// In seconds, while it cools down.
+    cooling_for: Option<f64>,
+    strikes: u8,
+    /// The status or the evidence.
+    last_failure: Option<Value>,
+    #[serde(flatten)]
+    attempts: Reading,
+}
+
+/// Answers with the status as it is asked for: a page for a browser, else JSON.
+///
+/// The client's targets are those that are watched.
+pub(crate) fn show(
+    asked: &HeaderMap,
+    client: &FailoverClient,
+    watched: &[Watched],
+    ledger: &Ledger,
+) -> Response<Body> {
+    let mut response = if wants_a_page(asked) {
+        answer(StatusCode::OK, "text/html; charset=utf-8", PAGE)
+    } else {
+        let status = Status::of(client, watched, ledger);
+        answer(StatusCode::OK, "application/json", serde_json::to_vec(&status).unwrap_or_default())
+    };
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (VARY, "accept"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+impl Status {
+    fn of(client: &FailoverClient, watched: &[Watched], ledger: &Ledger) -> Self {
+        let snapshot = client.snapshot();
+        let target = |(index, (watched, target)): (usize, (&Watched, TargetSnapshot))| TargetStatus {
+            index,
+            url: watched.target.to_string(),
+            cooling: target.cooling.is_some(),
+            cooling_for: target.cooling.map(|left| left.as_secs_f64()),
+            strikes: target.strikes,
+            last_failure: target.last_failure.map(|cause| match cause {
+                Cause::Status(status) => status.as_u16().into(),
+                Cause::Error(evidence, ()) => evidence.as_str().into(),
+            }),
+            attempts: watched.reading(ledger),
+        };
+        Self {
+            sticky: snapshot.sticky,
+            targets: watched.iter().zip(snapshot.targets).enumerate().map(target).collect(),
+            failback_in: snapshot.failback_in.map(|left| left.as_secs_f64()),
+            probes: snapshot.probes,
+            failed_probes: snapshot.failed_probes,
+            report: ledger.report(),
+        }
+    }
+}
+
+fn wants_a_page(asked: &HeaderMap) -> bool {
+    asked
+        .get_all(ACCEPT)
+        .iter()
+        .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")))
+}
+
+const PAGE: &str = include_str!("status.html");
+
+/// The page asks for nothing but itself and the status.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -1,0 +1,127 @@
+//! Flags and the configuration file: what is refused, in one line that names the key.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use failover_tests::example::Scratch;
+use failover_tests::lab::{Reply, Server};
+
+use crate::{Gateway, config, refusal};
+
+#[test]
+fn rejected_a_flag_that_makes_no_sense_is_named() {
+    for (args, named) in [
+        (&[][..], "--config"),
+        (&["--config"], "--config"),
+        (&["--configuration", "x"], "--configuration"),
+        (&["gateway.toml"], "gateway.toml"),
+        (&["--config", "/no/such/file.toml"], "/no/such/file.toml"),
+        (&["--config=/no/such/file.toml", "--listen"], "--listen"),
+    ] {
+        let error = refusal(args);
+        assert!(error.contains(named), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn rejected_a_key_that_makes_no_sense_is_named_with_its_value() {
+    let targets = "[failover]\ntargets = ['http://127.0.0.1:1']\n";
+    for (text, said) in [
+        ("", "failover: expected a table"),
+        ("failover = 1", "failover: expected a table"),
+        ("[failover]", "failover.targets = []: expected at least one target"),
+        ("[failover]\ntargets = []", "failover.targets = []: expected at least one target"),
+        (
+            "[failover]\ntargets = ['ftp://h']",
+            "failover.targets[0] = ftp://h: expected the scheme http or https",
+        ),
+        ("[failover]\ntarget = 'x'", "failover.target = x: expected one of targets,"),
+        ("[failover]\ntargets = ['http://h']\nrounds = 0", "failover.rounds = 0: expected at least 1"),
+        (&format!("listen = 1\n{targets}"), "listen = 1: expected a string"),
+        (&format!("listen = 'nowhere'\n{targets}"), "listen = nowhere: "),
+        (&format!("base_path = 'fo'\n{targets}"), "base_path = fo: expected a path such as /fo"),
+        (&format!("base_path = '/fo?x'\n{targets}"), "base_path = /fo?x: expected a path such as /fo"),
+        (&format!("status_path = ''\n{targets}"), "status_path = : expected a path such as /fo"),
+        (&format!("metrics_path = 'a b'\n{targets}"), "metrics_path = a b: expected a path such as /fo"),
+        (
+            &format!("status_path = '/x'\nmetrics_path = '/x'\n{targets}"),
+            "metrics_path = /x: expected another path than status_path",
+        ),
+        (
+            &format!("max_connections = 0\n{targets}"),
+            "max_connections = 0: expected a whole number from 1 on",
+        ),
+        (&format!("idle_timeout = '0s'\n{targets}"), "idle_timeout = \"0s\": expected a duration above zero"),
+        (&format!("drain_timeout = 5\n{targets}"), "drain_timeout = 5: expected a duration above zero"),
+        (&format!("colour = 'red'\n{targets}"), "colour = (not shown): expected one of listen, base_path,"),
+        (&format!("listen = \n{targets}"), "line 1: "),
+        (&format!("\n\nlisten = 'x'\nlisten = 'y'\n{targets}"), "line 4: "),
+    ] {
+        let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
+        let error = refusal(&["--config", &file.path()]);
+        assert!(error.contains(said), "{text}: {error}");
+    }
+}
+
+#[test]
+fn redacted_a_password_is_in_no_refusal() {
+    for text in [
+        "[failover]\ntargets = ['http://user:s3cret@h:x/']",
+        "[failover]\ntargets = 'http://user:s3cret@h/'",
+        "[failover]\ntarget = ['http://user:s3cret@h/']",
+        "[failover]\ntargets = [{ url = 'http://user:s3cret@h/', 's3cret' = 1 ",
+        "target = 'http://user:s3cret@h/'\n[failover]\ntargets = ['http://h']",
+        "base_path = 'http://user:s3cret@h/'\n[failover]\ntargets = ['http://h']",
+        "targets = ['http://user:s3cret@h/'",
+    ] {
+        let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
+        let error = refusal(&["--config", &file.path()]);
+        assert!(!error.contains("s3cret"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_busy_port_is_named() {
+    let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let text = config(&format!("listen = '{address}'"), &["http://127.0.0.1:1"], "");
+    let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", &text);
+    let error = refusal(&["--config", &file.path()]);
+    assert!(error.contains(&format!("listen = {address}")), "{error}");
+}
+
+#[test]
+fn the_flag_wins_over_the_file() {
+    let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let server = Server::script([Reply::ok("right")]);
+    let top = format!("listen = '{}'", busy.local_addr().unwrap());
+    assert_eq!(Gateway::configured(&config(&top, &[server.url()], "")).get("/").text(), "right");
+}
+
+#[test]
+fn the_file_that_comes_with_it_is_the_demo_of_the_seed() {
+    let text = include_str!("../../../failover-tokio/examples/gateway.toml");
+    let (echo, mock) =
+        (Server::script([Reply::stall()]), Server::script([Reply::ok("Mock Resource is Invoked.")]));
+    let text = text
+        .replace("http://localhost:8080/echo", &format!("{}/echo", echo.url()))
+        .replace("http://localhost:8080/mock", &format!("{}/mock", mock.url()))
+        .replace("\"5s\"", "\"500ms\"");
+    let gateway = Gateway::configured(&text);
+    for _ in 0..2 {
+        let answer = gateway.get("/fo");
+        assert_eq!((answer.status, answer.text()), (200, "Mock Resource is Invoked."));
+        assert_eq!(answer.header("content-length"), Some("25"));
+    }
+    let status = gateway.status();
+    assert_eq!((&status["sticky"], status["failovers"].as_array().unwrap().len()), (&2.into(), 2));
+    assert_eq!(status["targets"][0]["url"], "http://nonexistentep");
+    // The pauses, and the attempt that timed out.
+    let took: f64 = status["failovers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failover| failover["took"].as_f64().unwrap())
+        .sum();
+    assert!(took >= 0.5, "{status:#}");
+    assert_eq!((echo.requests().len(), mock.requests()[0].target.as_str()), (1, "/mock/"));
+}

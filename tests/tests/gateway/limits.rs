@@ -1,0 +1,129 @@
+//! What clients are kept to: heads, connections, silence, and what does not move.
+
+use std::time::{Duration, Instant};
+
+use failover_tests::lab::{End, Gate, Reply, Server};
+
+use crate::wire::Connection;
+use crate::{Gateway, HASTY, config};
+
+#[test]
+fn bounded_a_head_that_is_too_large_is_refused_and_reaches_no_target() {
+    let server = Server::start(|request| Reply::ok(request.target.clone()));
+    let gateway = Gateway::before([&server], "");
+    let long = "x".repeat(20_000);
+    assert_eq!(gateway.send("GET", "/", &format!("x-long: {long}\r\n"), "").text(), "/");
+    let asked = server.requests().len();
+    for (path, headers) in [
+        (format!("/{}", "x".repeat(70_000)), String::new()),
+        ("/".to_owned(), format!("x-long: {}\r\n", "x".repeat(70_000))),
+        ("/".to_owned(), "x: y\r\n".repeat(200)),
+    ] {
+        let answer = gateway.send("GET", &path, &headers, "");
+        assert!(matches!(answer.status, 414 | 431), "{}", answer.status);
+    }
+    assert_eq!(server.requests().len(), asked);
+}
+
+#[test]
+fn bounded_a_connection_on_which_nothing_is_asked_is_closed_and_a_call_is_waited_for() {
+    let gate = Gate::new();
+    let server = Server::start({
+        let gate = gate.clone();
+        move |request| match request.target.as_str() {
+            "/slow" => Reply::ok("right").after(&gate),
+            _ => Reply::ok("at once"),
+        }
+    });
+    let gateway = idle_after(&server, IDLE);
+    let mut slow = gateway.connect();
+    slow.write(b"GET /slow HTTP/1.1\r\nhost: h\r\n\r\n");
+    assert_eq!(server.wait_for_requests(1).len(), 1);
+
+    // Nothing at all, a part of a head, a request and then nothing, a part of a preface, a preface, and a preface after
+    // which the handshake stops.
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for (sent, answers) in [
+        ("", 0),
+        ("GET / HT", 0),
+        ("GET / HTTP/1.1\r\nhost: h\r\n\r\n", 1),
+        (&preface[..10], 0),
+        (preface, 0),
+    ] {
+        let began = Instant::now();
+        let mut connection = gateway.connect();
+        connection.write(sent.as_bytes());
+        for _ in 0..answers {
+            assert_eq!(connection.read("GET").unwrap().text(), "at once");
+        }
+        connection.rest();
+        assert!(began.elapsed() >= IDLE, "{sent}: {:?}", began.elapsed());
+    }
+    gate.open();
+    assert_eq!(slow.read("GET").unwrap().text(), "right");
+}
+
+#[test]
+fn bounded_connections_beyond_the_limit_wait_for_a_place() {
+    let server = Server::script([Reply::ok("right")]);
+    let top = "max_connections = 2";
+    let gateway = Gateway::configured(&config(top, &[server.url()], ""));
+    let ask = |connection: &mut Connection| connection.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    let mut connections = [(); 3].map(|()| gateway.connect());
+    for connection in &mut connections {
+        ask(connection);
+    }
+    let [mut first, mut second, mut third] = connections;
+    for connection in [&mut first, &mut second] {
+        assert_eq!(connection.read("GET").unwrap().text(), "right");
+    }
+    // Two connections are open, so the third request waits in the kernel; were it served, it would be by now.
+    ask(&mut first);
+    assert_eq!(first.read("GET").unwrap().text(), "right");
+    assert_eq!(server.requests().len(), 3);
+    drop(second);
+    assert_eq!(third.read("GET").unwrap().text(), "right");
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[test]
+fn bounded_an_answer_that_stands_still_is_cut_off() {
+    let server = Server::script([Reply::ok("0123456789").cut(5).end(End::Stall), Reply::ok("right")]);
+    let gateway = idle_after(&server, IDLE);
+    let began = Instant::now();
+    let answer = gateway.get("/");
+    assert!(!answer.whole && began.elapsed() >= IDLE);
+    assert_eq!(answer.body, b"01234");
+    server.wait_for_closed(1);
+    assert_eq!(gateway.get("/").text(), "right");
+}
+
+#[test]
+fn bounded_a_client_that_takes_nothing_of_its_answer_is_left() {
+    let server = Server::script([Reply::ok(vec![0; 64 << 20])]);
+    let gateway = idle_after(&server, IDLE);
+    let mut connection = gateway.connect();
+    connection.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    // It has the target's connection, and gives that up.
+    server.wait_for_closed(1);
+    assert!(!connection.read("GET").is_some_and(|answer| answer.whole));
+}
+
+#[test]
+fn local_fault_a_client_that_stops_sending_its_body_is_told_so() {
+    let (first, second) = (Server::script([Reply::ok("")]), Server::script([Reply::ok("")]));
+    let gateway = Gateway::before([&first, &second], HASTY);
+    let mut connection = gateway.connect();
+    connection.write(b"PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nhalf");
+    let answer = connection.read("PUT").unwrap();
+    assert_eq!((answer.status, &answer.json()["reason"]), (408, &"local_fault".into()));
+    let status = gateway.status();
+    assert_eq!((&status["sticky"], &status["targets"][0]["strikes"]), (&0.into(), &0.into()));
+    assert_eq!((first.requests().len(), second.connections()), (0, 0));
+}
+
+fn idle_after(server: &Server, time: Duration) -> Gateway {
+    Gateway::configured(&config(&format!("idle_timeout = '{}ms'", time.as_millis()), &[server.url()], ""))
+}
+
+const IDLE: Duration = Duration::from_millis(500);

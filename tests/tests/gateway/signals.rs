@@ -1,0 +1,126 @@
+//! SIGHUP reads the configuration again, SIGTERM lets the calls under way end.
+
+use std::net::TcpStream;
+
+use failover_tests::lab::{End, Gate, Reply, Server};
+use serde_json::json;
+
+use crate::{Gateway, config};
+
+#[test]
+fn identity_other_targets_are_taken_and_what_is_remembered_stays() {
+    let (down, works, added) =
+        (Server::down(), Server::script([Reply::ok("first")]), Server::script([Reply::ok("added")]));
+    let gateway = Gateway::before([&down, &works], "");
+    assert_eq!(gateway.get("/").text(), "first");
+
+    let urls = [added.url(), down.url(), works.url()];
+    let said = gateway.reload(&config("base_path = '/new'", &urls, "failback = 'off'"));
+    assert!(said.contains("was read again"), "{said}");
+    // Cursor and cool-down follow their targets, and so do the counts.
+    let status = gateway.status();
+    assert_eq!(status["sticky"], 2);
+    assert_eq!(status["targets"][1]["cooling"], true);
+    let attempts = |index: usize| status["targets"][index]["attempts"].clone();
+    assert_eq!([attempts(0), attempts(1), attempts(2)], [json!(0), json!(1), json!(1)]);
+    assert_eq!((gateway.get("/").status, gateway.get("/new").text()), (404, "first"));
+
+    gateway.reload(&config("", &[added.url()], ""));
+    assert_eq!(gateway.get("/").text(), "added");
+}
+
+#[test]
+fn rejected_a_bad_file_changes_nothing_and_says_why() {
+    let works = Server::script([Reply::ok("right")]);
+    let gateway = Gateway::before([&Server::down(), &works], "");
+    gateway.get("/");
+    let before = gateway.status()["targets"].clone();
+    for (text, said) in [
+        (config("", &["ftp://user:s3cret@h"], ""), "failover.targets[0] = ftp://h: expected"),
+        (config("", &[""; 0], ""), "failover.targets = []: expected at least one target"),
+        (config("base_path = 1", &[works.url()], ""), "base_path = 1: expected a string"),
+        (config("", &[works.url()], "attempt_timeout = '1h'"), "failover.attempt_timeout = 3600s: expected"),
+        ("targets = [".to_owned(), "line 1: "),
+    ] {
+        let line = gateway.reload(&text);
+        assert!(line.contains("stays as it was") && line.contains(said), "{text}: {line}");
+        assert!(!line.contains("s3cret"));
+        assert_eq!(gateway.get("/").text(), "right");
+    }
+    let after = gateway.status();
+    assert_eq!((&after["sticky"], &after["targets"][1]["url"]), (&json!(1), &before[1]["url"]));
+}
+
+#[test]
+fn handle_pin_a_call_under_way_ends_on_the_list_that_it_began_with() {
+    let gate = Gate::new();
+    let slow = Server::script([Reply::ok("slow").after(&gate)]);
+    let other = Server::script([Reply::ok("other")]);
+    let gateway = Gateway::before([&slow], "");
+    let mut connection = gateway.connect();
+    connection.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    assert_eq!(slow.wait_for_requests(1).len(), 1);
+    gateway.reload(&config("", &[other.url()], ""));
+    assert_eq!(gateway.get("/").text(), "other");
+    gate.open();
+    assert_eq!(connection.read("GET").unwrap().text(), "slow");
+    let status = gateway.wait_for_status(|status| status["calls"]["answered"] == 2);
+    // The answer of the target that is gone is nobody else's.
+    assert_eq!(status["targets"][0]["attempts"], 1);
+}
+
+#[test]
+fn what_takes_a_restart_is_said_to() {
+    let works = Server::script([Reply::ok("right")]);
+    let gateway = Gateway::before([&works], "");
+    gateway.reload(&config("max_connections = 7", &[works.url()], ""));
+    assert!(gateway.wait_for_log("restart").contains("max_connections"));
+}
+
+#[test]
+fn sigterm_takes_no_connections_and_lets_calls_end() {
+    let gate = Gate::new();
+    let server = Server::start({
+        let gate = gate.clone();
+        move |request| match request.target.as_str() {
+            "/slow" => Reply::ok("slow").halfway(&gate),
+            _ => Reply::ok("at once"),
+        }
+    });
+    let mut gateway = Gateway::before([&server], "");
+    let [mut idle, mut fresh, mut slow] = [(); 3].map(|()| gateway.connect());
+    idle.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    assert_eq!(idle.read("GET").unwrap().text(), "at once");
+    slow.write(b"GET /slow HTTP/1.1\r\nhost: h\r\n\r\n");
+    assert_eq!(server.wait_for_requests(2).len(), 2);
+
+    gateway.signal("TERM");
+    gateway.wait_for_log("no more connections");
+    assert_eq!((idle.rest(), fresh.rest()), (vec![], vec![]));
+    assert!(TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).is_err());
+    gate.open();
+    let answer = slow.read("GET").unwrap();
+    assert_eq!(answer.text(), "slow");
+    assert_eq!(gateway.wait().code(), Some(0));
+    gateway.wait_for_log("all calls have ended");
+}
+
+#[test]
+fn sigterm_waits_for_calls_only_so_long() {
+    let server = Server::script([Reply::raw("").end(End::Stall)]);
+    let mut gateway = Gateway::configured(&config("drain_timeout = '300ms'", &[server.url()], ""));
+    let mut connection = gateway.connect();
+    connection.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    assert_eq!(server.wait_for_requests(1).len(), 1);
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait().code(), Some(1));
+    gateway.wait_for_log("cut off");
+    assert_eq!(connection.rest(), b"");
+}
+
+#[test]
+fn sigint_ends_it_as_well() {
+    let mut gateway = Gateway::before([&Server::down()], "");
+    gateway.signal("INT");
+    assert_eq!(gateway.wait().code(), Some(0));
+}

@@ -1,0 +1,124 @@
+//! A client that sees answers as they are on the wire, and that sends what no library would.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use failover_tests::lab::LIMIT;
+use serde_json::Value;
+
+pub(crate) struct Connection(BufReader<TcpStream>);
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Vec<(String, String)>,
+    /// Whether all of the body came that was announced.
+    pub(crate) whole: bool,
+}
+
+impl Connection {
+    pub(crate) fn to(url: &str) -> Self {
+        let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.set_write_timeout(Some(LIMIT)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// Sends; what fails does so because the peer has closed, which is seen by reading.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let _ = self.0.get_mut().write_all(bytes);
+    }
+
+    /// Ends what is sent.
+    pub(crate) fn finish(&mut self) {
+        let _ = self.0.get_mut().shutdown(Shutdown::Write);
+    }
+
+    /// Reads an answer to a request with this method; `None` if the connection ended instead.
+    pub(crate) fn read(&mut self, method: &str) -> Option<Answer> {
+        let line = self.line()?;
+        let status = line.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("{line}"))[..3].parse().unwrap();
+        let mut answer =
+            Answer { status, headers: self.fields()?, body: vec![], trailers: vec![], whole: true };
+        if method == "HEAD" || status < 200 || matches!(status, 204 | 304) {
+            return Some(answer);
+        }
+        if answer.header("transfer-encoding").is_some() {
+            answer.whole = self.chunks(&mut answer).is_some();
+        } else if let Some(length) = answer.header("content-length") {
+            let length: u64 = length.parse().unwrap();
+            let _ = (&mut self.0).take(length).read_to_end(&mut answer.body);
+            answer.whole = answer.body.len() as u64 == length;
+        } else {
+            answer.whole = self.0.read_to_end(&mut answer.body).is_ok();
+        }
+        Some(answer)
+    }
+
+    /// Waits for the end of the connection, and returns what came before.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("{error}"),
+            _ => rest,
+        }
+    }
+
+    fn chunks(&mut self, answer: &mut Answer) -> Option<()> {
+        loop {
+            let size = u64::from_str_radix(&self.line()?, 16).ok()?;
+            if size == 0 {
+                answer.trailers = self.fields()?;
+                return Some(());
+            }
+            let read = (&mut self.0).take(size).read_to_end(&mut answer.body).ok()?;
+            if read as u64 != size || !self.line()?.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    fn fields(&mut self) -> Option<Vec<(String, String)>> {
+        let mut fields = Vec::new();
+        loop {
+            let line = self.line()?;
+            if line.is_empty() {
+                return Some(fields);
+            }
+            let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("{line}"));
+            fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = Vec::new();
+        match self.0.read_until(b'\n', &mut line) {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("{error}"),
+            _ => {}
+        }
+        let line = line.strip_suffix(b"\r\n")?;
+        Some(line.iter().copied().map(char::from).collect())
+    }
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        assert!(self.whole, "{self:?}");
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(self.text()).unwrap()
+    }
+}

@@ -18,7 +18,8 @@ use failover_tokio::{
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tower::limit::ConcurrencyLimit;
 use tower::load_shed::LoadShed;
@@ -247,6 +248,13 @@ async fn the_client_is_a_service_and_its_transport_the_ground_of_stacks() {
     let failure = &answered(&response).failures()[0];
     assert_eq!(failure.evidence(), Some(Evidence::NotSent));
     assert_eq!(failure.error().unwrap().fault(), Fault::Refused);
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "echo");
+
+    let client =
+        Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build_http::<AttemptBody>();
+    let failover = Failover::new(builder().build().unwrap().targets(), Policy::default(), client).unwrap();
+    let response = failover.oneshot(post("echo")).await.unwrap();
+    assert_eq!(answered(&response).failures()[0].evidence(), Some(Evidence::NotSent));
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "echo");
 }
 

@@ -101,10 +101,16 @@ fn metrics() -> Result<PrometheusHandle, String> {
 }
 
 fn log() {
-    let levels = env::var("RUST_LOG").ok().and_then(|levels| levels.parse().ok());
-    let levels: Targets = levels.unwrap_or_else(|| Targets::new().with_default(Level::INFO));
+    let usual = Targets::new().with_default(Level::INFO);
+    let (levels, refused) = match env::var("RUST_LOG") {
+        Ok(levels) => levels.parse().map_or_else(|error| (usual, Some(error)), |levels| (levels, None)),
+        Err(_) => (usual, None),
+    };
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(io::stderr);
     tracing_subscriber::registry().with(lines).with(levels).init();
+    if let Some(error) = refused {
+        warn!("RUST_LOG is not heeded: {error}: expected levels such as info or failover=debug");
+    }
 }
 
 struct Options {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tracing::{debug, warn};
 
@@ -83,27 +83,26 @@ async fn converse<H, F, B>(
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limit));
-    let calls = Arc::new(watch::Sender::new(0));
+    let activity = Arc::new(Activity::begin());
     let service = service_fn(|request| {
-        let (call, answer) = (Call::begin(&calls), handler(request, peer));
+        let (call, answer) = (Call::begin(&activity), handler(request, peer));
         async move {
             Ok::<_, Infallible>(answer.await.map(|body| Outgoing { body, limit, stall: None, _call: call }))
         }
     });
     let http = http(limit);
     let mut connection = pin!(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
-    let mut calls = calls.subscribe();
 
     tokio::select! {
         result = connection.as_mut() => return ended(result),
-        () = idle(&mut calls, limit) => {}
+        () = activity.idle(limit) => {}
         _ = draining.wait_for(|draining| *draining) => {}
     }
     connection.as_mut().graceful_shutdown();
     // One that does not heed that is cut off.
     tokio::select! {
         result = connection.as_mut() => ended(result),
-        () = idle(&mut calls, limit) => {}
+        () = activity.idle(limit) => {}
     }
 }
 
@@ -124,38 +123,53 @@ fn http(idle_timeout: Duration) -> auto::Builder<TokioExecutor> {
     http
 }
 
-/// Waits until a connection had no calls for so long.
-async fn idle(calls: &mut watch::Receiver<usize>, limit: Duration) {
-    loop {
-        let none = *calls.borrow_and_update() == 0;
-        let change = calls.changed();
-        if !none {
-            let _ = change.await;
-        } else if timeout(limit, change).await.is_err() {
-            return;
-        }
-    }
-}
-
 /// Whether accepting failed because of the one that was to be accepted.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// How many calls a connection has under way, and since when it has none.
+struct Activity(Mutex<(usize, Instant)>);
+
+impl Activity {
+    fn begin() -> Self {
+        Self(Mutex::new((0, Instant::now())))
+    }
+
+    /// Waits until the connection had no call for so long.
+    async fn idle(&self, limit: Duration) {
+        loop {
+            let left = match *self.lock() {
+                (0, since) => limit.saturating_sub(since.elapsed()),
+                _ => limit,
+            };
+            if left.is_zero() {
+                return;
+            }
+            sleep(left).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (usize, Instant)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A call of a connection, from the head of its request to the end of its answer.
-struct Call(Arc<watch::Sender<usize>>);
+struct Call(Arc<Activity>);
 
 impl Call {
-    fn begin(calls: &Arc<watch::Sender<usize>>) -> Self {
-        calls.send_modify(|calls| *calls += 1);
-        Self(Arc::clone(calls))
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.lock().0 += 1;
+        Self(Arc::clone(activity))
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.0.send_modify(|calls| *calls -= 1);
+        let mut activity = self.0.lock();
+        *activity = (activity.0 - 1, Instant::now());
     }
 }
 

@@ -35,6 +35,7 @@
 //! | let a call run in the background | [`FailoverClient::submit`] |
 //! | learn which target answered | [`Answered`], in each response's extensions |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
+//! | tell a client of one's own of that | [`Error::into_response`] if a target answered, else [`Error::status`] |
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
 //! | change the targets while calls go on | [`FailoverClient::set_targets`] |
 //! | show what is remembered of them | [`FailoverClient::snapshot`] |
@@ -82,6 +83,11 @@
 //!
 //! Reasons and evidence are named as by [`Reason::as_str`] and [`Evidence::as_str`]. Durations end with the head of the
 //! answer. Attempts of a call that was abandoned are not counted.
+//!
+//! # Programs
+//!
+//! Among the crate's examples, `gateway` is a reverse proxy with a status page, `bff` an axum service that calls its
+//! backends through clients, `tower_stack` a composition of tower services, and `http_failover` a small demonstration.
 //!
 //! # Features
 //!

@@ -1,6 +1,7 @@
 //! What a call or one of its attempts fails with. None of it shows more of a URL than scheme, host and port.
 
 use std::fmt;
+use std::iter::successors;
 use std::time::Duration;
 
 use failover_core::{Failure, PathError, Reason, Stopped};
@@ -112,6 +113,20 @@ impl AttemptError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         self.fault
+    }
+
+    /// The innermost cause of a fault that is the transport's, such as an expired certificate.
+    ///
+    /// It holds nothing of the request. What else is known stands among the sources, which may be those of a service or
+    /// a body of the caller's.
+    #[must_use]
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let known = matches!(
+            self.fault,
+            Fault::Resolve | Fault::Connect | Fault::Tls | Fault::Closed | Fault::Garbage | Fault::Local
+        );
+        let outermost = self.source.as_deref().filter(|_| known)?;
+        successors(outermost.source(), |error| error.source()).last()
     }
 }
 

@@ -65,7 +65,7 @@
 //!
 //! Under the target `failover`, each call is a span `call` (INFO) with `method` and, when it ends, `outcome`, `target`,
 //! `attempts` and `took`. In it, each attempt is an event: `attempt answered` (DEBUG), or `attempt given up` (INFO) with
-//! its `status`, or its `evidence` and `error`; both with `index`, `target` and `took`. A call that stops without an
+//! its `status`, or its `evidence`, `error` and, if it is known, `cause`; both with `index`, `target` and `took`. A call that stops without an
 //! answer is a `call stopped` (WARN) with the `reason` why no further target was tried. Targets are shown as scheme, host
 //! and port; paths, headers and bodies are not shown.
 //!

@@ -62,8 +62,8 @@ impl<'a> Watch<'a> {
 
     /// An attempt had no answer.
     pub(crate) fn error(&self, index: usize, took: Duration, evidence: Evidence, error: &AttemptError) {
-        let (target, evidence) = (&self.targets[index], evidence.as_str());
-        info!(target: "failover", index, %target, evidence, %error, ?took, "attempt given up");
+        let (target, evidence, cause) = (&self.targets[index], evidence.as_str(), error.cause().map(display));
+        info!(target: "failover", index, %target, evidence, %error, cause, ?took, "attempt given up");
         #[cfg(feature = "metrics")]
         metrics::attempt(target, evidence, took);
     }

@@ -52,7 +52,9 @@ async fn not_sent_always_a_post_moves_on_from_a_certificate_that_is_not_trusted(
         let response = client.post("/", "money").await.unwrap();
         let failure = &response.extensions().get::<Answered>().unwrap().failures()[0];
         assert_eq!(failure.evidence(), Some(Evidence::NotSent));
-        assert_eq!(failure.error().unwrap().fault(), Fault::Tls);
+        let error = failure.error().unwrap();
+        assert_eq!(error.fault(), Fault::Tls);
+        assert!(error.cause().unwrap().to_string().starts_with("invalid peer certificate: "), "{error:?}");
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "in the clear");
         assert!(target.has_seen_nothing());
     }

@@ -195,7 +195,9 @@ fn count(targets: &[Watched], index: usize, now: u64, failed: bool) {
 
 fn why(failure: &Failure<AttemptError>) -> String {
     match (failure.error(), failure.status()) {
-        (Some(error), _) => error.to_string(),
+        (Some(error), _) => {
+            error.cause().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+        }
         (None, status) => format!("answered {}", status.unwrap_or_default()),
     }
 }

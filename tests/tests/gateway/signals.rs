@@ -3,6 +3,8 @@
 use std::net::TcpStream;
 
 use failover_tests::lab::{End, Gate, Reply, Server};
+use failover_tokio::FailoverClient;
+use http_body_util::BodyExt;
 use serde_json::json;
 
 use crate::{Gateway, config};
@@ -103,6 +105,20 @@ fn sigterm_takes_no_connections_and_lets_calls_end() {
     assert_eq!(answer.text(), "slow");
     assert_eq!(gateway.wait().code(), Some(0));
     gateway.wait_for_log("all calls have ended");
+}
+
+#[tokio::test]
+async fn sigterm_lets_calls_over_http2_end() {
+    let gate = Gate::new();
+    let server = Server::script([Reply::ok("slow").halfway(&gate)]);
+    let mut gateway = Gateway::before([&server], "");
+    let client = FailoverClient::builder().targets([&gateway.url]).http2_prior_knowledge().build().unwrap();
+    let response = client.get("/").await.unwrap();
+    gateway.signal("TERM");
+    gateway.wait_for_log("no more connections");
+    gate.open();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "slow");
+    assert_eq!(gateway.wait().code(), Some(0));
 }
 
 #[test]

@@ -70,6 +70,7 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
     let bound = listener.local_addr().map_err(refused)?;
 
     log();
+    provide_descriptors(limits.max_connections);
     say(&format!("listening on http://{bound}"));
     let answering = Arc::clone(&gateway);
     let handler = move |request, peer| Arc::clone(&answering).answer(request, peer);
@@ -110,6 +111,18 @@ fn log() {
     tracing_subscriber::registry().with(lines).with(levels).init();
     if let Some(error) = refused {
         warn!("RUST_LOG is not heeded: {error}: expected levels such as info or failover=debug");
+    }
+}
+
+/// Sees to it that each connection of a client can have one to a target.
+fn provide_descriptors(max_connections: u32) {
+    let needed = 2 * u64::from(max_connections) + OTHER_DESCRIPTORS;
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(found) if found >= needed => {}
+        Ok(found) => {
+            warn!("max_connections = {max_connections} may need {needed} file descriptors; there are {found}")
+        }
+        Err(error) => warn!("file descriptors may be short of the {needed} that are needed: {error}"),
     }
 }
 
@@ -155,6 +168,9 @@ fn refuse(message: &str) -> ExitCode {
 const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
 
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// For what is no connection of a call.
+const OTHER_DESCRIPTORS: u64 = 64;
 
 const USAGE: &str = "\
 Passes each request on to the first target that works.

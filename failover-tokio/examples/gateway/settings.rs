@@ -38,9 +38,8 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        // With a connection to a target for each of a client, that fits into 1024 file descriptors.
         Self {
-            max_connections: 500,
+            max_connections: 1000,
             idle_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(30),
         }

@@ -1,11 +1,12 @@
 //! What clients are kept to: heads, connections, silence, and what does not move.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use failover_tests::lab::{End, Gate, Reply, Server};
 
 use crate::wire::Connection;
-use crate::{Gateway, HASTY, config};
+use crate::{GATEWAY, Gateway, HASTY, config};
 
 #[test]
 fn bounded_a_head_that_is_too_large_is_refused_and_reaches_no_target() {
@@ -84,6 +85,30 @@ fn bounded_connections_beyond_the_limit_wait_for_a_place() {
     drop(second);
     assert_eq!(third.read("GET").unwrap().text(), "right");
     assert_eq!(server.requests().len(), 4);
+}
+
+#[test]
+fn there_are_file_descriptors_for_all_connections_unless_the_system_has_none() {
+    let gate = Gate::new();
+    let server = Server::script([Reply::ok("right").after(&gate)]);
+    let text = config("max_connections = 100", &[server.url()], "");
+    let limited = |flag| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit {flag} -n 60; exec \"$@\""), "sh"]).arg(&*GATEWAY);
+        Gateway::run(shell, &text)
+    };
+    let gateway = limited("-S");
+    let mut connections: Vec<_> = (0..100).map(|_| gateway.connect()).collect();
+    for connection in &mut connections {
+        connection.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    }
+    assert_eq!(server.wait_for_requests(100).len(), 100);
+    gate.open();
+    for connection in &mut connections {
+        assert_eq!(connection.read("GET").unwrap().text(), "right");
+    }
+    let short = limited("");
+    assert!(short.wait_for_log("file descriptors").contains("max_connections = 100 may need 264"));
 }
 
 #[test]

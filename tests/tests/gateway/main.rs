@@ -45,8 +45,13 @@ impl Gateway {
     }
 
     fn configured(text: &str) -> Self {
+        Self::run(Command::new(&*GATEWAY), text)
+    }
+
+    /// Started by a command that only lacks the arguments.
+    fn run(mut command: Command, text: &str) -> Self {
         let config = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
-        let mut process = Command::new(&*GATEWAY)
+        let mut process = command
             .args(["--config", &config.path(), "--listen", "127.0.0.1:0"])
             .env("RUST_LOG", "info,failover=debug")
             .stdout(Stdio::piped())

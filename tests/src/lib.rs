@@ -1,4 +1,4 @@
-//! What the test suites share: servers that misbehave, and the oracles.
+//! What the test suites share: servers that misbehave, clients that look closely, and the oracles.
 #![forbid(unsafe_code)]
 
 use proptest::prelude::ProptestConfig;
@@ -10,6 +10,7 @@ pub mod explore;
 pub mod lab;
 pub mod model;
 pub mod oracle;
+pub mod wire;
 pub mod world;
 
 /// The configuration of a suite of properties: what failed once is kept in the repository and tried first.

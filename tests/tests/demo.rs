@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 
 use failover_tests::example::{self, signal, wait};
 use failover_tests::lab::LIMIT;
+use failover_tests::wire::{Answer, Connection};
 
 #[test]
 fn the_first_call_is_answered_by_the_third_target_and_the_second_goes_there_directly() {
     let demo = Demo::start();
     let began = Instant::now();
-    demo.call("GET", "/fo").is_the_mock_resource();
+    is_the_mock_resource(&demo.call("GET", "/fo"));
     // No such host, a pause, a target that is too slow, and a pause.
     assert!(began.elapsed() >= 2 * INTERVAL + ATTEMPT_TIMEOUT, "{:?}", began.elapsed());
     let story = demo.lines(4);
@@ -33,7 +34,7 @@ fn the_first_call_is_answered_by_the_third_target_and_the_second_goes_there_dire
     }
 
     for method in ["GET", "POST", "GET"] {
-        demo.call(method, "/fo").is_the_mock_resource();
+        is_the_mock_resource(&demo.call(method, "/fo"));
         let story = demo.lines(2);
         assert_eq!(story[0], format!("{method} /fo"));
         assert!(story[1].starts_with("  target 2, "), "{story:#?}");
@@ -43,7 +44,7 @@ fn the_first_call_is_answered_by_the_third_target_and_the_second_goes_there_dire
 #[test]
 fn the_first_call_may_be_a_post() {
     let demo = Demo::start();
-    demo.call("POST", "/fo/").is_the_mock_resource();
+    is_the_mock_resource(&demo.call("POST", "/fo/"));
     assert!(demo.lines(4)[3].starts_with("  target 2, "));
 }
 
@@ -67,9 +68,9 @@ fn the_backends_can_be_called_directly() {
     let demo = Demo::scaled("0.005");
     for method in ["GET", "POST", "PUT"] {
         let at = |path| call(&demo.backend, method, path);
-        at("/mock").is_the_mock_resource();
+        is_the_mock_resource(&at("/mock"));
         let echo = at("/echo");
-        assert_eq!((echo.status, echo.body.as_str()), (200, "echo Resource is invoked"));
+        assert_eq!((echo.status, echo.text()), (200, "echo Resource is invoked"));
         assert_eq!(at("/").status, 404);
     }
     assert_eq!(call(&demo.backend, "DELETE", "/mock").status, 405);
@@ -109,8 +110,8 @@ fn sigterm_ends_it_successfully_from_the_moment_it_listens() {
 #[test]
 fn sigterm_ends_it_while_a_call_is_under_way() {
     let mut demo = Demo::start();
-    let mut call = TcpStream::connect(address(&demo.service)).unwrap();
-    call.write_all(b"GET /fo HTTP/1.1\r\nhost: demo\r\n\r\n").unwrap();
+    let mut call = Connection::to(&demo.service);
+    call.write(b"GET /fo HTTP/1.1\r\nhost: demo\r\n\r\n");
     signal(&demo.process, "TERM");
     assert_eq!(wait(&mut demo.process).code(), Some(0));
 }
@@ -166,44 +167,17 @@ impl Drop for Demo {
     }
 }
 
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
+fn is_the_mock_resource(answer: &Answer) {
+    assert_eq!((answer.status, answer.text()), (200, "Mock Resource is Invoked."));
+    assert_eq!(answer.header("content-type"), Some("text/plain"));
+    assert_eq!(answer.header("content-length"), Some("25"));
 }
 
-impl Answer {
-    fn is_the_mock_resource(&self) {
-        assert_eq!((self.status, self.body.as_str()), (200, "Mock Resource is Invoked."));
-        assert_eq!(self.header("content-type"), Some("text/plain"));
-        assert_eq!(self.header("content-length"), Some("25"));
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
-    }
-}
-
-/// Calls by a bare socket, so that the answer is seen as it is on the wire.
 fn call(url: &str, method: &str, path: &str) -> Answer {
-    let mut stream = TcpStream::connect(address(url)).unwrap();
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
-    let length = if method == "GET" { "" } else { "content-length: 4\r\n" };
-    let body = if method == "GET" { "" } else { "body" };
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: demo\r\nconnection: close\r\n{length}\r\n{body}");
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let mut lines = head.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let fields = lines.map(|line| line.split_once(": ").unwrap());
-    let headers = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-    Answer { status, headers, body: body.to_owned() }
-}
-
-fn address(url: &str) -> &str {
-    url.strip_prefix("http://").unwrap()
+    let rest = if method == "GET" { "\r\n" } else { "content-length: 4\r\n\r\nbody" };
+    let mut connection = Connection::to(url);
+    connection.write(format!("{method} {path} HTTP/1.1\r\nhost: demo\r\n{rest}").as_bytes());
+    connection.read(method).expect("there is an answer")
 }
 
 /// Runs the example with arguments that it refuses, and returns its one line.

@@ -4,8 +4,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use failover_tests::lab::{End, Gate, Reply, Server};
+use failover_tests::wire::Connection;
 
-use crate::wire::Connection;
 use crate::{GATEWAY, Gateway, HASTY, config};
 
 #[test]

@@ -10,7 +10,6 @@ mod proxy;
 mod signals;
 mod smuggling;
 mod status;
-mod wire;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -22,9 +21,8 @@ use std::time::{Duration, Instant};
 
 use failover_tests::example::{self, Scratch};
 use failover_tests::lab::{LIMIT, Server};
+use failover_tests::wire::{Answer, Connection};
 use serde_json::Value;
-
-use crate::wire::{Answer, Connection};
 
 /// The gateway, running; killed when this is dropped.
 struct Gateway {

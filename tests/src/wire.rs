@@ -3,24 +3,37 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use failover_tests::lab::LIMIT;
 use serde_json::Value;
 
-pub(crate) struct Connection(BufReader<TcpStream>);
+use crate::lab::LIMIT;
+
+/// A connection to a server. Nothing is waited for longer than [`LIMIT`].
+#[derive(Debug)]
+pub struct Connection(BufReader<TcpStream>);
 
 /// An answer as it came.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) trailers: Vec<(String, String)>,
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The names in lower case, and the values, read as Latin-1, in the order of the wire.
+    pub headers: Vec<(String, String)>,
+    /// The bytes of the body, without any chunked framing.
+    pub body: Vec<u8>,
+    /// The fields after a chunked body.
+    pub trailers: Vec<(String, String)>,
     /// Whether all of the body came that was announced.
-    pub(crate) whole: bool,
+    pub whole: bool,
 }
 
 impl Connection {
-    pub(crate) fn to(url: &str) -> Self {
+    /// Connects to a URL of scheme, host and port.
+    ///
+    /// # Panics
+    ///
+    /// If nobody listens there.
+    #[must_use]
+    pub fn to(url: &str) -> Self {
         let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream.set_write_timeout(Some(LIMIT)).unwrap();
@@ -28,17 +41,21 @@ impl Connection {
     }
 
     /// Sends; what fails does so because the peer has closed, which is seen by reading.
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
+    pub fn write(&mut self, bytes: &[u8]) {
         let _ = self.0.get_mut().write_all(bytes);
     }
 
     /// Ends what is sent.
-    pub(crate) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         let _ = self.0.get_mut().shutdown(Shutdown::Write);
     }
 
     /// Reads an answer to a request with this method; `None` if the connection ended instead.
-    pub(crate) fn read(&mut self, method: &str) -> Option<Answer> {
+    ///
+    /// # Panics
+    ///
+    /// If what comes is no HTTP/1.1, or does not come.
+    pub fn read(&mut self, method: &str) -> Option<Answer> {
         let line = self.line()?;
         let status = line.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("{line}"))[..3].parse().unwrap();
         let mut answer =
@@ -63,7 +80,7 @@ impl Connection {
     /// # Panics
     ///
     /// If it does not end.
-    pub(crate) fn rest(&mut self) -> Vec<u8> {
+    pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         match self.0.read_to_end(&mut rest) {
             Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("{error}"),
@@ -109,16 +126,30 @@ impl Connection {
 }
 
 impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// The first value of a header, whose name is in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn text(&self) -> &str {
+    /// The body as text.
+    ///
+    /// # Panics
+    ///
+    /// If it is not whole, or not UTF-8.
+    #[must_use]
+    pub fn text(&self) -> &str {
         assert!(self.whole, "{self:?}");
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub(crate) fn json(&self) -> Value {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    ///
+    /// As [`text`](Self::text), or it is no JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
         serde_json::from_str(self.text()).unwrap()
     }
 }

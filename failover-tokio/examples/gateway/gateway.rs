@@ -164,8 +164,11 @@ fn aim<B>(
     };
     let path = if path.starts_with('/') { path } else { format!("/{path}") };
     let path = PathAndQuery::try_from(path).map_err(|_| (StatusCode::BAD_REQUEST, "the path is none"))?;
-    let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
-    let host = host.or_else(|| Some(request.headers().get(HOST)?.to_str().ok()?.to_owned()));
+    let host = match uri.authority() {
+        Some(authority) => authority.as_str().rsplit('@').next(),
+        None => request.headers().get(HOST).and_then(|host| host.to_str().ok()),
+    };
+    let host = host.map(str::to_owned);
     *request.uri_mut() = Uri::from(path);
 
     let protocol = format!("{:?}", request.version());

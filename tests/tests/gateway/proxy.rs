@@ -58,8 +58,11 @@ fn a_target_learns_who_asked_and_what_for() {
     let server = Server::script([Reply::ok("")]);
     let gateway = Gateway::before([&server], "");
     gateway.get("/");
-    gateway.send("PUT", "/", "via: 1.0 other\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-host: forged\r\nx-forwarded-proto: https\r\n", "");
-    let expected = [("1.1 failover", "127.0.0.1"), ("1.0 other, 1.1 failover", "192.0.2.1, 127.0.0.1")];
+    let told = "via: 1.0 other\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-host: forged\r\nx-forwarded-proto: https\r\n";
+    gateway.send("PUT", "/", told, "");
+    gateway.get("http://user:s3cret@front.example/");
+    let alone = ("1.1 failover", "127.0.0.1");
+    let expected = [alone, ("1.0 other, 1.1 failover", "192.0.2.1, 127.0.0.1"), alone];
     for (request, (via, addresses)) in server.requests().iter().zip(expected) {
         for (name, value) in [
             ("host", server.address().to_string().as_str()),
@@ -70,7 +73,9 @@ fn a_target_learns_who_asked_and_what_for() {
         ] {
             assert_eq!(request.headers(name).collect::<Vec<_>>(), [value]);
         }
+        assert!(!format!("{request:?}").contains("s3cret"));
     }
+    assert_eq!(server.requests().len(), 3);
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(feature = "tls")]
-use failover_core::BuildError;
+use failover_core::{BuildError, settle_framing};
 use http::Request;
 use http_client::{Config, HttpClient};
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::client::legacy::{Client, Error};
 use surf::StatusCode;
 use surf::utils::async_trait;
 
@@ -98,8 +98,14 @@ impl Transport {
         Self { client, connector, config }
     }
 
-    async fn request(&self, request: Request<AttemptBody>) -> Result<http::Response<surf::Body>, Error> {
-        let response = self.client.request(request).await?;
+    async fn request(
+        &self,
+        request: Request<AttemptBody>,
+    ) -> Result<http::Response<surf::Body>, AttemptError> {
+        let mut response = self.client.request(request).await.map_err(AttemptError::transport)?;
+        if !settle_framing(response.headers_mut()) {
+            return Err(AttemptError::garbage());
+        }
         if let Some(wire) = response.extensions().get::<Wire>() {
             wire.serve();
         }
@@ -116,7 +122,7 @@ impl Exchange for Transport {
         let connection = capture_connection(&mut request);
         match bound.hold(self.request(request)).await {
             Ok(Ok(response)) => Ok(Received::over_wire(response)),
-            Ok(Err(error)) => Err(AttemptError::transport(error)),
+            Ok(Err(error)) => Err(error),
             Err(elapsed) => Err(AttemptError::timeout(elapsed, connection.connection_metadata().is_none())),
         }
     }
@@ -129,8 +135,7 @@ impl HttpClient for Transport {
         let mut request = from_surf(request).map_err(|error| failed(AttemptError::unbuilt(error)))?;
         let connection = capture_connection(&mut request);
         let sent = ticket.watch(connection, self.request(request)).await;
-        let response =
-            sent.map_err(|error| failed(error.map_or_else(AttemptError::revoked, AttemptError::transport)))?;
+        let response = sent.map_err(|error| failed(error.unwrap_or_else(AttemptError::revoked)))?;
         let shown = shown(response).map_err(|answer| surf::Error::new(StatusCode::BadGateway, answer))?;
         Ok(shown.into())
     }

@@ -8,7 +8,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::budget::Budget;
@@ -362,6 +364,11 @@ impl Target {
             _ => None,
         };
         match name.zip(value) {
+            Some((name, _)) if NOT_A_TARGETS.contains(&name) => Err(BuildError::new(
+                key,
+                "(not shown)",
+                "no header of the connection or of the body's framing",
+            )),
             Some((name, mut value)) => {
                 value.set_sensitive(true);
                 Ok(self.with_header(name, value))
@@ -421,6 +428,10 @@ fn one_of(words: &[&str]) -> String {
         _ => format!("one of {}", words.join(", ")),
     }
 }
+
+/// Headers that say what the transport says by itself.
+const NOT_A_TARGETS: [HeaderName; 7] =
+    [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE];
 
 /// The keys that only Ballerina's client has.
 const BALLERINA: [&str; 4] = ["timeout", "timeoutInMillis", "intervalInMillis", "failoverCodes"];

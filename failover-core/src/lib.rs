@@ -152,7 +152,7 @@ pub use crate::error::BuildError;
 pub use crate::evidence::{Evidence, Facts, Replay};
 pub use crate::failback::Failback;
 pub use crate::group::Group;
-pub use crate::head::Head;
+pub use crate::head::{Head, settle_framing};
 pub use crate::health::CoolDown;
 pub use crate::outcome::{Answer, Cause, Failure, Reason, Stopped};
 pub use crate::pause::Backoff;

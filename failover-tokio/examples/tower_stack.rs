@@ -26,13 +26,12 @@ use axum::Router;
 use bytes::Bytes;
 use failover_tokio::{
     Answered, AttemptBody, Classify, Evidence, Failover, FailoverClient, Policy, Proven, ResponseBody,
-    Target, Transport,
+    Target, Transport, TransportBody,
 };
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -82,6 +81,7 @@ fn cluster(replicas: &[Target], transport: &Transport) -> Cluster {
     let replicas = replicas.iter().cloned().map(|replica| {
         let service = ServiceBuilder::new()
             .concurrency_limit(REQUESTS_AT_ONCE)
+            // Shorter than the attempt's, so that a replica that hangs leaves time for another region.
             .timeout(REPLICA_TIMEOUT)
             .map_request(move |request| aim(&replica, request))
             .service(transport.clone());
@@ -98,7 +98,7 @@ fn cluster(replicas: &[Target], transport: &Transport) -> Cluster {
 }
 
 type Stack = BoxCloneSyncService<Request<Full<Bytes>>, Response<ResponseBody>, BoxError>;
-type Cluster = BoxCloneSyncService<Request<AttemptBody>, Response<Incoming>, BoxError>;
+type Cluster = BoxCloneSyncService<Request<AttemptBody>, Response<TransportBody>, BoxError>;
 
 /// Makes a request to the region one to its replica: the transport connects to the authority of the URI.
 fn aim(replica: &Target, mut request: Request<AttemptBody>) -> Request<AttemptBody> {

@@ -12,10 +12,10 @@ use bytes::Buf;
 use failover_core::Failure;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::error::{AttemptError, BoxError};
+use crate::wire::TransportBody;
 
 /// Tells which target gave a response and what happened before it.
 ///
@@ -77,7 +77,7 @@ fn share(failures: Vec<Failure<AttemptError>>) -> Option<Arc<[Failure<AttemptErr
 /// The body of a response, streamed from the target.
 ///
 /// It is never failed over: a body that breaks off is an error, that of `B`, the body that the transport gives.
-pub struct ResponseBody<B: Body = Incoming> {
+pub struct ResponseBody<B: Body = TransportBody> {
     /// What was read ahead. An error is its last element, and then nothing is left.
     ahead: VecDeque<Result<Frame<B::Data>, BoxError>>,
     rest: Rest<B>,
@@ -94,6 +94,13 @@ enum Rest<B> {
 impl<B: Body + Unpin> ResponseBody<B> {
     pub(crate) fn new(body: B) -> Self {
         Self { ahead: VecDeque::new(), rest: Rest::Stream(body) }
+    }
+}
+
+impl<B: Body> ResponseBody<B> {
+    /// Whether a part of it will not come, since the call went on from its target.
+    pub(crate) fn is_let_go(&self) -> bool {
+        matches!(&self.rest, Rest::Held(held) if held.lock().is_none())
     }
 }
 
@@ -267,8 +274,9 @@ mod tests {
     async fn a_body_that_was_let_go_is_an_error_to_its_reader() {
         let frames = [1, 2, 3].map(|piece| Ok::<_, Infallible>(Frame::data(vec![piece; DRAIN_SIZE].into())));
         let (mut body, held) = ResponseBody::new(Frames(frames.into())).drain().await;
+        assert!(!body.is_let_go());
         held.unwrap().let_go();
-        assert!(!body.is_end_stream());
+        assert!(body.is_let_go() && !body.is_end_stream());
         for piece in [1, 2] {
             assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap()[0], piece);
         }

@@ -6,12 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
 use crate::error::BoxError;
 use crate::progress::{Progress, Stage};
 use crate::replay::{Reader, Replay};
+use crate::wire::TransportBody;
 
 /// The body of a call, from which each attempt's body is made.
 #[derive(Debug)]
@@ -24,12 +26,20 @@ pub(crate) enum CallBody {
 
 impl CallBody {
     /// The body of a request, of which up to `limit` bytes are kept unless it is in memory.
-    pub(crate) fn of<B: Body<Error: Into<BoxError>> + Send + 'static>(mut body: B, limit: usize) -> Self {
+    pub(crate) fn of<B>(mut body: B, version: Version, limit: usize) -> Self
+    where
+        B: Body<Error: Into<BoxError>> + Send + 'static,
+    {
         if body.is_end_stream() {
             return Self::Whole(Bytes::new());
         }
-        let in_memory = (&mut body as &mut dyn Any).downcast_mut::<Full<Bytes>>().and_then(whole);
-        in_memory.map_or_else(|| Self::Streamed(Replay::new(body, limit)), Self::Whole)
+        if let Some(bytes) = (&mut body as &mut dyn Any).downcast_mut::<Full<Bytes>>().and_then(whole) {
+            return Self::Whole(bytes);
+        }
+        Self::Streamed(match TransportBody::inbound(body, version) {
+            Ok(body) => Replay::new(body, limit),
+            Err(body) => Replay::new(body, limit),
+        })
     }
 
     /// The body from its first byte on, for one attempt.

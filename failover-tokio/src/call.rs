@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_core::{Facts, PathError, Target};
+use failover_core::{Facts, PathError, Target, settle_framing};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Extensions, Method, Request, Response, Uri};
@@ -102,8 +102,9 @@ impl Head {
     /// # Errors
     ///
     /// It is none.
-    pub(crate) fn checked<B>(&self, response: Response<B>) -> Result<Response<B>, Failed> {
-        if self.request.may_be_answered_by(response.status()) { Ok(response) } else { Err(Failed::garbage()) }
+    pub(crate) fn checked<B>(&self, mut response: Response<B>) -> Result<Response<B>, Failed> {
+        let fits = self.request.may_be_answered_by(response.status());
+        if fits && settle_framing(response.headers_mut()) { Ok(response) } else { Err(Failed::garbage()) }
     }
 
     /// Makes a target's response fit for who made the request.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use failover_core::{Failure, PathError, Reason, Stopped};
 use http::{Response, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use crate::answer::{Answered, ResponseBody};
+use crate::wire::TransportBody;
 
 /// Any error.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -19,7 +19,7 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// `B` is the body of the responses, which is hyper's except over another service.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
-pub enum Error<B: Body = Incoming> {
+pub enum Error<B: Body = TransportBody> {
     /// The attempts failed: it has the reason, the failures, and the last response if there was one.
     #[error(transparent)]
     Stopped(Stopped<Response<ResponseBody<B>>, AttemptError>),
@@ -32,6 +32,9 @@ pub enum Error<B: Body = Incoming> {
     /// The request asks for another protocol on its connection, which cannot move from target to target.
     #[error("a request to upgrade the connection cannot be forwarded")]
     Upgrade,
+    /// The request's body has a transfer coding beside chunked, which this side cannot undo (RFC 9112, section 6.1).
+    #[error("a request with a transfer coding beside chunked cannot be forwarded")]
+    Coding,
     /// The runtime shut down before the call that was submitted ended.
     #[error("the runtime shut down before the call ended")]
     Aborted,
@@ -41,8 +44,9 @@ impl<B: Body> Error<B> {
     /// The status by which a server tells its client of this error, unless it passes on the last response (RFC 9110,
     /// sections 15.5 and 15.6).
     ///
-    /// 504 if the last attempt ran out of time, and 502 if it failed otherwise; 503 for a fault on this side, but 400 or
-    /// 408 where it is the client's, whose body broke off or came too slowly; 501 for what is never sent.
+    /// 504 if the last attempt ran out of time, and 502 if it failed otherwise; 503 for a fault on this side, but 400,
+    /// 408 or 414 where it is the client's, whose body broke off or came too slowly, or whose path is too long; 501 for
+    /// what is never sent.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -51,6 +55,9 @@ impl<B: Body> Error<B> {
                 match (stopped.reason(), last.map(|last| (last.fault, &last.source))) {
                     (Reason::LocalFault, Some((Fault::RequestBody, Some(_)))) => StatusCode::BAD_REQUEST,
                     (Reason::LocalFault, Some((Fault::RequestBody, None))) => StatusCode::REQUEST_TIMEOUT,
+                    (Reason::LocalFault, Some((_, Some(source)))) if source.is::<PathError>() => {
+                        StatusCode::URI_TOO_LONG
+                    }
                     (Reason::LocalFault, _) => StatusCode::SERVICE_UNAVAILABLE,
                     (_, Some((Fault::Timeout(_) | Fault::ConnectTimeout | Fault::NotReady, _))) => {
                         StatusCode::GATEWAY_TIMEOUT
@@ -59,26 +66,26 @@ impl<B: Body> Error<B> {
                 }
             }
             Self::Path(_) => StatusCode::BAD_REQUEST,
-            Self::Method | Self::Upgrade => StatusCode::NOT_IMPLEMENTED,
+            Self::Method | Self::Upgrade | Self::Coding => StatusCode::NOT_IMPLEMENTED,
             Self::Aborted => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// The last response of a target, if there was one: a real answer, though one that gave the target up.
+    ///
+    /// There is none if the call let go of a long body's rest when it went on.
     #[must_use]
     pub fn response(&self) -> Option<&Response<ResponseBody<B>>> {
-        match self {
-            Self::Stopped(stopped) => stopped.last_response(),
-            _ => None,
-        }
+        let Self::Stopped(stopped) = self else { return None };
+        stopped.last_response().filter(|response| !response.body().is_let_go())
     }
 
-    /// The last response of a target, if there was one, to be passed on with its body; it carries [`Answered`].
+    /// The same response, to be passed on with its body; it carries [`Answered`].
     #[must_use]
     pub fn into_response(self) -> Option<Response<ResponseBody<B>>> {
         let Self::Stopped(stopped) = self else { return None };
         let (_, failures, response) = stopped.into_parts();
-        let mut response = response?;
+        let mut response = response.filter(|response| !response.body().is_let_go())?;
         response.extensions_mut().insert(Answered::given_up(failures));
         Some(response)
     }
@@ -91,6 +98,7 @@ impl<B: Body> fmt::Debug for Error<B> {
             Self::Method => f.write_str("Method"),
             Self::Path(error) => f.debug_tuple("Path").field(error).finish(),
             Self::Upgrade => f.write_str("Upgrade"),
+            Self::Coding => f.write_str("Coding"),
             Self::Aborted => f.write_str("Aborted"),
         }
     }

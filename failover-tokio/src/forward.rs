@@ -1,5 +1,6 @@
 //! A server's inbound request, passed on as a proxy does (RFC 9110, section 7.6).
 
+use failover_core::settle_framing;
 use http::header::{
     CONNECTION, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     TE, TRANSFER_ENCODING, UPGRADE,
@@ -25,7 +26,8 @@ impl FailoverClient {
     ///
     /// # Errors
     ///
-    /// See [`Error`]. A request for another protocol (`Upgrade`) is refused, without an attempt.
+    /// See [`Error`]. A request for another protocol (`Upgrade`), or in another transfer coding than chunked, is refused,
+    /// without an attempt.
     ///
     /// # Examples
     ///
@@ -68,6 +70,9 @@ where
         if asks_for_upgrade(&head.headers) {
             return Err(Error::Upgrade);
         }
+        if !settle_framing(&mut head.headers) {
+            return Err(Error::Coding);
+        }
         let trailers = tokens(&head.headers, &TE).any(|coding| coding == "trailers");
         strip(&mut head.headers);
         join_cookies(&mut head.headers);
@@ -77,7 +82,7 @@ where
             head.headers.insert(TE, HeaderValue::from_static("trailers"));
             head.headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
-        let body = CallBody::of(body, self.replay_buffer());
+        let body = CallBody::of(body, head.version, self.replay_buffer());
         self.targets.perform(Call::inbound(head, body)?, &self.classify).await
     }
 }

@@ -120,6 +120,7 @@ mod targets;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+mod wire;
 
 pub use failover_core as core;
 pub use failover_core::{
@@ -143,4 +144,5 @@ pub use crate::layer::FailoverLayer;
 pub use crate::metrics::describe_metrics;
 pub use crate::service::Failover;
 pub use crate::submit::Submitted;
-pub use crate::transport::Transport;
+pub use crate::transport::{Sending, Transport};
+pub use crate::wire::TransportBody;

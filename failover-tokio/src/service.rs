@@ -196,7 +196,7 @@ where
         let failover = self.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let body = CallBody::of(body, failover.replay_buffer());
+            let body = CallBody::of(body, head.version, failover.replay_buffer());
             failover.targets.perform(Call::new(head, body)?, &failover.classify).await
         })
     }

@@ -1,13 +1,13 @@
 //! The transport: hyper-util's pooled client, with its own retries off.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::CONNECTION;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{Client, Error, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -16,6 +16,7 @@ use tower_service::Service;
 use crate::body::AttemptBody;
 use crate::connect::Connector;
 use crate::progress::Stage;
+use crate::wire::TransportBody;
 
 /// A pool of connections to any number of targets, over HTTP/1.1 and HTTP/2.
 ///
@@ -53,15 +54,15 @@ impl Transport {
 }
 
 impl Service<Request<AttemptBody>> for Transport {
-    type Response = Response<Incoming>;
+    type Response = Response<TransportBody>;
     type Error = Error;
-    type Future = ResponseFuture;
+    type Future = Sending;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<AttemptBody>) -> ResponseFuture {
+    fn call(&mut self, mut request: Request<AttemptBody>) -> Sending {
         let connection = capture_connection(&mut request);
         request.body().reach(Stage::Pooled(connection));
         // Over HTTP/2, TE is not named in `Connection`, and hyper would drop what is.
@@ -70,7 +71,25 @@ impl Service<Request<AttemptBody>> for Transport {
         {
             request.headers_mut().remove(CONNECTION);
         }
-        self.pool.client.request(request)
+        Sending(self.pool.client.request(request))
+    }
+}
+
+/// A request of a [`Transport`] under way: a future of its response.
+#[must_use = "a request is sent while this is polled"]
+pub struct Sending(ResponseFuture);
+
+impl Future for Sending {
+    type Output = Result<Response<TransportBody>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_ok(TransportBody::of)
+    }
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sending")
     }
 }
 

@@ -1,18 +1,17 @@
 //! The gateway: what becomes of each request.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use failover_tokio::{Answered, Error, FailoverClient, Preset};
-use http::header::{ALLOW, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
-use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use failover_tokio::{Answered, Error, FailoverClient, Preset, Reason};
+use http::header::{ALLOW, HOST, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::warn;
 
+use crate::aim::aim;
 use crate::ledger::{Ledger, Watched};
 use crate::problem::{Body, Problem, answer};
 use crate::settings::{Limits, Routes, Settings};
@@ -66,6 +65,10 @@ impl Gateway {
 
     /// Answers a request of a client.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        // RFC 9112, section 3.2.
+        if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+            return Problem::new(StatusCode::BAD_REQUEST, &"the request has not one Host").answer();
+        }
         let live = Arc::clone(&self.live());
         let path = Some(request.uri().path());
         if path == live.routes.status.as_deref() {
@@ -97,9 +100,12 @@ impl Gateway {
             }
             Err(error) => error,
         };
-        if let Error::Stopped(stopped) = &error {
+        if error.status() == StatusCode::BAD_REQUEST {
+            // Its client left in the middle of the request.
+            drop(entry);
+        } else if let Error::Stopped(stopped) = &error {
             entry.end(None, Some(stopped.reason().as_str()), stopped.failures(), targets);
-            if live.preset == Preset::Ballerina {
+            if live.preset == Preset::Ballerina && stopped.reason() != Reason::LocalFault {
                 let message = stopped.ballerina().to_string();
                 return answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", message);
             }
@@ -142,79 +148,3 @@ fn read_only<B>(request: &Request<B>) -> Option<Response<Body>> {
     refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     Some(refusal)
 }
-
-/// Makes of a client's request that of its targets: without the base path, and with what it says of the client.
-fn aim<B>(
-    mut request: Request<B>,
-    base: &str,
-    peer: IpAddr,
-) -> Result<Request<B>, (StatusCode, &'static str)> {
-    // RFC 9112, section 3.2.
-    if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-        return Err((StatusCode::BAD_REQUEST, "the request has not one Host"));
-    }
-    let uri = request.uri();
-    let rest = below(base, uri.path()).ok_or((StatusCode::NOT_FOUND, "nothing is served at this path"))?;
-    if climbs(rest) {
-        return Err((StatusCode::BAD_REQUEST, "the path leads out of what is served"));
-    }
-    let path = match uri.query() {
-        Some(query) => format!("{rest}?{query}"),
-        None => rest.to_owned(),
-    };
-    let path = if path.starts_with('/') { path } else { format!("/{path}") };
-    let path = PathAndQuery::try_from(path).map_err(|_| (StatusCode::BAD_REQUEST, "the path is none"))?;
-    let host = match uri.authority() {
-        Some(authority) => authority.as_str().rsplit('@').next(),
-        None => request.headers().get(HOST).and_then(|host| host.to_str().ok()),
-    };
-    let host = host.map(str::to_owned);
-    *request.uri_mut() = Uri::from(path);
-
-    let protocol = format!("{:?}", request.version());
-    let headers = request.headers_mut();
-    add(headers, VIA, &format!("{} failover", protocol.trim_start_matches("HTTP/")));
-    add(headers, FORWARDED_FOR, &peer.to_canonical().to_string());
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    headers.remove(FORWARDED_HOST);
-    if let Some(host) = host {
-        add(headers, FORWARDED_HOST, &host);
-    }
-    Ok(request)
-}
-
-/// The part of a path below a base, which counts in whole segments.
-fn below<'a>(base: &str, path: &'a str) -> Option<&'a str> {
-    path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Whether a path leads above where it begins, as a target may read it (RFC 3986, section 6.2.2).
-fn climbs(path: &str) -> bool {
-    if !path.contains("..") && !path.contains('%') {
-        return false;
-    }
-    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
-    let mut depth = 0;
-    plain.split(['/', '\\']).any(|segment| {
-        depth += match segment {
-            "" | "." => 0,
-            ".." => -1,
-            _ => 1,
-        };
-        depth < 0
-    })
-}
-
-/// Adds an element to a header that is a list.
-fn add(headers: &mut HeaderMap, name: HeaderName, element: &str) {
-    let before = headers.get_all(&name).iter().filter_map(|value| value.to_str().ok());
-    let mut list = before.collect::<Vec<_>>().join(", ");
-    let _ = write!(list, "{}{element}", if list.is_empty() { "" } else { ", " });
-    if let Ok(list) = HeaderValue::try_from(list) {
-        headers.insert(name, list);
-    }
-}
-
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

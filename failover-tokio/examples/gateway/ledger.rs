@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use failover_tokio::{AttemptError, Failure, Target};
+use failover_tokio::{AttemptError, Evidence, Failure, Target};
 use http::Method;
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
@@ -142,7 +142,10 @@ impl Entry<'_> {
     ) {
         self.ended = true;
         let now = self.ledger.now();
-        for failure in failures {
+        // What is wrong on this side is no target's failure.
+        let failures: Vec<_> =
+            failures.iter().filter(|failure| failure.evidence() != Some(Evidence::LocalFault)).collect();
+        for failure in &failures {
             count(targets, failure.target(), now, true);
         }
         if let Some(target) = answered {
@@ -153,14 +156,14 @@ impl Entry<'_> {
         match answered {
             Some(target) => {
                 pages.totals.answered += 1;
-                pages.totals.failed_over +=
-                    u64::from(failures.iter().any(|failure| failure.target() != target));
+                let first = failures.first().map_or(target, |failure| failure.target());
+                pages.totals.failed_over += u64::from(first != target);
             }
             None => pages.totals.stopped += 1,
         }
         let place = |index: usize| Some(Place { index, url: targets.get(index)?.target.to_string() });
         for (nth, failure) in failures.iter().enumerate() {
-            let next = failures.get(nth + 1).map(Failure::target).or(answered);
+            let next = failures.get(nth + 1).map(|failure| failure.target()).or(answered);
             if next != Some(failure.target())
                 && let Some(from) = place(failure.target())
             {

@@ -8,6 +8,8 @@
 //! SIGHUP reads the configuration again, SIGTERM lets the calls under way end. The variable `RUST_LOG` sets what is
 //! logged: with `failover=debug`, for example, every attempt is.
 
+mod aim;
+mod connection;
 mod gateway;
 mod ledger;
 mod problem;
@@ -28,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::time::interval;
 use tracing::{Level, info, warn};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -64,18 +67,20 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
         Some(address) => ("--listen", address.clone()),
         None => ("listen", settings.listen.clone()),
     };
-    let gateway = Arc::new(Gateway::new(settings, metrics()?)?);
+    let gateway = Gateway::new(settings, metrics()?);
+    let gateway = Arc::new(gateway.map_err(|error| format!("{}: {error}", options.config.display()))?);
     let refused = |error: io::Error| format!("{flag} = {address}: {error}");
     let listener = TcpListener::bind(&address).await.map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;
 
-    log();
+    let _flushed = log();
     provide_descriptors(limits.max_connections);
     say(&format!("listening on http://{bound}"));
     let answering = Arc::clone(&gateway);
     let handler = move |request, peer| Arc::clone(&answering).answer(request, peer);
-    let end = signals.obey(|| Settings::read(&options.config).and_then(|settings| gateway.adopt(settings)));
-    if server::serve(listener, limits, handler, end).await {
+    let config = options.config.clone();
+    let reload = move || Settings::read(&config).and_then(|settings| gateway.adopt(settings));
+    if server::serve(listener, limits, handler, signals.obey(reload)).await {
         info!("all calls have ended");
         return Ok(ExitCode::SUCCESS);
     }
@@ -101,17 +106,20 @@ fn metrics() -> Result<PrometheusHandle, String> {
     Ok(handle)
 }
 
-fn log() {
+/// Logs to stderr. What nobody reads in time is lost, so that it holds nobody up.
+fn log() -> WorkerGuard {
     let usual = Targets::new().with_default(Level::INFO);
     let (levels, refused) = match env::var("RUST_LOG") {
         Ok(levels) => levels.parse().map_or_else(|error| (usual, Some(error)), |levels| (levels, None)),
         Err(_) => (usual, None),
     };
-    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(io::stderr);
+    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
     tracing_subscriber::registry().with(lines).with(levels).init();
     if let Some(error) = refused {
         warn!("RUST_LOG is not heeded: {error}: expected levels such as info or failover=debug");
     }
+    guard
 }
 
 /// Sees to it that each connection of a client can have one to a target.
@@ -120,7 +128,9 @@ fn provide_descriptors(max_connections: u32) {
     match rlimit::increase_nofile_limit(needed) {
         Ok(found) if found >= needed => {}
         Ok(found) => {
-            warn!("max_connections = {max_connections} may need {needed} file descriptors; there are {found}")
+            warn!(
+                "max_connections = {max_connections} may need {needed} file descriptors; there are {found}"
+            );
         }
         Err(error) => warn!("file descriptors may be short of the {needed} that are needed: {error}"),
     }

@@ -4,21 +4,21 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, Sleep, sleep, timeout};
-use tokio_io_timeout::TimeoutStream;
-use tracing::{debug, warn};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Sleep, sleep, timeout};
+use tracing::{debug, info, warn};
 
+use crate::connection::{Activity, Call, Socket, Turn};
 use crate::settings::Limits;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -36,6 +36,8 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let places = Arc::new(Semaphore::new(limits.max_connections as usize));
+    // A connection of HTTP/2 can have many calls, and each may take a connection to a target.
+    let turns = Arc::new(Semaphore::new(limits.max_connections as usize));
     let (drain, draining) = watch::channel(false);
     let mut end = pin!(end);
     loop {
@@ -49,7 +51,8 @@ where
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = converse(stream, peer.ip(), limits, handler.clone(), draining.clone());
+                let (handler, turns, draining) = (handler.clone(), Arc::clone(&turns), draining.clone());
+                let connection = converse(stream, peer.ip(), limits, handler, turns, draining);
                 tokio::spawn(async move {
                     connection.await;
                     drop(place);
@@ -73,6 +76,7 @@ async fn converse<H, F, B>(
     peer: IpAddr,
     limits: Limits,
     handler: H,
+    turns: Arc<Semaphore>,
     mut draining: watch::Receiver<bool>,
 ) where
     H: Fn(Request<Incoming>, IpAddr) -> F,
@@ -80,29 +84,36 @@ async fn converse<H, F, B>(
     B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let limit = limits.idle_timeout;
-    let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limit));
     let activity = Arc::new(Activity::begin());
     let service = service_fn(|request| {
-        let (call, answer) = (Call::begin(&activity), handler(request, peer));
+        let (call, version) = (Call::begin(&activity), request.version());
+        let (turn, answer) = (Arc::clone(&turns).acquire_owned(), handler(request, peer));
         async move {
-            Ok::<_, Infallible>(answer.await.map(|body| Outgoing { body, limit, stall: None, _call: call }))
+            let waiting = call.waits();
+            let turn = turn.await.ok();
+            let response = answer.await;
+            drop(waiting);
+            let outgoing =
+                |body| Outgoing { body, limit, version, waiting: None, stall: None, call, _turn: turn };
+            Ok::<_, Infallible>(response.map(outgoing))
         }
     });
     let http = http(limit);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
+    let socket = TokioIo::new(Socket::new(stream, &activity));
+    let mut connection = pin!(http.serve_connection(socket, service));
 
-    tokio::select! {
+    let drains = tokio::select! {
         result = connection.as_mut() => return ended(result),
-        () = activity.idle(limit) => {}
-        _ = draining.wait_for(|draining| *draining) => {}
-    }
+        () = activity.idle(limit) => false,
+        _ = draining.wait_for(|draining| *draining) => true,
+    };
+    activity.touch();
     connection.as_mut().graceful_shutdown();
     // One that does not heed that is cut off.
     tokio::select! {
         result = connection.as_mut() => ended(result),
         () = activity.idle(limit) => {}
+        () = activity.without_calls(LAST_WORDS), if drains => {}
     }
 }
 
@@ -114,7 +125,7 @@ fn ended(result: Result<(), BoxError>) {
 
 fn http(idle_timeout: Duration) -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(idle_timeout).max_buf_size(MAX_HEAD as usize);
+    http.http1().max_buf_size(MAX_HEAD as usize);
     http.http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(idle_timeout)
@@ -129,57 +140,27 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// How many calls a connection has under way, and since when it has none.
-struct Activity(Mutex<(usize, Instant)>);
-
-impl Activity {
-    fn begin() -> Self {
-        Self(Mutex::new((0, Instant::now())))
-    }
-
-    /// Waits until the connection had no call for so long.
-    async fn idle(&self, limit: Duration) {
-        loop {
-            let left = match *self.lock() {
-                (0, since) => limit.saturating_sub(since.elapsed()),
-                _ => limit,
-            };
-            if left.is_zero() {
-                return;
-            }
-            sleep(left).await;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (usize, Instant)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A call of a connection, from the head of its request to the end of its answer.
-struct Call(Arc<Activity>);
-
-impl Call {
-    fn begin(activity: &Arc<Activity>) -> Self {
-        activity.lock().0 += 1;
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        let mut activity = self.0.lock();
-        *activity = (activity.0 - 1, Instant::now());
-    }
-}
-
 /// The body of an answer, which fails if nothing comes of it for too long.
 struct Outgoing<B> {
     body: B,
     limit: Duration,
+    version: Version,
     /// While the next piece is waited for.
+    waiting: Option<Turn>,
     stall: Option<Pin<Box<Sleep>>>,
-    _call: Call,
+    call: Call,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl<B> Outgoing<B> {
+    fn broke_off(&self, error: BoxError) -> BoxError {
+        info!("an answer broke off: {error}");
+        // The end of the connection is that of the body (RFC 9112, section 6.3), and must not look like a good one.
+        if self.version == Version::HTTP_10 {
+            self.call.reset_connection();
+        }
+        error
+    }
 }
 
 impl<B: Body<Error: Into<BoxError>> + Unpin> Body for Outgoing<B> {
@@ -192,12 +173,14 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for Outgoing<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            this.stall = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            (this.stall, this.waiting) = (None, None);
+            this.call.touch();
+            return Poll::Ready(frame.map(|frame| frame.map_err(|error| this.broke_off(error.into()))));
         }
+        this.waiting.get_or_insert_with(|| this.call.waits());
         let stall = this.stall.get_or_insert_with(|| Box::pin(sleep(this.limit)));
         ready!(stall.as_mut().poll(cx));
-        Poll::Ready(Some(Err("the answer stood still for too long".into())))
+        Poll::Ready(Some(Err(this.broke_off("it stood still for too long".into()))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -217,3 +200,6 @@ const MAX_STREAMS: u32 = 100;
 
 /// How long no connection is taken after this process ran out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection without calls has to end when the process does.
+const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -17,7 +17,7 @@ pub(crate) struct Settings {
 }
 
 /// Which paths are whose.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Routes {
     /// What is below goes to the targets. Without a slash at its end, and so empty for everything.
     pub(crate) base: String,
@@ -126,8 +126,9 @@ fn count(key: &str, value: &Value) -> Result<u32, BuildError> {
 
 fn time(key: &str, value: &Value) -> Result<Duration, BuildError> {
     let time = value.as_str().and_then(|time| humantime::parse_duration(time).ok());
-    time.filter(|time| !time.is_zero())
-        .ok_or_else(|| refuse(key, value, "a duration above zero such as \"5s\" or \"500ms\""))
+    time.filter(|time| !time.is_zero() && *time <= LONGEST).ok_or_else(|| {
+        refuse(key, value, "a duration above zero, such as \"500ms\", and at most \"365days\"")
+    })
 }
 
 /// A value that may hold a password is not shown.
@@ -135,6 +136,8 @@ fn refuse(key: &str, value: &(impl ToString + ?Sized), expected: &str) -> BuildE
     let value = Some(value.to_string()).filter(|value| !value.contains('@'));
     BuildError::new(key, value.as_deref().unwrap_or("(not shown)"), expected)
 }
+
+const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 const KEYS: [&str; 7] = [
     "listen",

@@ -1,16 +1,23 @@
 //! What the process is told while it runs.
 
+use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 pub(crate) use self::system::Signals;
 
 impl Signals {
     /// Calls `reload` whenever it is told to, until the process is told to end.
-    pub(crate) async fn obey(&mut self, reload: impl Fn() -> Result<(), String>) {
+    pub(crate) async fn obey(&mut self, reload: impl Fn() -> Result<(), String> + Clone + Send + 'static) {
         while self.hangup().await.is_some() {
-            match reload() {
-                Ok(()) => info!("the configuration was read again"),
-                Err(error) => warn!("the configuration stays as it was: {error}"),
+            // Reading may take as long as it likes, on a thread of its own.
+            let reading = spawn_blocking(reload.clone());
+            tokio::select! {
+                result = reading => match result {
+                    Ok(Ok(())) => info!("the configuration was read again"),
+                    Ok(Err(error)) => warn!("the configuration stays as it was: {error}"),
+                    Err(error) => warn!("the configuration stays as it was: {error}"),
+                },
+                () = self.end() => break,
             }
         }
         info!("no more connections are taken, and the calls under way end");
@@ -47,6 +54,14 @@ mod system {
                 _ = self.terminate.recv() => None,
             }
         }
+
+        /// Waits until the process is to end.
+        pub(super) async fn end(&mut self) {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+        }
     }
 }
 
@@ -65,8 +80,13 @@ mod system {
 
         /// `None` when the process is to end.
         pub(super) async fn hangup(&mut self) -> Option<()> {
-            let _ = ctrl_c().await;
+            self.end().await;
             None
+        }
+
+        /// Waits until the process is to end.
+        pub(super) async fn end(&mut self) {
+            let _ = ctrl_c().await;
         }
     }
 }

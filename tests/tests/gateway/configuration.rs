@@ -51,6 +51,14 @@ fn rejected_a_key_that_makes_no_sense_is_named_with_its_value() {
             "max_connections = 0: expected a whole number from 1 on",
         ),
         (&format!("idle_timeout = '0s'\n{targets}"), "idle_timeout = \"0s\": expected a duration above zero"),
+        (
+            &format!("idle_timeout = '400days'\n{targets}"),
+            "idle_timeout = \"400days\": expected a duration above zero",
+        ),
+        (
+            "[failover]\ntargets = [{ url = 'http://h', headers = { Content-Length = '5' } }]",
+            "failover.targets[0].headers.Content-Length = (not shown): expected no header of the connection",
+        ),
         (&format!("drain_timeout = 5\n{targets}"), "drain_timeout = 5: expected a duration above zero"),
         (&format!("colour = 'red'\n{targets}"), "colour = (not shown): expected one of listen, base_path,"),
         (&format!("listen = \n{targets}"), "line 1: "),

@@ -151,4 +151,4 @@ fn idle_after(server: &Server, time: Duration) -> Gateway {
     Gateway::configured(&config(&format!("idle_timeout = '{}ms'", time.as_millis()), &[server.url()], ""))
 }
 
-const IDLE: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(1);

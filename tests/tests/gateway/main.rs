@@ -179,7 +179,7 @@ fn refusal(args: &[&str]) -> String {
 static GATEWAY: LazyLock<std::path::PathBuf> = LazyLock::new(|| example::build("failover-tokio", "gateway"));
 
 /// The bound of an attempt: short enough to wait for, and long enough that a busy machine answers within it.
-const ATTEMPT: Duration = Duration::from_secs(1);
+const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// Fails over at the end of that.
-const HASTY: &str = "attempt_timeout = '1s'";
+const HASTY: &str = "attempt_timeout = '2s'";

@@ -1,6 +1,6 @@
 //! What is passed on, in both directions, and what is answered when no target did.
 
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use failover_tests::lab::{Blackhole, End, Gate, LIMIT, Reply, Server};
@@ -41,6 +41,7 @@ fn per_target_request_the_rest_of_the_path_and_the_query_go_to_the_target() {
         "/fo/%2e%2E/admin",
         "/fo/..%2fadmin",
         "/fo/x/..%5c../..%5Cadmin",
+        "/fo/..;x/admin",
     ] {
         assert_eq!(with_base.get(path).status, 400, "{path}");
     }
@@ -58,24 +59,32 @@ fn a_target_learns_who_asked_and_what_for() {
     let server = Server::script([Reply::ok("")]);
     let gateway = Gateway::before([&server], "");
     gateway.get("/");
-    let told = "via: 1.0 other\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-host: forged\r\nx-forwarded-proto: https\r\n";
+    let told = "via: 1.0 other\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-host: first.example\r\nx-forwarded-proto: https\r\n";
     gateway.send("PUT", "/", told, "");
     gateway.get("http://user:s3cret@front.example/");
     let alone = ("1.1 failover", "127.0.0.1");
-    let expected = [alone, ("1.0 other, 1.1 failover", "192.0.2.1, 127.0.0.1"), alone];
-    for (request, (via, addresses)) in server.requests().iter().zip(expected) {
+    let hidden =
+        "connection: via, X-Forwarded-For ,x-forwarded-host, x-forwarded-proto, x-mine\r\nx-mine: 1\r\n";
+    gateway.send("GET", "/", hidden, "");
+    let expected = [
+        (alone, ("front.example", "http")),
+        (("1.0 other, 1.1 failover", "192.0.2.1, 127.0.0.1"), ("first.example", "https")),
+        (alone, ("front.example", "http")),
+        (alone, ("front.example", "http")),
+    ];
+    for (request, ((via, addresses), (host, protocol))) in server.requests().iter().zip(expected) {
         for (name, value) in [
             ("host", server.address().to_string().as_str()),
             ("via", via),
             ("x-forwarded-for", addresses),
-            ("x-forwarded-host", "front.example"),
-            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", host),
+            ("x-forwarded-proto", protocol),
         ] {
             assert_eq!(request.headers(name).collect::<Vec<_>>(), [value]);
         }
-        assert!(!format!("{request:?}").contains("s3cret"));
+        assert!(!format!("{request:?}").contains("s3cret") && request.header("x-mine").is_none());
     }
-    assert_eq!(server.requests().len(), 3);
+    assert_eq!(server.requests().len(), 4);
 }
 
 #[test]
@@ -165,6 +174,54 @@ fn committed_a_body_that_breaks_off_is_seen_to_break_off() {
         assert_eq!(connection.rest(), b"");
         assert_eq!(second.connections(), 0);
     }
+}
+
+#[test]
+fn committed_a_body_that_breaks_off_is_seen_to_break_off_by_a_client_of_http_1_0() {
+    for reply in
+        [Reply::ok("0123456789").chunked().cut(5), Reply::ok("0123456789").chunked().cut(5).end(End::Reset)]
+    {
+        let server = Server::script([reply]);
+        let gateway = Gateway::before([&server], "");
+        let mut stream = TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        // Only the end of the connection tells the end of the body.
+        let error = stream.read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+    let server = Server::script([Reply::ok("whole").chunked()]);
+    let gateway = Gateway::before([&server], "");
+    let mut stream = TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("\r\n\r\nwhole"), "{answer}");
+}
+
+#[test]
+fn last_answer_one_whose_rest_was_let_go_is_not_passed_on_as_a_stump() {
+    let (long, down) = (Server::script([Reply::status(503).body(vec![b'x'; 200_000])]), Server::down());
+    let answer = Gateway::before([&long, &down], "").get("/");
+    assert_eq!((answer.status, &answer.json()["reason"]), (502, &json!("targets_tried")));
+    let alone = Gateway::before([&long], "").get("/");
+    assert_eq!((alone.status, alone.text().len()), (503, 200_000));
+}
+
+#[test]
+fn a_path_that_gets_too_long_is_the_clients_fault() {
+    let server = Server::script([Reply::ok("")]);
+    let long = format!("{}/{}", server.url(), "b".repeat(10_000));
+    let answer = Gateway::configured(&config("", &[long], "")).get(&format!("/{}", "x".repeat(60_000)));
+    assert_eq!((answer.status, server.connections()), (414, 0));
+}
+
+#[test]
+fn a_gateway_that_is_its_own_target_says_so() {
+    let server = Server::script([Reply::ok("")]);
+    let gateway = Gateway::before([&server], "");
+    gateway.reload(&config("", &[&gateway.url], ""));
+    assert_eq!(gateway.get("/").status, 508);
 }
 
 #[test]
@@ -305,8 +362,7 @@ fn committed_an_answer_is_streamed_before_it_has_ended() {
     let gateway = Gateway::before([&server], "");
     let mut stream = TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").unwrap();
     let mut seen = Vec::new();
     while !seen.ends_with(b"in ") {
         let mut byte = [0];

@@ -1,6 +1,6 @@
 //! Requests that one server reads as one and another as two: no target ever gets more, or other, than was meant.
 
-use failover_tests::lab::{Reply, Server};
+use failover_tests::lab::{End, Reply, Server};
 
 use crate::Gateway;
 
@@ -79,6 +79,57 @@ fn a_request_whose_end_is_unclear_reaches_no_target_as_two() {
         // The gateway goes on.
         assert_eq!(gateway.post("/", "right").text(), "right", "{name}");
     }
+}
+
+#[test]
+fn an_answer_whose_end_is_unclear_cannot_bring_in_another() {
+    let injected = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nEVIL";
+    let chunked = |status: &str, length: usize, body: &str| {
+        let size = body.len();
+        format!(
+            "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n{size:x}\r\n{body}\r\n0\r\n\r\n"
+        )
+    };
+    let split = format!("hello{injected}");
+    for (name, first, status, body) in [
+        ("a length that is too short", chunked("200", 3, "hello"), 200, "hello"),
+        ("a length that is too long", chunked("200", 57, "hello"), 200, "hello"),
+        ("another answer in the body", chunked("200", 5, &split), 200, split.as_str()),
+        ("another answer in the body of a failover code", chunked("503", 5, &split), 503, split.as_str()),
+        ("a short body of a failover code", chunked("503", 57, "hello"), 503, "hello"),
+        (
+            "the same length twice",
+            "HTTP/1.1 200 X\r\ncontent-length: 5, 5\r\n\r\nhello".to_owned(),
+            200,
+            "hello",
+        ),
+    ] {
+        let server = Server::start(move |request| match request.target.as_str() {
+            "/first" => Reply::raw(first.clone()).end(End::KeepAlive),
+            _ => Reply::ok("right"),
+        });
+        let gateway = Gateway::before([&server], "");
+        let mut connection = gateway.connect();
+        connection.write(b"GET /first HTTP/1.1\r\nhost: h\r\n\r\n");
+        let answer = connection.read("GET").unwrap();
+        assert_eq!((answer.status, answer.text()), (status, body), "{name}");
+        connection.write(b"GET /second HTTP/1.1\r\nhost: h\r\n\r\n");
+        assert_eq!(connection.read("GET").unwrap().text(), "right", "{name}");
+    }
+}
+
+#[test]
+fn a_transfer_coding_that_nobody_undoes_is_an_error() {
+    let coded = "transfer-encoding: gzip, chunked\r\n";
+    let (odd, works) = (
+        Server::script([Reply::raw(format!("HTTP/1.1 200 OK\r\n{coded}\r\n2\r\nab\r\n0\r\n\r\n"))]),
+        Server::start(|request| Reply::ok(request.body.clone())),
+    );
+    let gateway = Gateway::before([&odd, &works], "");
+    assert_eq!(gateway.get("/").text(), "");
+    assert_eq!(gateway.status()["sticky"], 1);
+    let answer = gateway.send("POST", "/", coded, "2\r\nab\r\n0\r\n\r\n");
+    assert_eq!((answer.status, works.requests().len()), (501, 1));
 }
 
 #[test]

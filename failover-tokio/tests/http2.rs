@@ -196,9 +196,19 @@ async fn an_answer_before_the_body_ended_is_right() {
 async fn a_body_that_breaks_off_is_an_error() {
     // HEADERS with `:status: 200`, and DATA that does not end the stream.
     let half = [&[0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88, 0, 0, 4, 0, 0, 0, 0, 0, 1], b"half".as_slice()].concat();
-    let server = answering_headers_with(half).await;
-    let response = client([server.url()]).get("/").await.unwrap();
-    response.into_body().collect().await.unwrap_err();
+    let reset = |code| vec![0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, code];
+    for (name, end) in [
+        ("closed", vec![]),
+        ("reset: no error", reset(0)),
+        ("reset: cancel", reset(8)),
+        ("goaway: no error", goaway(1, 0)),
+        ("goaway, and the stream is above: no error", goaway(0, 0)),
+        ("goaway: internal error", goaway(1, 2)),
+    ] {
+        let server = answering_headers_with([half.clone(), end].concat()).await;
+        let response = client([server.url()]).get("/").await.unwrap();
+        assert!(response.into_body().collect().await.is_err(), "{name}");
+    }
 }
 
 #[tokio::test]

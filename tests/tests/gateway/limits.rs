@@ -3,8 +3,14 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use failover_tests::lab::{End, Gate, Reply, Server};
+use bytes::Bytes;
+use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
 use failover_tests::wire::Connection;
+use failover_tokio::FailoverClient;
+use http_body_util::BodyExt;
+use tokio::net::TcpStream;
+use tokio::task::block_in_place;
+use tokio::time::timeout;
 
 use crate::{GATEWAY, Gateway, HASTY, config};
 
@@ -132,6 +138,39 @@ fn bounded_a_client_that_takes_nothing_of_its_answer_is_left() {
     // It has the target's connection, and gives that up.
     server.wait_for_closed(1);
     assert!(!connection.read("GET").is_some_and(|answer| answer.whole));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounded_a_client_of_http2_that_takes_nothing_of_its_answers_is_left() {
+    let server = Server::script([Reply::ok("0123456789")]);
+    let gateway = idle_after(&server, IDLE);
+    let stream = TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    let (mut requests, connection) =
+        builder.initial_window_size(0).handshake::<_, Bytes>(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    for _ in 0..3 {
+        let request = http::Request::get("http://h/").body(()).unwrap();
+        let (response, _) = requests.send_request(request, true).unwrap();
+        assert_eq!(response.await.unwrap().status(), 200);
+    }
+    // Its pings are answered, and yet it is cut off.
+    let _ = timeout(LIMIT, connection).await.expect("the connection ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounded_calls_beyond_the_limit_wait_for_their_turn_over_http2_too() {
+    let gate = Gate::new();
+    let server = Server::script([Reply::ok("right").after(&gate)]);
+    let gateway = Gateway::configured(&config("max_connections = 2", &[server.url()], ""));
+    let client = FailoverClient::builder().targets([&gateway.url]).http2_prior_knowledge().build().unwrap();
+    let calls: Vec<_> = (0..5).map(|_| client.submit("GET", "/", "")).collect();
+    assert_eq!(block_in_place(|| server.wait_for_requests(2)).len(), 2);
+    gate.open();
+    for call in calls {
+        assert_eq!(call.await.unwrap().into_body().collect().await.unwrap().to_bytes(), "right");
+    }
+    assert!(server.connections() <= 2, "{}", server.connections());
 }
 
 #[test]

@@ -356,6 +356,39 @@ fn cancel_neutral_a_client_that_goes_away_ends_its_call() {
 }
 
 #[test]
+fn cancel_neutral_a_client_that_leaves_in_the_middle_of_its_request_is_no_targets_failure() {
+    let server = Server::script([Reply::ok("right")]);
+    let gateway = Gateway::before([&server, &Server::down()], "");
+    let mut connection = gateway.connect();
+    connection.write(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nhalf");
+    server.wait_for_connections(1);
+    drop(connection);
+    let status = gateway.wait_for_status(|status| status["calls"]["abandoned"] == 1);
+    assert_eq!((&status["targets"][0]["failed"], &status["failovers"]), (&json!(0), &json!([])));
+    assert_eq!(status["calls"]["stopped"], 0);
+    assert_eq!(server.requests(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exact_a_request_that_breaks_off_over_http2_is_no_whole_request() {
+    let server = Server::script([Reply::ok("right")]);
+    let gateway = Gateway::before([&server], "");
+    for nth in 1..=10 {
+        let stream =
+            tokio::net::TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).await.unwrap();
+        let (mut requests, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::post("http://h/").body(()).unwrap();
+        let (_response, mut body) = requests.send_request(request, false).unwrap();
+        body.send_data("half".into(), false).unwrap();
+        tokio::task::block_in_place(|| server.wait_for_connections(nth));
+        body.send_reset(h2::Reason::NO_ERROR);
+        tokio::task::block_in_place(|| server.wait_for_closed(nth));
+    }
+    assert_eq!(server.requests(), []);
+}
+
+#[test]
 fn committed_an_answer_is_streamed_before_it_has_ended() {
     let gate = Gate::new();
     let server = Server::script([Reply::ok("in two").halfway(&gate)]);

@@ -1,6 +1,8 @@
 //! SIGHUP reads the configuration again, SIGTERM lets the calls under way end.
 
+use std::fs;
 use std::net::TcpStream;
+use std::process::Command;
 
 use failover_tests::lab::{End, Gate, Reply, Server};
 use failover_tokio::FailoverClient;
@@ -118,6 +120,32 @@ async fn sigterm_lets_calls_over_http2_end() {
     gateway.wait_for_log("no more connections");
     gate.open();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "slow");
+    assert_eq!(gateway.wait().code(), Some(0));
+}
+
+#[test]
+fn sigterm_does_not_wait_for_a_connection_without_calls() {
+    let mut gateway = Gateway::before([&Server::down()], "");
+    let mut connection = gateway.connect();
+    // Neither the shutdown nor the ping that goes with it is heeded.
+    connection.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    connection.write(b"\0\0\x08\x06\0\0\0\0\0pingpong");
+    gateway.wait_for_status(|_| true);
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait().code(), Some(0));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_to_its_end_holds_nobody_up() {
+    let works = Server::script([Reply::ok("right")]);
+    let mut gateway = Gateway::before([&works], "");
+    fs::remove_file(gateway.config.path()).unwrap();
+    assert!(Command::new("mkfifo").arg(gateway.config.path()).status().unwrap().success());
+    gateway.signal("HUP");
+    for _ in 0..3 {
+        assert_eq!(gateway.get("/").text(), "right");
+    }
+    gateway.signal("TERM");
     assert_eq!(gateway.wait().code(), Some(0));
 }
 

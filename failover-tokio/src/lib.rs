@@ -49,7 +49,7 @@
 //!
 //! A request's body in memory is shared by all attempts. A streamed one is kept up to [`Policy::replay_buffer`] bytes;
 //! beyond that, it stays with the target that it is being sent to. A response's body is streamed and never failed over:
-//! if it breaks off, that is an error. Trailers pass in both directions.
+//! if it breaks off, that is an error, also where a stream of HTTP/2 ends without a word. Trailers pass in both directions.
 //!
 //! So a call holds at most `replay_buffer` of its request, beside the piece that is being sent, and some 64 KiB of an
 //! answer that was given up.

@@ -1,6 +1,6 @@
 //! A target's URL: what is accepted, how a path joins it, what is shown of it.
 
-use failover_core::{Head, PathError, Target};
+use failover_core::{Head, PathError, Target, settle_framing};
 use http::header::UPGRADE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -148,6 +148,45 @@ fn another_protocol_is_an_answer_only_to_who_asked_for_it() {
     for (status, to_plain) in [(101, false), (200, true), (426, true), (503, true)] {
         let status = StatusCode::from_u16(status).expect("a status");
         assert_eq!((plain.may_be_answered_by(status), upgrade.may_be_answered_by(status)), (to_plain, true));
+    }
+}
+
+#[test]
+fn the_framing_of_a_message_is_settled_or_refused() {
+    let coded = |coding: &'static str| ("transfer-encoding", coding);
+    let length = |length: &'static str| ("content-length", length);
+    for (headers, fits, left) in [
+        (vec![], true, vec![]),
+        (vec![length("5")], true, vec!["5"]),
+        (vec![length("5, 5")], true, vec!["5"]),
+        (vec![length("5"), length("5")], true, vec!["5"]),
+        (vec![length("5"), length("6")], false, vec![]),
+        (vec![length("5, 6")], false, vec![]),
+        (vec![length("+5")], false, vec![]),
+        (vec![length("\u{e9}")], false, vec![]),
+        (vec![coded("chunked")], true, vec![]),
+        (vec![coded("Chunked"), length("5")], true, vec![]),
+        (vec![coded("gzip, chunked")], false, vec![]),
+        (vec![coded("gzip"), coded("chunked"), length("5")], false, vec![]),
+        (vec![coded("chunked, chunked")], false, vec![]),
+        (vec![coded("identity")], false, vec![]),
+    ] {
+        let lines = headers.iter().map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value)
+                    .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
+                    .expect("a value"),
+            )
+        });
+        let mut lines: HeaderMap = lines.fold(HeaderMap::new(), |mut lines, (name, value)| {
+            lines.append(name, value);
+            lines
+        });
+        assert_eq!(settle_framing(&mut lines), fits, "{headers:?}");
+        if fits {
+            assert_eq!(lines.get_all("content-length").iter().collect::<Vec<_>>(), left, "{headers:?}");
+        }
     }
 }
 

@@ -8,6 +8,28 @@ use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
 use super::{ATTEMPT, Call, client, client_with, each, policy};
 
 #[test]
+fn a_length_that_is_stated_beside_chunks_is_not_heeded() {
+    for length in [3, 5, 57] {
+        let both =
+            format!("content-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        let right = Server::script([Reply::raw(format!("HTTP/1.1 200 OK\r\n{both}"))]);
+        assert_eq!(client([&right]).call(&Call::get("/")).unwrap().text(), "hello");
+        let busy = Server::script([Reply::raw(format!("HTTP/1.1 503 Busy\r\n{both}"))]);
+        let stopped = client([&busy]).call(&Call::get("/")).unwrap_err();
+        assert_eq!(stopped.answer, Some((503, b"hello".to_vec())));
+    }
+}
+
+#[test]
+fn a_transfer_coding_that_nobody_undoes_is_no_answer() {
+    let coded = "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n";
+    let (odd, works) = (Server::script([Reply::raw(coded)]), Server::script([Reply::ok("right")]));
+    let client = client([&odd, &works]);
+    assert_eq!(client.call(&Call::get("/")).unwrap().text(), "right");
+    assert_eq!((odd.requests().len(), client.sticky()), (1, 1));
+}
+
+#[test]
 fn committed_a_truncated_body_is_an_error_and_never_another_targets() {
     let body = "0123456789".repeat(1000);
     let whole = Reply::ok(body);

@@ -140,7 +140,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let reason = match &error {
             Error::Stopped(stopped) => stopped.reason().as_str(),
-            _ => "bad_request",
+            _ => "local_fault",
         };
         Self { status: error.status(), reason }
     }

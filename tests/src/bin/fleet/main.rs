@@ -101,7 +101,8 @@ async fn trial(gateway: &str, time: Duration) -> Result<bool, Error> {
         failed += tally.wrong.len() + lost + if *kind == Kind::Post { twice } else { 0 };
     }
     let rate = answered as u64 / time.as_secs().max(1);
-    say(&format!("\n{rate} answers per second; the gateway took at most {memory}, and ended with {code:?}"));
+    let ended = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with exit code {code}"));
+    say(&format!("\n{rate} answers per second; the gateway took at most {memory}, and ended {ended}"));
     say(&format!("{failed} failed requests"));
     Ok(failed == 0 && answered > 0 && code == Some(0))
 }

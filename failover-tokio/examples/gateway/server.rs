@@ -37,7 +37,7 @@ where
 {
     let places = Arc::new(Semaphore::new(limits.max_connections as usize));
     // A connection of HTTP/2 can have many calls, and each may take a connection to a target.
-    let turns = Arc::new(Semaphore::new(limits.max_connections as usize));
+    let slots = Arc::new(Semaphore::new(limits.max_connections as usize));
     let (drain, draining) = watch::channel(false);
     let mut end = pin!(end);
     loop {
@@ -51,8 +51,8 @@ where
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (handler, turns, draining) = (handler.clone(), Arc::clone(&turns), draining.clone());
-                let connection = converse(stream, peer.ip(), limits, handler, turns, draining);
+                let (handler, slots, draining) = (handler.clone(), Arc::clone(&slots), draining.clone());
+                let connection = converse(stream, peer.ip(), limits, handler, slots, draining);
                 tokio::spawn(async move {
                     connection.await;
                     drop(place);
@@ -76,7 +76,7 @@ async fn converse<H, F, B>(
     peer: IpAddr,
     limits: Limits,
     handler: H,
-    turns: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     mut draining: watch::Receiver<bool>,
 ) where
     H: Fn(Request<Incoming>, IpAddr) -> F,
@@ -87,14 +87,14 @@ async fn converse<H, F, B>(
     let activity = Arc::new(Activity::begin());
     let service = service_fn(|request| {
         let (call, version) = (Call::begin(&activity), request.version());
-        let (turn, answer) = (Arc::clone(&turns).acquire_owned(), handler(request, peer));
+        let (slot, answer) = (Arc::clone(&slots).acquire_owned(), handler(request, peer));
         async move {
             let waiting = call.waits();
-            let turn = turn.await.ok();
+            let slot = slot.await.ok();
             let response = answer.await;
             drop(waiting);
             let outgoing =
-                |body| Outgoing { body, limit, version, waiting: None, stall: None, call, _turn: turn };
+                |body| Outgoing { body, limit, version, waiting: None, stall: None, call, _slot: slot };
             Ok::<_, Infallible>(response.map(outgoing))
         }
     });
@@ -149,7 +149,7 @@ struct Outgoing<B> {
     waiting: Option<Turn>,
     stall: Option<Pin<Box<Sleep>>>,
     call: Call,
-    _turn: Option<OwnedSemaphorePermit>,
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl<B> Outgoing<B> {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(feature = "tls")]
-use failover_core::{BuildError, settle_framing};
+use failover_core::BuildError;
+use failover_core::settle_framing;
 use http::Request;
 use http_client::{Config, HttpClient};
 use hyper_util::client::legacy::Client;

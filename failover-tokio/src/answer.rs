@@ -5,16 +5,17 @@ use std::fmt;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Buf;
-use failover_core::Failure;
+use failover_core::{Failure, Group, Target};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::error::{AttemptError, BoxError};
+use crate::observe;
 use crate::wire::TransportBody;
 
 /// Tells which target gave a response and what happened before it.
@@ -81,6 +82,15 @@ pub struct ResponseBody<B: Body = TransportBody> {
     /// What was read ahead. An error is its last element, and then nothing is left.
     ahead: VecDeque<Result<Frame<B::Data>, BoxError>>,
     rest: Rest<B>,
+    /// Whose failure it is told of if it breaks off.
+    origin: Option<Origin>,
+}
+
+/// The target that a response came from.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) group: Group<Target>,
+    pub(crate) index: usize,
 }
 
 /// What is left of a body after what was read ahead.
@@ -92,8 +102,8 @@ enum Rest<B> {
 }
 
 impl<B: Body + Unpin> ResponseBody<B> {
-    pub(crate) fn new(body: B) -> Self {
-        Self { ahead: VecDeque::new(), rest: Rest::Stream(body) }
+    pub(crate) fn new(body: B, origin: Option<Origin>) -> Self {
+        Self { ahead: VecDeque::new(), rest: Rest::Stream(body), origin }
     }
 }
 
@@ -144,17 +154,23 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.get_mut();
-        if let Some(frame) = this.ahead.pop_front() {
-            return Poll::Ready(Some(frame));
-        }
-        match &mut this.rest {
-            Rest::Nothing => Poll::Ready(None),
-            Rest::Stream(stream) => poll(stream, cx),
-            Rest::Held(held) => match &mut *held.lock() {
-                Some(stream) => poll(stream, cx),
-                None => Poll::Ready(Some(Err(LetGo.into()))),
+        let frame = match this.ahead.pop_front() {
+            Some(frame) => Some(frame),
+            None => match &mut this.rest {
+                Rest::Nothing => None,
+                Rest::Stream(stream) => ready!(poll(stream, cx)),
+                Rest::Held(held) => match &mut *held.lock() {
+                    Some(stream) => ready!(poll(stream, cx)),
+                    None => return Poll::Ready(Some(Err(LetGo.into()))),
+                },
             },
+        };
+        if matches!(frame, Some(Err(_)))
+            && let Some(Origin { group, index }) = this.origin.take()
+        {
+            observe::answer_broke_off(index, &group.targets()[index]);
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -193,7 +209,7 @@ impl<B: Body> fmt::Debug for ResponseBody<B> {
         f.debug_struct("ResponseBody")
             .field("frames_ahead", &self.ahead.len())
             .field("read_to_end", &matches!(self.rest, Rest::Nothing))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -248,7 +264,7 @@ mod tests {
             let halves = [vec![1; size / 2 + size % 2], vec![2; size / 2]];
             let frames =
                 halves.iter().map(|half| Ok::<_, Infallible>(Frame::data(Bytes::from(half.clone()))));
-            let (body, held) = ResponseBody::new(Frames(frames.collect())).drain().await;
+            let (body, held) = ResponseBody::new(Frames(frames.collect()), None).drain().await;
             assert_eq!(held.is_none(), read_to_end, "{size}");
             assert_eq!(body.collect().await.unwrap().to_bytes(), halves.concat());
         }
@@ -256,16 +272,16 @@ mod tests {
 
     #[tokio::test]
     async fn the_size_that_was_known_stays_known() {
-        let (body, _) = ResponseBody::new(Full::new(Bytes::from_static(b"busy"))).drain().await;
+        let (body, _) = ResponseBody::new(Full::new(Bytes::from_static(b"busy")), None).drain().await;
         assert_eq!(body.size_hint().exact(), Some(4));
         assert!(!body.is_end_stream());
-        assert!(ResponseBody::new(Full::<Bytes>::default()).drain().await.0.is_end_stream());
+        assert!(ResponseBody::new(Full::<Bytes>::default(), None).drain().await.0.is_end_stream());
     }
 
     #[tokio::test]
     async fn a_body_that_broke_off_while_it_was_drained_is_an_error_to_its_reader() {
         let frames = [Ok(Frame::data(Bytes::from_static(b"half"))), Err("reset")].into();
-        let (body, _) = ResponseBody::new(Frames(frames)).drain().await;
+        let (body, _) = ResponseBody::new(Frames(frames), None).drain().await;
         assert_eq!(body.size_hint().exact(), None);
         assert_eq!(body.collect().await.unwrap_err().to_string(), "reset");
     }
@@ -273,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_was_let_go_is_an_error_to_its_reader() {
         let frames = [1, 2, 3].map(|piece| Ok::<_, Infallible>(Frame::data(vec![piece; DRAIN_SIZE].into())));
-        let (mut body, held) = ResponseBody::new(Frames(frames.into())).drain().await;
+        let (mut body, held) = ResponseBody::new(Frames(frames.into()), None).drain().await;
         assert!(!body.is_let_go());
         held.unwrap().let_go();
         assert!(body.is_let_go() && !body.is_end_stream());
@@ -285,7 +301,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_is_not_waited_for() {
-        assert!(ResponseBody::new(Stalled).drain().await.1.is_some());
+        assert!(ResponseBody::new(Stalled, None).drain().await.1.is_some());
     }
 
     struct Frames<E>(VecDeque<Result<Frame<Bytes>, E>>);

@@ -5,7 +5,7 @@ use http::Response;
 use tokio::time::sleep;
 use tracing::{Instrument, Span};
 
-use crate::answer::{Answered, ResponseBody};
+use crate::answer::{Answered, Origin, ResponseBody};
 use crate::body::CallBody;
 use crate::call::Call;
 use crate::classify::Classify;
@@ -93,7 +93,8 @@ impl<S: Exchange, C: Classify + Sync> Driver<'_, S, C> {
             Ok(mut response) => {
                 let (status, wait) = (response.status(), retry_after(response.headers()));
                 call.head.receive(&mut response);
-                let response = response.map(ResponseBody::new);
+                let origin = Origin { group: self.list.group.clone(), index };
+                let response = response.map(|body| ResponseBody::new(body, Some(origin)));
                 let given_up = attempt.gives_up(status);
                 watch.response(index, took, status, given_up);
                 if !given_up {

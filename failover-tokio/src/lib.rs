@@ -66,7 +66,8 @@
 //! Under the target `failover`, each call is a span `call` (INFO) with `method` and, when it ends, `outcome`, `target`,
 //! `attempts` and `took`. In it, each attempt is an event: `attempt answered` (DEBUG), or `attempt given up` (INFO) with
 //! its `status`, or its `evidence`, `error` and, if it is known, `cause`; both with `index`, `target` and `took`. A call that stops without an
-//! answer is a `call stopped` (WARN) with the `reason` why no further target was tried. Targets are shown as scheme, host
+//! answer is a `call stopped` (WARN) with the `reason` why no further target was tried, and a body that breaks off later an
+//! `answer broke off` (WARN). Targets are shown as scheme, host
 //! and port; paths, headers and bodies are not shown.
 //!
 //! # Metrics
@@ -80,6 +81,7 @@
 //! | `failover_attempts_total` | counter | `target`, `outcome`: `answered`, `failover_code`, or an [`Evidence`] |
 //! | `failover_attempt_duration_seconds` | histogram | `target` |
 //! | `failover_failovers_total` | counter | `from`, `to`: targets |
+//! | `failover_broken_answers_total` | counter | `target` |
 //!
 //! Reasons and evidence are named as by [`Reason::as_str`] and [`Evidence::as_str`]. Durations end with the head of the
 //! answer. Attempts of a call that was abandoned are not counted.

@@ -22,6 +22,7 @@ pub fn describe_metrics() {
         "The time from an attempt's beginning to its end, by target"
     );
     describe_counter!(FAILOVERS, "Moves of a call from one target to another");
+    describe_counter!(BROKEN_ANSWERS, "Answers whose body broke off, by target");
 }
 
 pub(crate) fn call(outcome: &'static str, took: Duration) {
@@ -39,8 +40,13 @@ pub(crate) fn failover(from: &Target, to: &Target) {
     counter!(FAILOVERS, "from" => from.to_string(), "to" => to.to_string()).increment(1);
 }
 
+pub(crate) fn broken_answer(target: &Target) {
+    counter!(BROKEN_ANSWERS, "target" => target.to_string()).increment(1);
+}
+
 const CALLS: &str = "failover_calls_total";
 const CALL_DURATION: &str = "failover_call_duration_seconds";
 const ATTEMPTS: &str = "failover_attempts_total";
 const ATTEMPT_DURATION: &str = "failover_attempt_duration_seconds";
 const FAILOVERS: &str = "failover_failovers_total";
+const BROKEN_ANSWERS: &str = "failover_broken_answers_total";

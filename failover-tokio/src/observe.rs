@@ -19,6 +19,13 @@ pub(crate) fn span(method: &Method) -> Span {
     info_span!(target: "failover", "call", %method, outcome = Empty, target = Empty, attempts = Empty, took = Empty)
 }
 
+/// The body of an answer that was handed to the caller broke off.
+pub(crate) fn answer_broke_off(index: usize, target: &Target) {
+    warn!(target: "failover", index, %target, "answer broke off");
+    #[cfg(feature = "metrics")]
+    metrics::broken_answer(target);
+}
+
 /// One call, as it is watched from its beginning to its end.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {

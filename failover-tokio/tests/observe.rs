@@ -1,13 +1,16 @@
 //! What an operator sees: events, spans and metrics, and no secret in any of them.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use failover_tokio::{AttemptBody, Evidence, Failover, Policy, Target};
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full};
 use tower::{BoxError, ServiceExt, service_fn};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -34,6 +37,7 @@ async fn calls_and_attempts_are_told_and_counted_without_secrets() {
     answered_by_the_third().await;
     stopped_by_doubt().await;
     abandoned().await;
+    broken_off().await;
 
     are_told(&told.lines());
     #[cfg(feature = "metrics")]
@@ -41,7 +45,8 @@ async fn calls_and_attempts_are_told_and_counted_without_secrets() {
 }
 
 fn are_told(told: &[String]) {
-    let [not_sent, busy, works, answered, doubt, why, stopped, gone, abandoned] = told else {
+    let [first_calls @ .., works_too, answered_too, broken] = told else { panic!("{told:#?}") };
+    let [not_sent, busy, works, answered, doubt, why, stopped, gone, abandoned] = first_calls else {
         panic!("{told:#?}")
     };
     for (line, parts) in [
@@ -79,6 +84,15 @@ fn are_told(told: &[String]) {
         for part in parts.iter().chain(&["call{method=POST"]) {
             assert!(line.contains(part), "no {part} in {line}");
         }
+    }
+    for (line, parts) in [
+        (works_too, ["DEBUG", "attempt answered", "status=200"]),
+        (answered_too, ["INFO", "close", "outcome=\"answered\""]),
+        (broken, ["WARN", "answer broke off", "target=http://three.example"]),
+    ] {
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+    for line in told {
         for secret in ["user", "secret", "base", "path", "query", "x-key", "7f3a", "money"] {
             assert!(!line.contains(secret), "{secret} in {line}");
         }
@@ -109,17 +123,18 @@ fn are_counted(snapshot: metrics_util::debugging::Snapshot) {
         seen,
         [
             "failover_attempt_duration_seconds{target=http://one.example} [1.0]",
-            "failover_attempt_duration_seconds{target=http://three.example} [0.0]",
+            "failover_attempt_duration_seconds{target=http://three.example} [0.0, 0.0]",
             "failover_attempt_duration_seconds{target=https://two.example:8443} [0.0, 0.0]",
             "failover_attempts_total{target=http://one.example,outcome=not_sent} 1",
-            "failover_attempts_total{target=http://three.example,outcome=answered} 1",
+            "failover_attempts_total{target=http://three.example,outcome=answered} 2",
             "failover_attempts_total{target=https://two.example:8443,outcome=failover_code} 1",
             "failover_attempts_total{target=https://two.example:8443,outcome=maybe_processed} 1",
+            "failover_broken_answers_total{target=http://three.example} 1",
             "failover_call_duration_seconds{outcome=abandoned} [5.0]",
-            "failover_call_duration_seconds{outcome=answered} [1.0]",
+            "failover_call_duration_seconds{outcome=answered} [1.0, 0.0]",
             "failover_call_duration_seconds{outcome=no_proof} [0.0]",
             "failover_calls_total{outcome=abandoned} 1",
-            "failover_calls_total{outcome=answered} 1",
+            "failover_calls_total{outcome=answered} 2",
             "failover_calls_total{outcome=no_proof} 1",
             "failover_failovers_total{from=http://one.example,to=https://two.example:8443} 1",
             "failover_failovers_total{from=https://two.example:8443,to=http://three.example} 1",
@@ -164,6 +179,19 @@ async fn abandoned() {
     tokio::time::timeout(Duration::from_secs(5), failover.oneshot(post())).await.unwrap_err();
 }
 
+/// A call whose answer's body breaks off, which is read twice.
+async fn broken_off() {
+    let service = service_fn(|_: Request<AttemptBody>| async {
+        let frames = [Err("https://user:secret@elsewhere.example/path"), Ok("half")];
+        Ok::<_, BoxError>(Response::new(Frames(frames.into())))
+    });
+    let failover = Failover::new([THREE].map(target), Policy::default(), service).unwrap();
+    let mut body = failover.oneshot(post()).await.unwrap().into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    assert!(body.frame().await.unwrap().is_err());
+    assert!(body.frame().await.is_none());
+}
+
 fn answer(status: StatusCode) -> Response<Full<Bytes>> {
     Response::builder().status(status).header("x-key", "7f3a").body(Full::from("secret")).unwrap()
 }
@@ -177,6 +205,22 @@ fn post() -> Request<Full<Bytes>> {
 
 fn target(url: &str) -> Target {
     Target::parse(url).unwrap().with_header("x-key".parse().unwrap(), "7f3a".parse().unwrap())
+}
+
+/// A body of these frames, the last one first.
+struct Frames(Vec<Result<&'static str, &'static str>>);
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = self.0.pop().map(|frame| frame.map(|data| Frame::data(data.into())).map_err(Into::into));
+        Poll::Ready(frame)
+    }
 }
 
 const TWO: &str = "https://two.example:8443/base";

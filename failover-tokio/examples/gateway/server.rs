@@ -154,7 +154,6 @@ struct Outgoing<B> {
 
 impl<B> Outgoing<B> {
     fn broke_off(&self, error: BoxError) -> BoxError {
-        info!("an answer broke off: {error}");
         // The end of the connection is that of the body (RFC 9112, section 6.3), and must not look like a good one.
         if self.version == Version::HTTP_10 {
             self.call.reset_connection();
@@ -180,6 +179,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for Outgoing<B> {
         this.waiting.get_or_insert_with(|| this.call.waits());
         let stall = this.stall.get_or_insert_with(|| Box::pin(sleep(this.limit)));
         ready!(stall.as_mut().poll(cx));
+        info!("an answer stood still for {:?}, and is broken off", this.limit);
         Poll::Ready(Some(Err(this.broke_off("it stood still for too long".into()))))
     }
 

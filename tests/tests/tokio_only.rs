@@ -199,6 +199,20 @@ async fn explain_an_answer_tells_its_target_and_its_failures() {
 }
 
 #[tokio::test]
+async fn explain_an_error_has_the_status_by_which_it_is_passed_on() {
+    let (down, mute) = (Server::down(), Server::script([Reply::stall()]));
+    for (urls, path, status) in [
+        ([mute.url(), down.url()], "/".to_owned(), StatusCode::BAD_GATEWAY),
+        ([down.url(), mute.url()], "/".to_owned(), StatusCode::GATEWAY_TIMEOUT),
+        ([down.url() + "/base", mute.url()], format!("/{}", "x".repeat(65_530)), StatusCode::URI_TOO_LONG),
+    ] {
+        let builder = FailoverClient::builder().targets(urls).attempt_timeout(Duration::from_secs(1));
+        let error = builder.build().unwrap().get(&path).await.unwrap_err();
+        assert_eq!(error.status(), status, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn last_answer_is_handed_on_with_its_story() {
     let servers = [Server::script([Reply::status(503).body("one").chunked()]), Server::down()];
     let response = client(&servers).get("/").await.unwrap_err().into_response().unwrap();
@@ -614,7 +628,9 @@ async fn without_file_descriptors() {
     assert!(hoard.len() < 64);
     for _ in 0..5 {
         is_local_fault(&client.post("/", "money").await.unwrap_err(), Fault::Local);
-        is_local_fault(&client.get("/").await.unwrap_err(), Fault::Local);
+        let error = client.get("/").await.unwrap_err();
+        is_local_fault(&error, Fault::Local);
+        assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
     }
     drop(hoard);
     assert_eq!(client.sticky(), 0);

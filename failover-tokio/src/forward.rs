@@ -2,8 +2,8 @@
 
 use failover_core::settle_framing;
 use http::header::{
-    CONNECTION, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, COOKIE, EXPECT, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{Request, Response, Version};
 use http_body::Body;
@@ -22,7 +22,8 @@ impl FailoverClient {
     ///
     /// The body is streamed to the first target. Up to the policy's `replay_buffer` of it is kept for others; a body
     /// that outgrows that stays with the target that it is being sent to. Headers that concern one connection only are
-    /// dropped in both directions; `Host` is each target's.
+    /// dropped in both directions, those that `Connection` names among them, but never `Via`, `Forwarded` and
+    /// `X-Forwarded-For`, `-Host` and `-Proto`; `Host` is each target's.
     ///
     /// # Errors
     ///
@@ -100,9 +101,11 @@ fn asks_for_upgrade(headers: &HeaderMap) -> bool {
 }
 
 /// Removes the headers that concern one connection only, those that `Connection` names among them.
+///
+/// What the servers on the way say of the client is for the target, and no client can take it away by naming it.
 fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> =
-        tokens(headers, &CONNECTION).filter_map(|name| HeaderName::try_from(name).ok()).collect();
+    let named = tokens(headers, &CONNECTION).filter_map(|name| HeaderName::try_from(name).ok());
+    let named: Vec<_> = named.filter(|name| !OF_THE_WAY.contains(name)).collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
@@ -125,6 +128,15 @@ fn tokens(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = String
     let elements = values.flat_map(|value| value.split(','));
     elements.map(|element| element.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
+
+/// What servers on the way say of the client (RFC 9110, section 7.6.3; RFC 7239).
+const OF_THE_WAY: [HeaderName; 5] = [
+    FORWARDED,
+    VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+];
 
 const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,

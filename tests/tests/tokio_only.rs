@@ -417,6 +417,20 @@ async fn forward_headers_of_one_connection_are_stripped_both_ways() {
 }
 
 #[tokio::test]
+async fn forward_what_servers_say_of_the_client_cannot_be_taken_away_by_naming_it() {
+    let server = Server::script([Reply::ok("")]);
+    let said = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+    let mut request = Request::get("/").header("connection", said.join(", ")).header("connection", "X-Via");
+    for name in said.iter().chain(&["x-via"]) {
+        request = request.header(*name, "1");
+    }
+    client([&server]).forward(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+    let requests = server.requests();
+    assert!(said.iter().all(|name| requests[0].header(name) == Some("1")), "{requests:?}");
+    assert_eq!(requests[0].header("x-via"), None);
+}
+
+#[tokio::test]
 async fn forward_trailers_pass_both_ways() {
     let server = Server::script([Reply::ok("body").trailer("x-sum", "4")]);
     let (body, feed) = stream();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::uri::PathAndQuery;
 use http::{Request, StatusCode, Uri};
 
@@ -40,7 +40,6 @@ pub(crate) fn aim<B>(
     let protocol = format!("{:?}", request.version());
     let via = format!("{} {PSEUDONYM}", protocol.trim_start_matches("HTTP/"));
     let headers = request.headers_mut();
-    keep(headers, &[VIA, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO]);
     add(headers, VIA, &via);
     add(headers, FORWARDED_FOR, &peer.to_canonical().to_string());
     headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
@@ -77,19 +76,6 @@ fn climbs(path: &str) -> bool {
 fn hops(headers: &HeaderMap) -> usize {
     let lines = headers.get_all(VIA).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).filter(|hop| hop.trim_end().ends_with(PSEUDONYM)).count()
-}
-
-/// Keeps these headers from being taken for some that concern one connection only, because `Connection` names them.
-fn keep(headers: &mut HeaderMap, names: &[HeaderName]) {
-    let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
-    let options: Vec<_> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
-    let is_ours = |option: &&str| names.iter().any(|name| option.eq_ignore_ascii_case(name.as_str()));
-    if options.iter().any(is_ours) {
-        let others: Vec<_> = options.into_iter().filter(|option| !is_ours(option)).collect();
-        if let Ok(others) = HeaderValue::try_from(others.join(", ")) {
-            headers.insert(CONNECTION, others);
-        }
-    }
 }
 
 /// Adds an element to a header that is a list.

@@ -1,10 +1,12 @@
 //! The examples of the crates, as programs that a user runs.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::lab::LIMIT;
@@ -29,6 +31,63 @@ pub fn build(package: &str, name: &str) -> PathBuf {
         path.split_once('"').map(|(path, _)| PathBuf::from(path))
     });
     found.expect("the build tells where the executable is")
+}
+
+/// An example that has run to its end.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code.
+    pub code: i32,
+    /// What it wrote to stdout.
+    pub printed: String,
+    /// What it wrote to stderr.
+    pub complaint: String,
+}
+
+impl Run {
+    /// Runs a program, which is given [`LIMIT`] for it.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be run, does not end or is ended by a signal, or prints what is not UTF-8.
+    #[must_use]
+    pub fn of(program: &Path, args: &[impl AsRef<OsStr>]) -> Self {
+        let mut process = Command::new(program)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be run");
+        let [printed, complaint] = [
+            process.stdout.take().map(read).expect("stdout is piped"),
+            process.stderr.take().map(read).expect("stderr is piped"),
+        ];
+        let code = wait(&mut process).code().expect("it ended by itself");
+        let text = |reader: JoinHandle<String>| reader.join().expect("what it prints is UTF-8");
+        Self { code, printed: text(printed), complaint: text(complaint) }
+    }
+
+    /// Its complaint, where it refused its arguments: one line, and exit code 2.
+    ///
+    /// # Panics
+    ///
+    /// If it did not refuse them like that.
+    #[must_use]
+    pub fn refusal(self) -> String {
+        let Self { code, printed, complaint } = self;
+        assert_eq!((code, printed.as_str(), complaint.lines().count()), (2, "", 1), "{complaint}");
+        complaint
+    }
+}
+
+/// Reads while the process runs, so that it never waits for its reader.
+fn read(mut output: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        output.read_to_string(&mut text).expect("UTF-8");
+        text
+    })
 }
 
 /// Waits for the end of a process.

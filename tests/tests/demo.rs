@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use failover_tests::example::{self, signal, wait};
+use failover_tests::example::{self, Run, signal, wait};
 use failover_tests::lab::LIMIT;
 use failover_tests::wire::{Answer, Connection};
 
@@ -182,18 +182,7 @@ fn call(url: &str, method: &str, path: &str) -> Answer {
 
 /// Runs the example with arguments that it refuses, and returns its one line.
 fn refused(args: &[&str]) -> String {
-    let mut process =
-        Command::new(&*EXAMPLE).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let status = wait(&mut process);
-    let (mut printed, mut error) = (String::new(), String::new());
-    process.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
-    process.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-    assert_eq!(
-        (status.code(), printed.as_str(), error.lines().count()),
-        (Some(2), "", 1),
-        "{args:?}: {error}"
-    );
-    error
+    Run::of(&EXAMPLE, args).refusal()
 }
 
 static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::build("failover-tokio", "http_failover"));

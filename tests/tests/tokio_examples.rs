@@ -1,10 +1,7 @@
 //! The examples of the tokio adapter that make calls by themselves, as a user runs them.
 #![forbid(unsafe_code)]
 
-use std::io::Read;
-use std::process::{Command, Stdio};
-
-use failover_tests::example;
+use failover_tests::example::{self, Run};
 
 #[test]
 fn a_stack_of_clusters_overflows_to_the_next_region_and_moves_there_and_no_call_fails() {
@@ -53,19 +50,9 @@ fn a_backend_for_frontends_degrades_and_sends_an_order_again_only_with_a_key() {
 
 /// Runs an example to its end, and returns what it prints.
 fn run(name: &str, args: &[&str]) -> Vec<String> {
-    let mut process = Command::new(example::build("failover-tokio", name))
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let status = example::wait(&mut process);
-    let (mut printed, mut error) = (String::new(), String::new());
-    process.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
-    process.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-    assert!(status.success(), "{status}: {printed}{error}");
-    printed.lines().map(str::to_owned).collect()
+    let run = Run::of(&example::build("failover-tokio", name), args);
+    assert_eq!(run.code, 0, "{run:#?}");
+    run.printed.lines().map(str::to_owned).collect()
 }
 
 /// How often an event that begins like this happened.

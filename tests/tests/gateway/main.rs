@@ -12,14 +12,15 @@ mod smuggling;
 mod status;
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use failover_tests::example::{self, Scratch};
+use failover_tests::example::{self, Run, Scratch};
 use failover_tests::lab::{LIMIT, Server};
 use failover_tests::wire::{Answer, Connection};
 use serde_json::Value;
@@ -162,21 +163,10 @@ fn config(top: &str, urls: &[impl AsRef<str>], failover: &str) -> String {
 
 /// Runs the gateway with arguments that it refuses, and returns its one line.
 fn refusal(args: &[&str]) -> String {
-    let mut process =
-        Command::new(&*GATEWAY).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let status = example::wait(&mut process);
-    let (mut printed, mut error) = (String::new(), String::new());
-    process.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
-    process.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-    assert_eq!(
-        (status.code(), printed.as_str(), error.lines().count()),
-        (Some(2), "", 1),
-        "{args:?}: {error}"
-    );
-    error.trim_end().to_owned()
+    Run::of(&GATEWAY, args).refusal()
 }
 
-static GATEWAY: LazyLock<std::path::PathBuf> = LazyLock::new(|| example::build("failover-tokio", "gateway"));
+static GATEWAY: LazyLock<PathBuf> = LazyLock::new(|| example::build("failover-tokio", "gateway"));
 
 /// The bound of an attempt: short enough to wait for, and long enough that a busy machine answers within it.
 const ATTEMPT: Duration = Duration::from_secs(2);

@@ -49,7 +49,8 @@
 //!
 //! A request's body in memory is shared by all attempts. A streamed one is kept up to [`Policy::replay_buffer`] bytes;
 //! beyond that, it stays with the target that it is being sent to. A response's body is streamed and never failed over:
-//! if it breaks off, that is an error, also where a stream of HTTP/2 ends without a word. Trailers pass in both directions.
+//! if it breaks off, that is an error, also where a stream of HTTP/2 ends without a word. Trailers pass in both
+//! directions.
 //!
 //! So a call holds at most `replay_buffer` of its request, beside the piece that is being sent, and some 64 KiB of an
 //! answer that was given up.
@@ -65,10 +66,10 @@
 //!
 //! Under the target `failover`, each call is a span `call` (INFO) with `method` and, when it ends, `outcome`, `target`,
 //! `attempts` and `took`. In it, each attempt is an event: `attempt answered` (DEBUG), or `attempt given up` (INFO) with
-//! its `status`, or its `evidence`, `error` and, if it is known, `cause`; both with `index`, `target` and `took`. A call that stops without an
-//! answer is a `call stopped` (WARN) with the `reason` why no further target was tried, and a body that breaks off later an
-//! `answer broke off` (WARN). Targets are shown as scheme, host
-//! and port; paths, headers and bodies are not shown.
+//! its `status`, or its `evidence`, `error` and, if it is known, `cause`; both with `index`, `target` and `took`. A call
+//! that stops without an answer is a `call stopped` (WARN) with the `reason` why no further target was tried, and a body
+//! that breaks off later an `answer broke off` (WARN). Targets are shown as scheme, host and port; paths, headers and
+//! bodies are not shown.
 //!
 //! # Metrics
 //!

@@ -6,12 +6,13 @@ use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use failover_tests::example::Scratch;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -61,14 +62,14 @@ async fn execute(request: Request<Incoming>, journal: &File) -> Response<Full<By
 pub(crate) struct Backend {
     process: Child,
     port: u16,
-    journal: PathBuf,
+    journal: Scratch,
 }
 
 impl Backend {
-    pub(crate) async fn start(journal: PathBuf) -> Result<Self, Error> {
+    pub(crate) async fn start(journal: Scratch) -> Result<Self, Error> {
         // The port is free as far as anybody can tell before it is taken.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port();
-        let process = spawn(port, &journal)?;
+        let process = spawn(port, &journal.path())?;
         let backend = Self { process, port, journal };
         backend.listens().await?;
         Ok(backend)
@@ -86,7 +87,7 @@ impl Backend {
 
     /// Starts it again, on the same port.
     pub(crate) async fn restart(&mut self) -> Result<(), Error> {
-        self.process = spawn(self.port, &self.journal)?;
+        self.process = spawn(self.port, &self.journal.path())?;
         self.listens().await
     }
 
@@ -108,10 +109,9 @@ impl Drop for Backend {
     }
 }
 
-fn spawn(port: u16, journal: &Path) -> io::Result<Child> {
+fn spawn(port: u16, journal: &str) -> io::Result<Child> {
     Command::new(env::current_exe()?)
-        .args(["backend", &port.to_string()])
-        .arg(journal)
+        .args(["backend", &port.to_string(), journal])
         .stdin(Stdio::null())
         .spawn()
 }
@@ -120,7 +120,7 @@ fn spawn(port: u16, journal: &Path) -> io::Result<Child> {
 pub(crate) fn executions(backends: &[Backend]) -> io::Result<HashMap<String, u32>> {
     let mut executions = HashMap::new();
     for backend in backends {
-        for id in fs::read_to_string(&backend.journal)?.lines() {
+        for id in fs::read_to_string(backend.journal.path())?.lines() {
             *executions.entry(id.to_owned()).or_default() += 1;
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -122,11 +122,12 @@ async fn ask(
         *request.body_mut() = Full::from(format!("an order of {id}"));
     }
     let headers = request.headers_mut();
-    headers.insert("host", http::HeaderValue::from_static("fleet"));
-    for name in [ID, "idempotency-key"].into_iter().take(if kind == Kind::KeyedPost { 2 } else { 1 }) {
-        if let Ok(id) = id.parse() {
-            headers.insert(name, id);
+    headers.insert("host", HeaderValue::from_static("fleet"));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        if kind == Kind::KeyedPost {
+            headers.insert("idempotency-key", id.clone());
         }
+        headers.insert(ID, id);
     }
     sender.ready().await?;
     let response = sender.send_request(request).await?;

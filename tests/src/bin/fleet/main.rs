@@ -8,11 +8,11 @@ mod backend;
 mod load;
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
-use std::{env, fs, process};
+use std::{env, fs};
 
+use failover_tests::example::{self, Scratch};
 use tokio::time::{Instant, sleep};
 
 use crate::backend::{Backend, executions};
@@ -48,22 +48,18 @@ async fn run() -> Result<bool, Error> {
 
 /// Loads the gateway for so long, while the backends are killed.
 async fn trial(gateway: &str, time: Duration) -> Result<bool, Error> {
-    let folder = Folder::create()?;
     let mut backends = Vec::new();
-    for index in 0..BACKENDS {
-        backends.push(Backend::start(folder.0.join(format!("journal-{index}"))).await?);
+    for _ in 0..BACKENDS {
+        backends.push(Backend::start(scratch("journal", "")).await?);
     }
-    let config = folder.0.join("gateway.toml");
     let urls: Vec<_> =
         backends.iter().map(|backend| format!("'http://127.0.0.1:{}'", backend.port())).collect();
-    fs::write(
-        &config,
-        format!(
-            "listen = '127.0.0.1:0'\n[failover]\nattempt_timeout = '2s'\ntargets = [{}]\n",
-            urls.join(", ")
-        ),
-    )?;
-    let mut gateway = Gateway::start(gateway, &config)?;
+    let text = format!(
+        "listen = '127.0.0.1:0'\n[failover]\nattempt_timeout = '2s'\ntargets = [{}]\n",
+        urls.join(", ")
+    );
+    let config = scratch("gateway.toml", &text);
+    let mut gateway = Gateway::start(gateway, &config.path())?;
 
     say(&format!("{CONNECTIONS} connections to a gateway before {BACKENDS} backends, for {time:?}"));
     let load = Load::start(&gateway.address, CONNECTIONS, Instant::now() + time);
@@ -78,7 +74,7 @@ async fn trial(gateway: &str, time: Duration) -> Result<bool, Error> {
     }
     let tallies = load.end().await?;
     let memory = gateway.peak_memory();
-    let code = gateway.end()?;
+    let code = gateway.end();
     let executed = executions(&backends)?;
 
     say(&format!("{kills} times a backend was killed with SIGKILL and started again\n"));
@@ -114,10 +110,9 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn start(program: &str, config: &PathBuf) -> Result<Self, Error> {
+    fn start(program: &str, config: &str) -> Result<Self, Error> {
         let mut process = Command::new(program)
-            .arg("--config")
-            .arg(config)
+            .args(["--config", config])
             .env("RUST_LOG", "error")
             .stdout(Stdio::piped())
             .spawn()
@@ -139,9 +134,9 @@ impl Gateway {
     }
 
     /// Tells it to end, and waits until it has.
-    fn end(&mut self) -> Result<Option<i32>, Error> {
-        Command::new("kill").arg(self.process.id().to_string()).status()?;
-        Ok(self.process.wait()?.code())
+    fn end(&mut self) -> Option<i32> {
+        example::signal(&self.process, "TERM");
+        example::wait(&mut self.process).code()
     }
 }
 
@@ -153,22 +148,8 @@ impl Drop for Gateway {
     }
 }
 
-/// A folder that is gone when this is dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn create() -> io::Result<Self> {
-        let folder = env::temp_dir().join(format!("failover-fleet-{}", process::id()));
-        fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left in a folder for such files does no harm.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn scratch(name: &str, text: &str) -> Scratch {
+    Scratch::file(env::temp_dir().to_string_lossy().as_ref(), name, text)
 }
 
 fn say(line: &str) {

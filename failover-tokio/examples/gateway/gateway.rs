@@ -67,7 +67,7 @@ impl Gateway {
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         // RFC 9112, section 3.2.
         if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-            return Problem::new(StatusCode::BAD_REQUEST, &"the request has not one Host").answer();
+            return Problem::new(StatusCode::BAD_REQUEST, "the request has not one Host").answer();
         }
         let live = Arc::clone(&self.live());
         let path = Some(request.uri().path());
@@ -81,7 +81,7 @@ impl Gateway {
         }
         match aim(request, &live.routes.base, peer) {
             Ok(request) => self.forward(request, &live).await,
-            Err((status, detail)) => Problem::new(status, &detail).answer(),
+            Err((status, detail)) => Problem::new(status, detail).answer(),
         }
     }
 
@@ -94,7 +94,7 @@ impl Gateway {
         let error = match result {
             Ok(response) => {
                 if let Some(answered) = response.extensions().get::<Answered>() {
-                    entry.end(Some(answered.target()), None, answered.failures(), targets);
+                    entry.end(Ok(answered.target()), answered.failures(), targets);
                 }
                 return response.map(Either::Right);
             }
@@ -104,13 +104,13 @@ impl Gateway {
             // Its client left in the middle of the request.
             drop(entry);
         } else if let Error::Stopped(stopped) = &error {
-            entry.end(None, Some(stopped.reason().as_str()), stopped.failures(), targets);
+            entry.end(Err(stopped.reason().as_str()), stopped.failures(), targets);
             if live.preset == Preset::Ballerina && stopped.reason() != Reason::LocalFault {
                 let message = stopped.ballerina().to_string();
                 return answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", message);
             }
         } else {
-            entry.end(None, None, &[], targets);
+            entry.end(Err("refused"), &[], targets);
         }
         let problem = Problem::of(&error, targets);
         error.into_response().map_or_else(|| problem.answer(), |response| response.map(Either::Right))
@@ -144,7 +144,7 @@ fn read_only<B>(request: &Request<B>) -> Option<Response<Body>> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }
-    let mut refusal = Problem::new(StatusCode::METHOD_NOT_ALLOWED, &"it can only be read").answer();
+    let mut refusal = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "it can only be read").answer();
     refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     Some(refusal)
 }

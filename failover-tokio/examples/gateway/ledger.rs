@@ -131,12 +131,11 @@ pub(crate) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// The call ended with an answer of the target at `answered`, or was `stopped` for a reason. `targets` are those that
-    /// the indices are of, or none if that is not known.
+    /// The call ended with an answer of the target at an index, or stopped for a reason. `targets` are those that the
+    /// indices are of, or none if that is not known.
     pub(crate) fn end(
         mut self,
-        answered: Option<usize>,
-        stopped: Option<&'static str>,
+        outcome: Result<usize, &'static str>,
         failures: &[Failure<AttemptError>],
         targets: &[Watched],
     ) {
@@ -148,22 +147,22 @@ impl Entry<'_> {
         for failure in &failures {
             count(targets, failure.target(), now, true);
         }
-        if let Some(target) = answered {
+        if let Ok(target) = outcome {
             count(targets, target, now, false);
         }
         let mut pages = self.ledger.pages();
         pages.calls.count(now, !failures.is_empty());
-        match answered {
-            Some(target) => {
+        match outcome {
+            Ok(target) => {
                 pages.totals.answered += 1;
                 let first = failures.first().map_or(target, |failure| failure.target());
                 pages.totals.failed_over += u64::from(first != target);
             }
-            None => pages.totals.stopped += 1,
+            Err(_) => pages.totals.stopped += 1,
         }
         let place = |index: usize| Some(Place { index, url: targets.get(index)?.target.to_string() });
         for (nth, failure) in failures.iter().enumerate() {
-            let next = failures.get(nth + 1).map(|failure| failure.target()).or(answered);
+            let next = failures.get(nth + 1).map(|failure| failure.target()).or(outcome.ok());
             if next != Some(failure.target())
                 && let Some(from) = place(failure.target())
             {
@@ -174,7 +173,7 @@ impl Entry<'_> {
                     from,
                     to: next.and_then(place),
                     why: why(failure),
-                    stopped: stopped.filter(|_| next.is_none()),
+                    stopped: outcome.err().filter(|_| next.is_none()),
                     took: failure.ended().since(failure.began()).as_secs_f64(),
                 });
             }

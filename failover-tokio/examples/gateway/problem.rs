@@ -55,12 +55,12 @@ struct Attempt {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, detail: &impl ToString) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
-            detail: detail.to_string(),
+            detail: detail.into(),
             reason: None,
             attempts: Vec::new(),
         }
@@ -68,11 +68,11 @@ impl Problem {
 
     /// Why a call failed. `targets` are those that its failures are of, if they are known.
     pub(crate) fn of(error: &Error, targets: &[Watched]) -> Self {
-        let Error::Stopped(stopped) = error else { return Self::new(error.status(), error) };
+        let Error::Stopped(stopped) = error else { return Self::new(error.status(), error.to_string()) };
         Self {
             reason: Some(stopped.reason().as_str()),
             attempts: stopped.failures().iter().map(|failure| Attempt::of(failure, targets)).collect(),
-            ..Self::new(error.status(), &stopped.reason())
+            ..Self::new(error.status(), stopped.reason().to_string())
         }
     }
 

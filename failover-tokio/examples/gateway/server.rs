@@ -93,8 +93,7 @@ async fn converse<H, F, B>(
             let slot = slot.await.ok();
             let response = answer.await;
             drop(waiting);
-            let outgoing =
-                |body| Outgoing { body, limit, version, waiting: None, stall: None, call, _slot: slot };
+            let outgoing = |body| Outgoing { body, limit, version, waiting: None, call, _slot: slot };
             Ok::<_, Infallible>(response.map(outgoing))
         }
     });
@@ -145,9 +144,8 @@ struct Outgoing<B> {
     body: B,
     limit: Duration,
     version: Version,
-    /// While the next piece is waited for.
-    waiting: Option<Turn>,
-    stall: Option<Pin<Box<Sleep>>>,
+    /// While the next piece is waited for: the target's turn, and how long it may last.
+    waiting: Option<(Turn, Pin<Box<Sleep>>)>,
     call: Call,
     _slot: Option<OwnedSemaphorePermit>,
 }
@@ -172,12 +170,11 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for Outgoing<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            (this.stall, this.waiting) = (None, None);
+            this.waiting = None;
             this.call.touch();
             return Poll::Ready(frame.map(|frame| frame.map_err(|error| this.broke_off(error.into()))));
         }
-        this.waiting.get_or_insert_with(|| this.call.waits());
-        let stall = this.stall.get_or_insert_with(|| Box::pin(sleep(this.limit)));
+        let (_, stall) = this.waiting.get_or_insert_with(|| (this.call.waits(), Box::pin(sleep(this.limit))));
         ready!(stall.as_mut().poll(cx));
         info!("an answer stood still for {:?}, and is broken off", this.limit);
         Poll::Ready(Some(Err(this.broke_off("it stood still for too long".into()))))

@@ -50,17 +50,20 @@ mod system {
         pub(super) async fn hangup(&mut self) -> Option<()> {
             tokio::select! {
                 hangup = self.hangup.recv() => hangup,
-                _ = self.interrupt.recv() => None,
-                _ = self.terminate.recv() => None,
+                () = end(&mut self.interrupt, &mut self.terminate) => None,
             }
         }
 
         /// Waits until the process is to end.
         pub(super) async fn end(&mut self) {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-            }
+            end(&mut self.interrupt, &mut self.terminate).await;
+        }
+    }
+
+    async fn end(interrupt: &mut Signal, terminate: &mut Signal) {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     }
 }

@@ -595,6 +595,22 @@ async fn no_nesting_a_request_that_the_pool_handed_back_is_counted_and_moves_on(
 }
 
 #[tokio::test]
+async fn bounded_an_idle_connection_is_closed_in_time() {
+    let server = Server::script([Reply::ok("right")]);
+    let client = client([&server]);
+    assert_eq!(text(client.get("/").await.unwrap()).await, "right");
+    tokio::time::pause();
+    for _ in 0..60 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        // Real time for what is done by the sockets.
+        tokio::task::spawn_blocking(thread::yield_now).await.unwrap();
+    }
+    tokio::time::resume();
+    tokio::task::spawn_blocking(move || server.wait_for_closed(1)).await.unwrap();
+    drop(client);
+}
+
+#[tokio::test]
 async fn a_clone_shares_its_memory_and_its_connections() {
     let servers = [Server::down(), Server::script([Reply::ok("right")])];
     let client = client(&servers);

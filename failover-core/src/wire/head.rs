@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode};
 
 use crate::evidence::Facts;
-use crate::target::{PathError, Target};
+use crate::wire::target::{PathError, Target};
 
 /// Method, path and headers of a request, before it is aimed at a target.
 ///

@@ -22,7 +22,8 @@ use crate::group::Group;
 use crate::health::CoolDown;
 use crate::pause::Backoff;
 use crate::policy::Policy;
-use crate::target::{Target, redact};
+use crate::wire::Target;
+use crate::wire::target::redact;
 
 /// The configuration of a group: its targets and its policy.
 ///

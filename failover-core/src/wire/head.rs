@@ -1,9 +1,6 @@
 //! The head of a request: what all attempts of a call have in common, and what each target makes of it.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode};
 
@@ -102,37 +99,4 @@ impl Head {
         headers.insert(HOST, target.host().clone());
         Ok(request)
     }
-}
-
-/// Settles how long the body of a message is that came over HTTP/1.1 and whose chunks the transport takes apart
-/// (RFC 9112, section 6.3): a length that is stated beside chunks is removed, and one that is stated twice is stated
-/// once.
-///
-/// It is `false` if the body cannot be read: it has another transfer coding too, or two lengths.
-#[must_use]
-pub fn settle_framing(headers: &mut HeaderMap) -> bool {
-    if headers.contains_key(TRANSFER_ENCODING) {
-        headers.remove(CONTENT_LENGTH);
-        return elements(headers, &TRANSFER_ENCODING) == ["chunked"];
-    }
-    let stated = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
-    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_none()
-        && headers.get(CONTENT_LENGTH).is_none_or(stated)
-    {
-        return true;
-    }
-    let lengths = elements(headers, &CONTENT_LENGTH);
-    match HeaderValue::from_str(&lengths[0]) {
-        Ok(length) if stated(&length) && lengths.iter().all(|other| *other == lengths[0]) => {
-            headers.insert(CONTENT_LENGTH, length);
-            true
-        }
-        _ => false,
-    }
-}
-
-/// The elements of a header that is a list, in lower case; a line that is no text is one.
-fn elements(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or("?"));
-    lines.flat_map(|line| line.split(',')).map(|element| element.trim().to_ascii_lowercase()).collect()
 }

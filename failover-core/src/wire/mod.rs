@@ -1,9 +1,12 @@
 //! What an adapter needs to know of HTTP on the wire. The machine itself knows nothing of it.
 
+mod credentials;
+mod framing;
 mod head;
 mod retry_after;
 pub(crate) mod target;
 
-pub use crate::wire::head::{Head, settle_framing};
+pub use crate::wire::framing::settle_framing;
+pub use crate::wire::head::Head;
 pub use crate::wire::retry_after::retry_after;
 pub use crate::wire::target::{PathError, Target};

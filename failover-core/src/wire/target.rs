@@ -2,16 +2,13 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use percent_encoding::percent_decode_str;
 
 use crate::error::BuildError;
+use crate::wire::credentials::basic;
 
 /// One place a request can go: its base URL, and headers of its own.
 ///
@@ -196,13 +193,4 @@ pub(crate) fn redact(url: &str) -> String {
     }
     let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
     format!("{scheme}{place}")
-}
-
-fn basic(user: &str) -> Option<HeaderValue> {
-    let (name, password) = user.split_once(':').unwrap_or((user, ""));
-    let decoded: Vec<u8> =
-        percent_decode_str(name).chain([b':']).chain(percent_decode_str(password)).collect();
-    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(decoded))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }

@@ -1,0 +1,73 @@
+//! The targets of a configuration.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
+
+use crate::config::value::Value;
+use crate::error::BuildError;
+use crate::wire::Target;
+
+impl Value {
+    pub(crate) fn targets(&self, key: &str) -> Result<Vec<Target>, BuildError> {
+        let Self::List(targets) = self else { return Err(self.refuse(key, "a list of targets")) };
+        targets.iter().enumerate().map(|(place, target)| target.target(&format!("{key}[{place}]"))).collect()
+    }
+
+    fn target(&self, key: &str) -> Result<Target, BuildError> {
+        let expected = "a URL, or a table of url and headers";
+        let table = match self {
+            Self::Text(url) => return Target::parse(url).map_err(|error| error.at(key)),
+            Self::Table(table) => table,
+            _ => return Err(self.refuse(key, expected)),
+        };
+        let Some(Self::Text(url)) = table.get("url") else {
+            return Err(BuildError::new(format!("{key}.url"), "", "a URL such as http://host:8080/base"));
+        };
+        let mut target = Target::parse(url).map_err(|error| error.at(format!("{key}.url")))?;
+        for (part, value) in table {
+            let key = format!("{key}.{part}");
+            match (part.as_str(), value) {
+                ("url", _) => {}
+                ("headers", Self::Table(headers)) => {
+                    for (name, value) in headers {
+                        target = target.with_configured_header(&format!("{key}.{name}"), name, value)?;
+                    }
+                }
+                ("headers", _) => return Err(BuildError::new(key, "", "a table of names and values")),
+                _ => return Err(BuildError::new(key, "", "the key url or headers")),
+            }
+        }
+        Ok(target)
+    }
+}
+
+impl Target {
+    /// Neither name nor value of a header are shown: the value may be a secret.
+    fn with_configured_header(self, key: &str, name: &str, value: &Value) -> Result<Self, BuildError> {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok();
+        let value = match value {
+            Value::Text(text) => HeaderValue::from_str(text).ok(),
+            _ => None,
+        };
+        match name.zip(value) {
+            Some((name, _)) if NOT_A_TARGETS.contains(&name) => Err(BuildError::new(
+                key,
+                "(not shown)",
+                "no header of the connection or of the body's framing",
+            )),
+            Some((name, mut value)) => {
+                value.set_sensitive(true);
+                Ok(self.with_header(name, value))
+            }
+            None => Err(BuildError::new(key, "(not shown)", "a header name and its value as a string")),
+        }
+    }
+}
+
+/// Headers that say what the transport says by itself.
+const NOT_A_TARGETS: [HeaderName; 7] =
+    [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE];

@@ -1,0 +1,180 @@
+//! A value of a configuration before anybody knows what it is, and what it is read as.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::codes::{InvalidCodes, StatusCodes};
+use crate::error::BuildError;
+use crate::wire::target::redact;
+
+/// Any value, so that what is wrong with it can be said together with its key.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Value {
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Value>),
+    Table(BTreeMap<String, Value>),
+    Null(()),
+}
+
+impl Value {
+    pub(crate) fn refuse(&self, key: &str, expected: &str) -> BuildError {
+        BuildError::new(key, self, expected)
+    }
+
+    pub(crate) fn is_text(&self, expected: &str) -> bool {
+        matches!(self, Self::Text(text) if text == expected)
+    }
+
+    pub(crate) fn unless_off<T>(
+        &self,
+        read: impl FnOnce() -> Result<T, BuildError>,
+    ) -> Result<Option<T>, BuildError> {
+        match self {
+            Self::Bool(false) => Ok(None),
+            Self::Text(text) if matches!(text.as_str(), "off" | "none" | "never") => Ok(None),
+            _ => read().map(Some),
+        }
+    }
+
+    pub(crate) fn word(&self, key: &str, words: &[&'static str]) -> Result<&'static str, BuildError> {
+        let word = words.iter().find(|word| self.is_text(word));
+        word.copied().ok_or_else(|| self.refuse(key, &one_of(words)))
+    }
+
+    pub(crate) fn switch(&self, key: &str) -> Result<bool, BuildError> {
+        match self {
+            Self::Bool(on) => Ok(*on),
+            _ => self.word(key, &["on", "off"]).map(|word| word == "on"),
+        }
+    }
+
+    pub(crate) fn duration(&self, key: &str) -> Result<Duration, BuildError> {
+        let refuse = || self.refuse(key, "a duration such as \"5s\" or \"500ms\"");
+        match self {
+            Self::Text(text) => humantime::parse_duration(text).map_err(|_| refuse()),
+            _ => Err(refuse()),
+        }
+    }
+
+    /// A duration, or a number of such units.
+    pub(crate) fn duration_or(&self, key: &str, unit: Duration) -> Result<Duration, BuildError> {
+        let duration = match *self {
+            Self::Integer(count) => u32::try_from(count).ok().and_then(|count| unit.checked_mul(count)),
+            Self::Float(count) => Duration::try_from_secs_f64(count * unit.as_secs_f64()).ok(),
+            _ => return self.duration(key),
+        };
+        duration.ok_or_else(|| self.refuse(key, "a time that is not negative and not too long"))
+    }
+
+    pub(crate) fn integer<N: TryFrom<i64> + Bounded>(&self, key: &str) -> Result<N, BuildError> {
+        let number = match self {
+            Self::Integer(number) => N::try_from(*number).ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| self.refuse(key, &format!("a whole number from 0 to {}", N::LARGEST)))
+    }
+
+    pub(crate) fn size(&self, key: &str) -> Result<usize, BuildError> {
+        let refuse = || self.refuse(key, "a number of bytes, or a size such as \"64KiB\" or \"8MiB\"");
+        let Self::Text(text) = self else { return self.integer(key).map_err(|_| refuse()) };
+        let (number, unit) = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
+            (Some(number), _) => (number, 1 << 10),
+            (_, Some(number)) => (number, 1 << 20),
+            _ => (text.as_str(), 1),
+        };
+        let number = number.trim_end().parse::<usize>().ok();
+        number.and_then(|number| number.checked_mul(unit)).ok_or_else(refuse)
+    }
+
+    pub(crate) fn codes(&self, key: &str) -> Result<StatusCodes, BuildError> {
+        let expected = "status codes such as 503, \"501-504\" or \"5xx, !501\"";
+        let list = match self {
+            Self::List(parts) => parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            _ => self.to_string(),
+        };
+        list.parse().map_err(|error: InvalidCodes| BuildError::new(key, error.part(), expected))
+    }
+
+    /// Reads each entry of a table that may have these keys; `true` or `"on"` stand for the empty table.
+    pub(crate) fn entries(
+        &self,
+        key: &str,
+        keys: &[&str],
+        mut read: impl FnMut(&str, &str, &Self) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        match self {
+            Self::Bool(true) => Ok(()),
+            Self::Text(text) if text == "on" => Ok(()),
+            Self::Table(table) => table.iter().try_for_each(|(part, value)| {
+                let key = format!("{key}.{part}");
+                if keys.contains(&part.as_str()) {
+                    read(part, &key, value)
+                } else {
+                    Err(value.refuse(&key, &one_of(keys)))
+                }
+            }),
+            _ => Err(self.refuse(key, &format!("a table of {}", keys.join(", ")))),
+        }
+    }
+}
+
+/// As it is shown where it is refused, a URL at whatever key `redacted`.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(on) => on.fmt(f),
+            Self::Integer(number) => number.fmt(f),
+            Self::Float(number) => number.fmt(f),
+            Self::Text(text) if text.contains("://") => f.write_str(&redact(text)),
+            Self::Text(text) => f.write_str(text),
+            Self::List(list) => {
+                let list = list.iter().map(ToString::to_string).collect::<Vec<_>>();
+                write!(f, "[{}]", list.join(", "))
+            }
+            Self::Table(_) => f.write_str("{..}"),
+            Self::Null(()) => f.write_str("null"),
+        }
+    }
+}
+
+/// The integers that a configuration holds.
+pub(crate) trait Bounded {
+    const LARGEST: i64;
+}
+
+impl Bounded for u8 {
+    const LARGEST: i64 = u8::MAX as i64;
+}
+
+impl Bounded for u16 {
+    const LARGEST: i64 = u16::MAX as i64;
+}
+
+impl Bounded for u32 {
+    const LARGEST: i64 = u32::MAX as i64;
+}
+
+impl Bounded for u64 {
+    const LARGEST: i64 = i64::MAX;
+}
+
+impl Bounded for usize {
+    const LARGEST: i64 = i64::MAX;
+}
+
+/// What is expected where one of these words is.
+pub(crate) fn one_of(words: &[&str]) -> String {
+    match words {
+        [word] => (*word).to_owned(),
+        _ => format!("one of {}", words.join(", ")),
+    }
+}

@@ -122,6 +122,7 @@
 extern crate alloc;
 
 mod attempt;
+mod ballerina;
 mod budget;
 mod codes;
 #[cfg(feature = "serde")]

@@ -114,43 +114,6 @@ impl<R, E> Stopped<R, E> {
     pub fn last_response(&self) -> Option<&R> {
         self.trail.response.as_ref()
     }
-
-    /// The message that Ballerina's client gives for the last failure.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use failover_core::{Action, Evidence, Facts, Group, Policy, Timestamp};
-    /// use http::{HeaderMap, Method};
-    ///
-    /// let group = Group::new(["http://a"], Policy::ballerina())?;
-    /// let facts = Facts::of(&Method::GET, &HeaderMap::new());
-    /// let call = group.begin::<(), _>(facts, Timestamp::ORIGIN);
-    /// let Action::Fail(stopped) = call.handle_error(Evidence::NotSent, "no such host", Timestamp::ORIGIN) else {
-    ///     unreachable!()
-    /// };
-    /// assert_eq!(
-    ///     stopped.ballerina().to_string(),
-    ///     "All the failover endpoints failed. Last error was: no such host"
-    /// );
-    /// # Ok::<(), failover_core::BuildError>(())
-    /// ```
-    #[must_use]
-    pub fn ballerina(&self) -> impl fmt::Display + '_
-    where
-        E: fmt::Display,
-    {
-        fmt::from_fn(|f| {
-            f.write_str("All the failover endpoints failed. ")?;
-            match self.failures().last().map(Failure::cause) {
-                Some(Cause::Error(_, error)) => write!(f, "Last error was: {error}"),
-                Some(Cause::Status(status)) => {
-                    write!(f, "Last endpoint returned response is: {}", Named(*status))
-                }
-                None => Ok(()),
-            }
-        })
-    }
 }
 
 impl<R, E: fmt::Display> fmt::Display for Stopped<R, E> {
@@ -340,7 +303,7 @@ impl<R, E> Default for Trail<R, E> {
 }
 
 /// A status with its reason phrase, where it has one.
-struct Named(StatusCode);
+pub(crate) struct Named(pub(crate) StatusCode);
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! The policy: every knob of a group with its default, the presets, and what is refused.
+//! The policy: every knob of a group with its default, and what is refused.
 
 use core::fmt;
 use core::time::Duration;
@@ -90,24 +90,6 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// What Ballerina's `http:FailoverClient` does: every target once, in order, with every request, from the target
-    /// that worked last.
-    #[must_use]
-    pub fn ballerina() -> Self {
-        Self {
-            not_processed: None,
-            replay: Replay::Always,
-            attempt_timeout: Duration::from_secs(30),
-            deadline: None,
-            free_repeat: false,
-            replay_buffer: 8 << 20,
-            failback: None,
-            cool_down: None,
-            retry_after: None,
-            ..Self::default()
-        }
-    }
-
     /// The same policy, with a seed that is drawn if it has none.
     #[must_use]
     pub fn seeded(self, draw: impl FnOnce() -> u64) -> Self {

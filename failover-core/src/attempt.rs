@@ -11,9 +11,20 @@ use crate::evidence::{Body, Ending, Evidence, Facts, Goes, Harm, Moves, Needs, R
 use crate::failback::Lease;
 use crate::group::Group;
 use crate::mark::Mark;
-use crate::outcome::{Answer, Cause, Failure, Reason, Stopped, Trail};
+use crate::outcome::{Answer, Cause, Failure, Stopped, Trail};
 use crate::pause::pause;
+use crate::reason::Reason;
 use crate::time::{Timestamp, nanos};
+
+impl<T> Group<T> {
+    /// Begins a call: the first attempt, at the sticky target or at target 0 if it is to be probed.
+    ///
+    /// `R` is the driver's response and `E` its error.
+    #[inline]
+    pub fn begin<R, E>(&self, facts: Facts, now: Timestamp) -> Attempt<T, R, E> {
+        Attempt(Call::begin(self.clone(), facts, now))
+    }
+}
 
 /// What a driver does next: one arm each in its one `match`.
 #[derive(Debug)]
@@ -55,11 +66,6 @@ pub enum Action<T, R, E> {
 pub struct Attempt<T, R, E>(Call<T, R, E>);
 
 impl<T, R, E> Attempt<T, R, E> {
-    #[inline]
-    pub(crate) fn begin(group: Group<T>, facts: Facts, now: Timestamp) -> Self {
-        Self(Call::begin(group, facts, now))
-    }
-
     /// Reports an answer by its status, what it asks for by Retry-After, and itself.
     ///
     /// An answer that is given up is held until a later one replaces it or the call ends; drain it before, so that it

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
-use crate::outcome::Reason;
+use crate::reason::Reason;
 use crate::time::Bound;
 
 /// What is known about whether an attempt that ended in an error was executed.

@@ -4,12 +4,11 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::attempt::Attempt;
 use crate::budget::Spent;
 use crate::codes::StatusCodes;
 use crate::cursor::{Cursor, Position};
 use crate::error::BuildError;
-use crate::evidence::{Facts, Needs, Standing};
+use crate::evidence::{Needs, Standing};
 use crate::failback::{FailbackClock, Lease};
 use crate::health::Health;
 use crate::mark::Mark;
@@ -82,14 +81,6 @@ impl<T> Group<T> {
             (self.sticky()..old.len()).find_map(|index| same_target(old, index, &targets)).unwrap_or(0);
         let due = if targets.first() == old.first() { shared.failback.due() } else { Mark::CLEAN };
         Ok(Self::assemble(targets, policy, sticky, health, FailbackClock::new(due)))
-    }
-
-    /// Begins a call: the first attempt, at the sticky target or at target 0 if it is to be probed.
-    ///
-    /// `R` is the driver's response and `E` its error.
-    #[inline]
-    pub fn begin<R, E>(&self, facts: Facts, now: Timestamp) -> Attempt<T, R, E> {
-        Attempt::begin(self.clone(), facts, now)
     }
 
     /// The targets in order.

@@ -442,10 +442,8 @@ impl<T, R, E> Call<T, R, E> {
     /// The pause before the next attempt of a call that made this many tries.
     fn pause(&self, tries: usize) -> Duration {
         let shared = self.group.shared();
-        let count = shared.targets.len();
-        let backoff = tries
-            .is_multiple_of(count)
-            .then(|| shared.policy.backoff.pause(tries / count - 1, &shared.jitter));
+        let (rounds, rest) = (tries / shared.targets.len(), tries % shared.targets.len());
+        let backoff = (rest == 0).then(|| shared.policy.backoff.pause(rounds - 1, &shared.jitter));
         let asked = self.failures().last().and_then(|failure| failure.retry_after);
         pause(shared.policy.interval, backoff, asked)
     }

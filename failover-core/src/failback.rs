@@ -24,7 +24,7 @@ pub struct Failback {
 impl Default for Failback {
     /// After 30 s, doubling to 5 min.
     fn default() -> Self {
-        Self { after: Duration::from_secs(30), max: Duration::from_mins(5) }
+        Self { after: Duration::from_secs(30), max: Duration::from_secs(300) }
     }
 }
 

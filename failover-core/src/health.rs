@@ -31,7 +31,7 @@ pub struct CoolDown {
 impl Default for CoolDown {
     /// 3 strikes; 5 s, doubling to 5 min.
     fn default() -> Self {
-        Self { strikes: 3, base: Duration::from_secs(5), max: Duration::from_mins(5) }
+        Self { strikes: 3, base: Duration::from_secs(5), max: Duration::from_secs(300) }
     }
 }
 

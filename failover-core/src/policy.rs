@@ -82,7 +82,7 @@ impl Default for Policy {
             replay_buffer: 64 << 10,
             failback: Some(Failback::default()),
             cool_down: Some(CoolDown::default()),
-            retry_after: Some(Duration::from_mins(5)),
+            retry_after: Some(Duration::from_secs(300)),
             budget: None,
             seed: 0,
         }

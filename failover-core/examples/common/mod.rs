@@ -54,7 +54,7 @@ pub(crate) fn response(read: &[u8]) -> io::Result<Response<Vec<u8>>> {
     let end =
         read.windows(4).position(|bytes| bytes == b"\r\n\r\n").ok_or_else(|| broken("no whole head"))?;
     let (head, body) = read.split_at(end + 4);
-    let mut lines = str::from_utf8(head).map_err(io::Error::other)?.trim_ascii_end().lines();
+    let mut lines = std::str::from_utf8(head).map_err(io::Error::other)?.trim_ascii_end().lines();
     let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3));
     let mut response = Response::builder().status(status.ok_or_else(|| broken("no status line"))?);
     for line in lines {

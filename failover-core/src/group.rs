@@ -224,7 +224,7 @@ impl<T> Shared<T> {
         match self.policy.failback {
             Some(rule) if seen.target() != 0 => {
                 let may_replay = standing.lacks(Needs::ProofAndBody).is_none();
-                self.failback.lease(rule, may_replay, now, self.policy.attempt_timeout)
+                self.failback.lease(rule, may_replay, now, self.policy.attempt_bound())
             }
             _ => Lease::NONE,
         }

@@ -36,7 +36,8 @@ pub struct Policy {
     pub not_processed: Option<StatusCodes>,
     /// When a request that may have been executed is sent again. By default with proof.
     pub replay: Replay,
-    /// The bound of one attempt: resolve, connect, TLS and the wait for the head of the answer. By default 10 s.
+    /// The bound of one attempt: resolve, connect, TLS and the wait for the head of the answer. By default 10 s. Where
+    /// the deadline is shorter, that holds.
     pub attempt_timeout: Duration,
     /// The bound of a call: no attempt starts and no pause ends after it. By default 30 s.
     pub deadline: Option<Duration>,
@@ -97,13 +98,39 @@ impl Policy {
         Self { seed, ..self }
     }
 
+    /// The same policy with these bounds, where its own values are defaults: a default gives way to a bound that was
+    /// chosen.
+    ///
+    /// Two that were chosen stay as they are, and the shorter one holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use failover_core::Policy;
+    /// use std::time::Duration;
+    ///
+    /// let (short, long) = (Duration::from_secs(5), Duration::from_secs(60));
+    /// let hasty = Policy::default().with_bounds(None, Some(short));
+    /// assert_eq!((hasty.attempt_timeout, hasty.deadline), (short, Some(short)));
+    /// let patient = Policy::default().with_bounds(Some(long), None);
+    /// assert_eq!((patient.attempt_timeout, patient.deadline), (long, Some(long)));
+    /// ```
+    #[must_use]
+    pub fn with_bounds(self, attempt_timeout: Option<Duration>, deadline: Option<Duration>) -> Self {
+        let (attempt_timeout, deadline) = match (attempt_timeout, deadline) {
+            (None, None) => (self.attempt_timeout, self.deadline),
+            (Some(chosen), None) => (chosen, self.deadline.map(|default| default.max(chosen))),
+            (None, Some(chosen)) => (self.attempt_timeout.min(chosen), Some(chosen)),
+            (Some(attempt_timeout), Some(deadline)) => (attempt_timeout, Some(deadline)),
+        };
+        Self { attempt_timeout, deadline, ..self }
+    }
+
     /// Refuses knobs that make no sense, the first one found.
     pub(crate) fn check(&self) -> Result<(), BuildError> {
+        // A deadline of zero makes the attempt timeout zero that gives way to it.
+        self.deadline.map_or(Ok(()), |deadline| positive("deadline", deadline))?;
         positive("attempt_timeout", self.attempt_timeout)?;
-        if let Some(deadline) = self.deadline {
-            positive("deadline", deadline)?;
-            at_most("attempt_timeout", self.attempt_timeout, "deadline", deadline)?;
-        }
         at_least_one("rounds", self.rounds == 0)?;
         at_least_one("max_attempts", self.max_attempts == Some(0))?;
         at_most("backoff.base", self.backoff.base, "backoff.max", self.backoff.max)?;
@@ -117,6 +144,11 @@ impl Policy {
             at_most("cool_down.base", cool_down.base, "cool_down.max", cool_down.max)?;
         }
         self.retry_after.map_or(Ok(()), |most| positive("retry_after", most))
+    }
+
+    /// The longest time that an attempt can have.
+    pub(crate) fn attempt_bound(&self) -> Duration {
+        self.deadline.map_or(self.attempt_timeout, |deadline| deadline.min(self.attempt_timeout))
     }
 
     /// All statuses that give an attempt up.
@@ -133,7 +165,8 @@ fn positive(key: &str, value: Duration) -> Result<(), BuildError> {
     refuse(value.is_zero(), key, Seconds(value), "a time above zero")
 }
 
-fn at_most(key: &str, value: Duration, bound: &str, most: Duration) -> Result<(), BuildError> {
+/// Refuses a time that is longer than the one of another key.
+pub(crate) fn at_most(key: &str, value: Duration, bound: &str, most: Duration) -> Result<(), BuildError> {
     refuse(value > most, key, Seconds(value), format_args!("at most {bound} = {}", Seconds(most)))
 }
 

@@ -130,7 +130,9 @@ impl Model {
             let patience = if proof && request.body { 0 } else { clock };
             let free = self.lease.is_none_or(|(_, expires)| expires <= now);
             if self.cursor != 0 && now >= self.due + patience && free {
-                self.lease = Some((number, now + nanos(self.policy.attempt_timeout)));
+                let bound =
+                    self.policy.deadline.map_or(u64::MAX, nanos).min(nanos(self.policy.attempt_timeout));
+                self.lease = Some((number, now + bound));
                 self.probes += 1;
                 (call.probing, call.probed) = (true, true);
             }

@@ -129,7 +129,6 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         ("max_attempts = -1", "max_attempts = -1: expected a whole number from 0 to 65535"),
         ("attempt_timeout = 5", "attempt_timeout = 5: expected a duration such as \"5s\" or \"500ms\""),
         ("attempt_timeout = '-5s'", "attempt_timeout = -5s: expected a duration such as \"5s\" or \"500ms\""),
-        ("attempt_timeout = '31s'", "attempt_timeout = 31s: expected at most deadline = 30s"),
         (
             "timeoutInMillis = -5",
             "timeoutInMillis = -5: expected a time that is not negative and not too long",
@@ -180,6 +179,41 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
     assert!(secret.starts_with("target = [{..}, http://a]: expected one of targets,"), "{secret}");
     let empty = toml::from_str::<Config>("").expect("a policy").group().expect_err("no targets");
     assert_eq!(empty.to_string(), "targets = []: expected at least one target");
+}
+
+#[test]
+fn rejected_two_bounds_that_contradict_each_other() {
+    for timeout in ["attempt_timeout = '6s'", "timeout = 6", "timeoutInMillis = 6000"] {
+        for preset in ["default", "ballerina"] {
+            let config = format!("preset = '{preset}'\ndeadline = '5s'\n{timeout}");
+            assert_eq!(refused(&config), "attempt_timeout = 6s: expected at most deadline = 5s", "{config}");
+        }
+    }
+    assert_eq!(
+        refused("deadline = '0s'\nattempt_timeout = '6s'"),
+        "deadline = 0ns: expected a time above zero"
+    );
+}
+
+#[test]
+fn rejected_is_no_bound_that_a_default_can_give_way_to() {
+    for (config, attempt_timeout, deadline) in [
+        ("deadline = '5s'", 5, Some(5)),
+        ("deadline = '20s'", 10, Some(20)),
+        ("deadline = 'off'", 10, None),
+        ("attempt_timeout = '1m'", 60, Some(60)),
+        ("attempt_timeout = '20s'", 20, Some(30)),
+        ("attempt_timeout = '5s'\ndeadline = '5s'", 5, Some(5)),
+        ("attempt_timeout = '1m'\ndeadline = 'off'", 60, None),
+        ("preset = 'default'\ntimeout = 60", 60, Some(60)),
+        ("preset = 'default'\ntimeoutInMillis = 60_000", 60, Some(60)),
+        ("preset = 'ballerina'\ndeadline = '5s'", 5, Some(5)),
+        ("timeout = 60", 60, None),
+    ] {
+        let policy = read(config);
+        let bounds = (policy.attempt_timeout.as_secs(), policy.deadline.map(|deadline| deadline.as_secs()));
+        assert_eq!(bounds, (attempt_timeout, deadline), "{config}");
+    }
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn policies() -> impl Strategy<Value = Policy> {
     let times = (
         prop::sample::select(&[0, 0, 1, 3_000][..]),
         prop::option::weighted(0.7, 3_000..40_000_u64),
-        1..3_000_u64,
+        prop_oneof![4 => 1..3_000_u64, 1 => 3_000..60_000_u64],
     );
     let retry_after = prop::option::weighted(0.7, 1..20_u64);
     let seconds = Duration::from_secs;

@@ -89,6 +89,19 @@ fn single_flight_the_lease_expires_by_itself() {
 }
 
 #[test]
+fn single_flight_the_lease_outlasts_no_deadline() {
+    let policy = Policy { attempt_timeout: Duration::MAX, deadline: Some(seconds(5.0)), ..Policy::default() };
+    let mut world = World::new(2, policy);
+    world.group.prefer(1, world.now).expect("a target");
+    world.sleep(40.0);
+    let _stuck = world.begin(READ);
+    world.sleep(4.999);
+    assert_eq!(world.begin(READ).index(), 1);
+    world.sleep(0.001);
+    assert_eq!(world.begin(READ).index(), 0, "target 0 is not given up for good");
+}
+
+#[test]
 fn single_flight_a_free_repeat_is_the_same_probe() {
     let mut world = away();
     world.sleep(40.0);

@@ -206,6 +206,40 @@ fn attempt_bound_every_attempt_has_one() {
 }
 
 #[test]
+fn attempt_bound_the_deadline_holds_where_it_is_shorter_and_every_target_gets_its_turn() {
+    let patient = Policy { attempt_timeout: seconds(60.0), deadline: Some(seconds(9.0)), ..plain() };
+    assert_eq!(World::new(1, patient.clone()).begin(READ).timeout(), seconds(9.0));
+    let mut world = World::new(3, patient);
+    let mut action = Action::Send(world.begin(READ));
+    for target in 0..3 {
+        let Action::Send(attempt) = action else { panic!("target {target} is untried: {action:?}") };
+        assert_eq!((attempt.index(), attempt.timeout()), (target, seconds(3.0)));
+        world.sleep(3.0);
+        action = report(attempt, target, UNCLEAR, None, world.now);
+    }
+    let Action::Fail(stopped) = action else { panic!("{action:?} after all targets") };
+    assert_eq!(stopped.reason(), Reason::TargetsTried);
+}
+
+#[test]
+fn attempt_bound_and_deadline_are_defaults_that_give_way_to_what_was_chosen() {
+    let bounds = |attempt: Option<f64>, deadline: Option<f64>| {
+        let policy = Policy::default().with_bounds(attempt.map(seconds), deadline.map(seconds));
+        (policy.attempt_timeout.as_secs_f64(), policy.deadline.map(|deadline| deadline.as_secs_f64()))
+    };
+    assert_eq!(bounds(None, None), (10.0, Some(30.0)));
+    assert_eq!(bounds(None, Some(5.0)), (5.0, Some(5.0)));
+    assert_eq!(bounds(None, Some(20.0)), (10.0, Some(20.0)));
+    assert_eq!(bounds(Some(60.0), None), (60.0, Some(60.0)));
+    assert_eq!(bounds(Some(20.0), None), (20.0, Some(30.0)));
+    assert_eq!(bounds(Some(60.0), Some(5.0)), (60.0, Some(5.0)), "what was chosen stays");
+    let unbounded = Policy::ballerina().with_bounds(Some(seconds(60.0)), None);
+    assert_eq!((unbounded.attempt_timeout, unbounded.deadline), (seconds(60.0), None));
+    let own = Policy { rounds: 3, attempt_timeout: seconds(2.0), ..Policy::default() };
+    assert_eq!(own.clone().with_bounds(None, None), own);
+}
+
+#[test]
 fn share_an_attempt_gets_its_part_of_the_time_that_is_left() {
     let mut world = World::new(5, Policy { deadline: Some(seconds(20.0)), ..plain() });
     let call = world.begin(READ);
@@ -333,16 +367,17 @@ fn rejected_nonsense_names_the_key_and_the_value() {
     assert_eq!(refused(Policy { rounds: 0, ..d() }), "rounds = 0: expected at least 1");
     assert_eq!(refused(Policy { max_attempts: Some(0), ..d() }), "max_attempts = 0: expected at least 1");
     assert_eq!(
-        refused(Policy { attempt_timeout: seconds(31.0), ..d() }),
-        "attempt_timeout = 31s: expected at most deadline = 30s"
-    );
-    assert_eq!(
         refused(Policy { attempt_timeout: Duration::ZERO, ..d() }),
         "attempt_timeout = 0ns: expected a time above zero"
     );
     assert_eq!(
         refused(Policy { deadline: Some(Duration::ZERO), ..d() }),
         "deadline = 0ns: expected a time above zero"
+    );
+    assert_eq!(
+        refused(d().with_bounds(None, Some(Duration::ZERO))),
+        "deadline = 0ns: expected a time above zero",
+        "not the attempt timeout that gave way to it"
     );
     assert!(Group::new(["a", "a"], d()).is_ok(), "a second chance is legal");
 }

@@ -16,7 +16,7 @@ use crate::config::value::{Value, one_of};
 use crate::error::BuildError;
 use crate::evidence::Replay;
 use crate::group::Group;
-use crate::policy::Policy;
+use crate::policy::{Policy, at_most};
 use crate::wire::Target;
 
 /// The configuration of a group: its targets and its policy.
@@ -29,6 +29,9 @@ use crate::wire::Target;
 /// The keys of Ballerina's client are read as well, with its meaning: `timeoutInMillis`, `intervalInMillis` and
 /// `failoverCodes`, or `timeout` and `interval` in seconds. Where one of them is used, the preset is `"ballerina"`
 /// unless another is named.
+///
+/// A `deadline` that is set bounds the attempt timeout of the preset too, and an attempt timeout that is set raises the
+/// preset's deadline (see [`Policy::with_bounds`]); if both are set, the attempt timeout must be at most the deadline.
 ///
 /// An unknown key, and a value that makes no sense, is refused with an error that names the key, the value and what
 /// would be right.
@@ -115,6 +118,13 @@ impl Config {
             config.set(key, value)?;
         }
         config.policy.check()?;
+        let is_timeout = |key: &String| ATTEMPT_TIMEOUT.contains(&key.as_str());
+        let attempt_timeout = table.keys().any(is_timeout).then_some(config.policy.attempt_timeout);
+        let deadline = config.policy.deadline.filter(|_| table.contains_key("deadline"));
+        if let Some((attempt_timeout, deadline)) = attempt_timeout.zip(deadline) {
+            at_most("attempt_timeout", attempt_timeout, "deadline", deadline)?;
+        }
+        config.policy = config.policy.with_bounds(attempt_timeout, deadline);
         Ok(config)
     }
 
@@ -165,12 +175,12 @@ impl<'de> Deserialize<'de> for Config {
 /// The keys that only Ballerina's client has.
 const BALLERINA: [&str; 4] = ["timeout", "timeoutInMillis", "intervalInMillis", "failoverCodes"];
 
+/// The keys that set the bound of an attempt.
+const ATTEMPT_TIMEOUT: &[&str] = &["attempt_timeout", "timeout", "timeoutInMillis"];
+
 /// The keys that set the same knob.
-const SYNONYMS: [&[&str]; 3] = [
-    &["attempt_timeout", "timeout", "timeoutInMillis"],
-    &["interval", "intervalInMillis"],
-    &["failover_codes", "failoverCodes"],
-];
+const SYNONYMS: [&[&str]; 3] =
+    [ATTEMPT_TIMEOUT, &["interval", "intervalInMillis"], &["failover_codes", "failoverCodes"]];
 
 const KEYS: &[&str] = &[
     "targets",

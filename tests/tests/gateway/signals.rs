@@ -43,7 +43,10 @@ fn rejected_a_bad_file_changes_nothing_and_says_why() {
         (config("", &["ftp://user:s3cret@h"], ""), "failover.targets[0] = ftp://h: expected"),
         (config("", &[""; 0], ""), "failover.targets = []: expected at least one target"),
         (config("base_path = 1", &[works.url()], ""), "base_path = 1: expected a string"),
-        (config("", &[works.url()], "attempt_timeout = '1h'"), "failover.attempt_timeout = 3600s: expected"),
+        (
+            config("", &[works.url()], "deadline = '1m'\nattempt_timeout = '1h'"),
+            "failover.attempt_timeout = 3600s: expected",
+        ),
         ("targets = [".to_owned(), "line 1: "),
     ] {
         let line = gateway.reload(&text);

@@ -64,6 +64,9 @@ fn rejected_a_url_that_is_not_http_with_a_host() {
         ("http://user:secret@h:0x/x", "http://h:0x"),
         ("http://user:sec/ret@h:0x/x", "http://"),
         ("http://us@er:sec/ret@h:0x/x", "http://"),
+        (":secret@://", ":"),
+        ("user:secret://b@h", ""),
+        ("h?token://", "h"),
         ("h\nttp://h", "h\\nttp://h"),
     ] {
         let error = Target::parse(url).expect_err(url);

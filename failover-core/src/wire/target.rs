@@ -185,7 +185,9 @@ pub enum PathError {
 
 /// Scheme, host and port of what may not even be a URL.
 pub(crate) fn redact(url: &str) -> String {
-    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |end| end + "://".len()));
+    // What is before the slashes may be user information or a path, too.
+    let is_scheme = |&end: &usize| !url[..end].contains([':', '@', '/', '?', '#']);
+    let (scheme, rest) = url.split_at(url.find("://").filter(is_scheme).map_or(0, |end| end + "://".len()));
     let (place, hidden) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if hidden.contains('@') {
         // The place may be a part of a password with a slash in it.

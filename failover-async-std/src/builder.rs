@@ -1,17 +1,12 @@
 //! How a client is built.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use failover_core::{BuildError, Group, Policy, Replay, StatusCodes, Target};
-use http::uri::Scheme;
+use failover_core::{BuildError, Policy, Replay, Target};
+use failover_hyper::Settings;
 
 use crate::client::{FailoverClient, Sender};
-use crate::connect::Connector;
 use crate::middleware::FailoverMiddleware;
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
 use crate::transport::Transport;
 
 /// Builds a [`FailoverClient`], or a [`FailoverMiddleware`].
@@ -20,116 +15,26 @@ use crate::transport::Transport;
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Builder {
-    targets: Vec<Target>,
-    policy: Policy,
-    failover_codes: Option<StatusCodes>,
-    attempt_timeout: Option<Duration>,
-    interval: Option<Duration>,
-    deadline: Option<Duration>,
-    replay: Option<Replay>,
+    settings: Settings,
     client: Option<surf::Client>,
-    #[cfg(feature = "tls")]
-    tls: Option<Tls>,
-    /// The first setting that was refused.
-    refused: Option<BuildError>,
+}
+
+impl FailoverClient {
+    /// Begins to build a client.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+impl FailoverMiddleware {
+    /// Begins to build a middleware.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
 }
 
 impl Builder {
-    /// Adds targets by their URLs, the preferred one first.
-    pub fn targets(mut self, urls: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        for url in urls {
-            match Target::parse(url.as_ref()) {
-                Ok(target) => self.targets.push(target),
-                Err(error) => self = self.refuse(error.at("targets")),
-            }
-        }
-        self
-    }
-
-    /// Adds one target, for example with headers of its own.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use failover_async_std::{FailoverClient, Target};
-    /// use http::header::{HeaderName, HeaderValue};
-    ///
-    /// let key = (HeaderName::from_static("x-api-key"), HeaderValue::from_static("7f3a"));
-    /// let client = FailoverClient::builder()
-    ///     .targets(["http://primary.example"])
-    ///     .target(Target::parse("http://standby.example/api")?.with_header(key.0, key.1))
-    ///     .build()?;
-    /// # Ok::<(), failover_async_std::BuildError>(())
-    /// ```
-    pub fn target(mut self, target: Target) -> Self {
-        self.targets.push(target);
-        self
-    }
-
-    /// Adds the targets of a configuration, and sets its policy.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use failover_async_std::FailoverClient;
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let config = toml::from_str(
-    ///     r#"
-    ///     targets = ["http://eu.example", "http://us.example/v1"]
-    ///     failover_codes = "5xx, 429"
-    ///     "#,
-    /// )?;
-    /// let client = FailoverClient::builder().config(config).build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "serde")]
-    pub fn config(mut self, config: failover_core::Config) -> Self {
-        self.targets.extend(config.targets);
-        self.policy(config.policy)
-    }
-
-    /// Sets the policy, which is [`Policy::default`] otherwise.
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Sets the statuses that give a target up.
-    pub fn failover_codes(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
-        match StatusCodes::from_codes(codes) {
-            Ok(codes) => self.failover_codes = Some(codes),
-            Err(error) => {
-                self = self.refuse(BuildError::new("failover_codes", error.part(), "codes from 100 to 999"));
-            }
-        }
-        self
-    }
-
-    /// Sets the time that an attempt has: resolve, connect, TLS and the wait for the head of the answer.
-    pub fn attempt_timeout(mut self, time: Duration) -> Self {
-        self.attempt_timeout = Some(time);
-        self
-    }
-
-    /// Sets the pause between attempts on different targets.
-    pub fn interval(mut self, pause: Duration) -> Self {
-        self.interval = Some(pause);
-        self
-    }
-
-    /// Sets the time that a call has. A policy can also set none.
-    pub fn deadline(mut self, time: Duration) -> Self {
-        self.deadline = Some(time);
-        self
-    }
-
-    /// Sets when a request that may have been executed is sent again.
-    pub fn replay(mut self, replay: Replay) -> Self {
-        self.replay = Some(replay);
-        self
-    }
+    failover_hyper::setters!("failover_async_std");
 
     /// Sends through a client of the caller's own, with its transport and its middleware, in place of a
     /// [`Transport`].
@@ -148,7 +53,7 @@ impl Builder {
     /// It is for the [`Transport`] of the client that is built: a client of the caller's own speaks TLS by itself.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: crate::rustls::ClientConfig) -> Self {
-        self.tls = Some(Tls::new(config));
+        self.settings.tls = Some(config);
         self
     }
 
@@ -164,9 +69,9 @@ impl Builder {
                 self.refuse_tls()?;
                 Sender::Client(client)
             }
-            None => Sender::Transport(self.transport()?),
+            None => Sender::Transport(Transport::over(self.settings.transport()?)),
         };
-        Ok(FailoverClient::new(self.group()?, sender))
+        Ok(FailoverClient::new(self.settings.group()?, sender))
     }
 
     /// Builds a middleware, which sends through the client that it is given to.
@@ -184,52 +89,14 @@ impl Builder {
                 "none, since the middleware has the one it is given to",
             ));
         }
-        Ok(FailoverMiddleware::new(self.group()?))
-    }
-
-    fn group(self) -> Result<Group<Target>, BuildError> {
-        if let Some(error) = self.refused {
-            return Err(error);
-        }
-        let mut policy = self.policy;
-        policy.failover_codes = self.failover_codes.unwrap_or(policy.failover_codes);
-        policy.attempt_timeout = self.attempt_timeout.unwrap_or(policy.attempt_timeout);
-        policy.interval = self.interval.unwrap_or(policy.interval);
-        policy.deadline = self.deadline.or(policy.deadline);
-        policy.replay = self.replay.unwrap_or(policy.replay);
-        policy = policy.seeded(|| RandomState::new().build_hasher().finish());
-        Group::new(self.targets, policy)
-    }
-
-    fn transport(&mut self) -> Result<Transport, BuildError> {
-        let connector = Connector::new(self.attempt_timeout.unwrap_or(self.policy.attempt_timeout));
-        #[cfg(feature = "tls")]
-        let connector = match (self.tls.take(), self.targets.iter().any(is_https)) {
-            (Some(tls), _) => connector.with_tls(tls),
-            (None, true) => connector.with_tls(Tls::platform()?),
-            (None, false) => connector,
-        };
-        #[cfg(not(feature = "tls"))]
-        if let Some(target) = self.targets.iter().find(|target| is_https(target)) {
-            return Err(BuildError::new("targets", target, "http, since the feature `tls` is off"));
-        }
-        Ok(Transport::over(connector))
+        Ok(FailoverMiddleware::new(self.settings.group()?))
     }
 
     #[cfg(feature = "tls")]
     fn refuse_tls(&self) -> Result<(), BuildError> {
-        match self.tls {
+        match self.settings.tls {
             Some(_) => Err(BuildError::new("tls", "set", "none, since the client speaks TLS by itself")),
             None => Ok(()),
         }
     }
-
-    fn refuse(mut self, error: BuildError) -> Self {
-        self.refused.get_or_insert(error);
-        self
-    }
-}
-
-fn is_https(target: &Target) -> bool {
-    *target.scheme() == Scheme::HTTPS
 }

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use failover_core::{BuildError, Group, Snapshot, Target};
-use http::{HeaderMap, Method, Request};
+use failover_hyper::{AttemptBody, AttemptError, Bound, CallBody, Exchange, Template, TransportBody};
+use http::{Method, Request, Response};
+use http_body_util::Either;
 
-use crate::answer::Received;
-use crate::body::{AttemptBody, CallBody};
-use crate::builder::Builder;
-use crate::call::{Call, path_of};
-use crate::drive::{Driver, Exchange};
-use crate::error::{AttemptError, Error};
-use crate::progress::Bound;
+use crate::bodies::SurfBody;
+use crate::drive::Driver;
+use crate::error::Error;
 use crate::submit::Submitted;
+use crate::surf_client::{template_of, through};
 use crate::transport::Transport;
 
 /// An HTTP client for an ordered list of targets: each request goes to the one that works.
@@ -57,106 +56,30 @@ pub(crate) enum Sender {
 }
 
 impl Exchange for Sender {
-    async fn exchange(&self, request: Request<AttemptBody>, bound: Bound) -> Result<Received, AttemptError> {
+    type Body = Either<TransportBody, SurfBody>;
+
+    async fn exchange(
+        &self,
+        _: usize,
+        request: Request<AttemptBody>,
+        bound: Bound,
+    ) -> Result<Response<Self::Body>, AttemptError> {
         match self {
-            Self::Transport(transport) => transport.exchange(request, bound).await,
-            Self::Client(client) => client.exchange(request, bound).await,
+            Self::Transport(transport) => Ok(transport.exchange(request, bound).await?.map(Either::Left)),
+            Self::Client(client) => {
+                let response = through(request, bound, |request| client.send(request)).await?;
+                Ok(response.map(Either::Right))
+            }
         }
     }
 }
 
 impl FailoverClient {
-    /// Begins to build a client.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     pub(crate) fn new(group: Group<Target>, sender: Sender) -> Self {
         Self { shared: Arc::new(Shared { driver: Driver::new(group), sender }) }
     }
 
-    /// Sends a GET request.
-    ///
-    /// The path, with its query if it has one, is joined to the base path of each target that is tried.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn get(&self, path: &str) -> Result<surf::Response, Error> {
-        self.execute(Method::GET, path, Bytes::new()).await
-    }
-
-    /// Sends a HEAD request.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn head(&self, path: &str) -> Result<surf::Response, Error> {
-        self.execute(Method::HEAD, path, Bytes::new()).await
-    }
-
-    /// Sends an OPTIONS request.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn options(&self, path: &str) -> Result<surf::Response, Error> {
-        self.execute(Method::OPTIONS, path, Bytes::new()).await
-    }
-
-    /// Sends a DELETE request.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn delete(&self, path: &str) -> Result<surf::Response, Error> {
-        self.execute(Method::DELETE, path, Bytes::new()).await
-    }
-
-    /// Sends a POST request.
-    ///
-    /// One that may have been executed is not sent again, unless the policy's `replay` says so.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<surf::Response, Error> {
-        self.execute(Method::POST, path, body).await
-    }
-
-    /// Sends a PUT request.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn put(&self, path: &str, body: impl Into<Bytes>) -> Result<surf::Response, Error> {
-        self.execute(Method::PUT, path, body).await
-    }
-
-    /// Sends a PATCH request.
-    ///
-    /// One that may have been executed is not sent again, unless the policy's `replay` says so.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn patch(&self, path: &str, body: impl Into<Bytes>) -> Result<surf::Response, Error> {
-        self.execute(Method::PATCH, path, body).await
-    }
-
-    /// Sends a request with any method, given as a [`Method`] or by name.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`]. A name that is no method fails at once, without an attempt.
-    pub async fn execute(
-        &self,
-        method: impl TryInto<Method>,
-        path: &str,
-        body: impl Into<Bytes>,
-    ) -> Result<surf::Response, Error> {
-        self.run(call(method, path, body)?).await
-    }
+    failover_hyper::verbs!(surf::Response);
 
     /// Sends a request with headers of its own.
     ///
@@ -181,9 +104,7 @@ impl FailoverClient {
     /// ```
     pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<surf::Response, Error> {
         let (head, body) = request.into_parts();
-        let body = CallBody::Whole(body.into());
-        let call = Call::new(head.method, path_of(&head.uri), head.headers, body)?;
-        self.run(call.within(head.extensions.get().copied())).await
+        self.run(Template::new(head, CallBody::whole(body))).await
     }
 
     /// Sends a request of surf's, with its headers and its body, which may be a stream.
@@ -210,15 +131,14 @@ impl FailoverClient {
     /// ```
     pub async fn send(&self, request: impl Into<surf::Request>) -> Result<surf::Response, Error> {
         let limit = self.shared.driver.group.policy().replay_buffer;
-        let call = Call::of_surf(&mut request.into(), limit)?;
-        self.run(call).await
+        self.run(template_of(&mut request.into(), limit)?).await
     }
 
     /// Begins a request that runs on by itself, and hands back what waits for its result.
     pub fn submit(&self, method: impl TryInto<Method>, path: &str, body: impl Into<Bytes>) -> Submitted {
-        let call = call(method, path, body);
+        let request = Self::plain(method, path, body);
         let client = self.clone();
-        Submitted::spawn(async move { client.run(call?).await })
+        Submitted::spawn(async move { client.request(request?).await })
     }
 
     /// Makes this target the one where the next call begins, by the hand of an operator.
@@ -248,8 +168,8 @@ impl FailoverClient {
         self.shared.driver.snapshot()
     }
 
-    async fn run(&self, call: Call) -> Result<surf::Response, Error> {
-        self.shared.driver.run(&call, &self.shared.sender).await
+    async fn run(&self, template: Option<Template>) -> Result<surf::Response, Error> {
+        self.shared.driver.run(template, &self.shared.sender).await
     }
 }
 
@@ -260,9 +180,4 @@ impl fmt::Debug for FailoverClient {
             .field("sticky", &self.sticky())
             .finish_non_exhaustive()
     }
-}
-
-fn call(method: impl TryInto<Method>, path: &str, body: impl Into<Bytes>) -> Result<Call, Error> {
-    let method = method.try_into().map_err(|_| Error::Method)?;
-    Call::new(method, Target::path(path)?, HeaderMap::new(), CallBody::Whole(body.into()))
 }

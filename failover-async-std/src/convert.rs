@@ -1,16 +1,22 @@
 //! Between hyper's requests and responses and surf's, by hand: `http-types` only knows an older `http`.
 
-use failover_core::Head;
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use failover_core::{Head, Target};
+use failover_hyper::{Answered, AttemptBody, BoxError, Within};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
-use http::{Method, Request, Response, Uri, Version};
-use surf::StatusCode;
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body;
 use surf::http::headers;
 use surf::http::url::Position;
 
-use crate::answer::{Part, Unrepresentable, set_body};
-use crate::body::AttemptBody;
-use crate::read::FrameReader;
+use crate::bodies::{FrameReader, SurfBody, set_body};
+use crate::error::Error;
+use crate::runtime::AsyncStd;
+use crate::unrepresentable::{Part, Unrepresentable};
 
 /// Why a request cannot be translated. It shows none of it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -25,18 +31,55 @@ pub(crate) enum Untranslatable {
     Header,
 }
 
+/// What a client of surf's answered, but for its body: a response carries it through the call.
+#[derive(Clone)]
+struct SurfHead(Arc<Mutex<Option<surf::Response>>>);
+
+impl SurfHead {
+    fn new(response: surf::Response) -> Self {
+        Self(Arc::new(Mutex::new(Some(response))))
+    }
+
+    fn take(self) -> Option<surf::Response> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// An answer that came through a client of surf's.
+pub(crate) fn received(mut from: surf::Response) -> Response<SurfBody> {
+    let mut response = Response::new(SurfBody::new(from.take_body()));
+    // All statuses of surf's are statuses.
+    *response.status_mut() = StatusCode::from_u16(from.status().into()).unwrap_or_default();
+    let asked =
+        from.header("retry-after").and_then(|values| HeaderValue::from_str(values.last().as_str()).ok());
+    response.headers_mut().extend(asked.map(|value| (RETRY_AFTER, value)));
+    response.extensions_mut().insert(SurfHead::new(from));
+    response
+}
+
 /// The response as surf shows it, if it can.
-pub(crate) fn shown(response: Response<surf::Body>) -> Result<surf::Response, Unrepresentable> {
-    let mut head = match shown_head(&response) {
-        Ok(head) => surf::Response::from(head),
+pub(crate) fn shown<B>(mut response: Response<B>) -> Result<surf::Response, Unrepresentable>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Sync + Unpin + 'static,
+{
+    let head = match response.extensions_mut().remove().and_then(SurfHead::take) {
+        Some(head) => Ok(head),
+        None => shown_head(&response),
+    };
+    let response = response.map(FrameReader::body);
+    let mut head = match head {
+        Ok(head) => head,
         Err(part) => return Err(Unrepresentable::new(response, part)),
     };
+    if let Some(answered) = response.extensions().get::<Answered>() {
+        head.insert_ext(answered.clone());
+    }
     set_body(&mut head, response.into_body());
     Ok(head)
 }
 
-fn shown_head(response: &Response<surf::Body>) -> Result<surf::http::Response, Part> {
-    let status = StatusCode::try_from(response.status().as_u16()).map_err(|_| Part::Status)?;
+fn shown_head<B>(response: &Response<B>) -> Result<surf::Response, Part> {
+    let status = surf::StatusCode::try_from(response.status().as_u16()).map_err(|_| Part::Status)?;
     let mut head = surf::http::Response::new(status);
     head.set_version(match response.version() {
         Version::HTTP_10 => Some(surf::http::Version::Http1_0),
@@ -44,7 +87,7 @@ fn shown_head(response: &Response<surf::Body>) -> Result<surf::http::Response, P
         _ => None,
     });
     append(head.as_mut(), response.headers()).map_err(|_| Part::Header)?;
-    Ok(head)
+    Ok(head.into())
 }
 
 fn append(to: &mut surf::http::Headers, from: &HeaderMap) -> Result<(), Untranslatable> {
@@ -59,7 +102,7 @@ fn append(to: &mut surf::http::Headers, from: &HeaderMap) -> Result<(), Untransl
 }
 
 /// The headers of a request of surf's.
-pub(crate) fn headers_of(from: &surf::http::Headers) -> Result<HeaderMap, Untranslatable> {
+fn headers_of(from: &surf::http::Headers) -> Result<HeaderMap, Untranslatable> {
     let mut to = HeaderMap::new();
     for (name, values) in from {
         let name = HeaderName::from_bytes(name.as_str().as_bytes()).map_err(|_| Untranslatable::Header)?;
@@ -71,8 +114,24 @@ pub(crate) fn headers_of(from: &surf::http::Headers) -> Result<HeaderMap, Untran
     Ok(to)
 }
 
+/// Everything but the body of a request of surf's, and its path as failover asks for it.
+///
+/// # Errors
+///
+/// The method cannot be sent, the URL's path is none, or a header is one that HTTP does not allow.
+pub(crate) fn head_of(request: &surf::Request) -> Result<Parts, Error> {
+    let (mut head, ()) = Request::new(()).into_parts();
+    head.method = method_of(request.method()).map_err(|_| Error::Method)?;
+    head.uri = Target::path(&request.url()[Position::BeforePath..Position::AfterQuery])?.into();
+    head.headers = headers_of(request.as_ref()).map_err(|_| Error::Header)?;
+    if let Some(within) = request.ext::<Within>() {
+        head.extensions.insert(*within);
+    }
+    Ok(head)
+}
+
 /// The method of a request of surf's.
-pub(crate) fn method_of(method: surf::http::Method) -> Result<Method, Untranslatable> {
+fn method_of(method: surf::http::Method) -> Result<Method, Untranslatable> {
     Method::from_bytes(method.as_ref().as_bytes()).map_err(|_| Untranslatable::Method)
 }
 
@@ -88,7 +147,7 @@ pub(crate) fn to_surf(request: Request<AttemptBody>) -> Result<surf::Request, Un
     head.headers.remove(HOST);
     head.headers.remove(CONTENT_LENGTH);
     append(to.as_mut(), &head.headers)?;
-    if body.length() != Some(0) {
+    if !body.is_end_stream() {
         let typed = to.header("content-type").is_some();
         to.set_body(FrameReader::body(body));
         if !typed {
@@ -99,7 +158,7 @@ pub(crate) fn to_surf(request: Request<AttemptBody>) -> Result<surf::Request, Un
 }
 
 /// A request of surf's for the wire. User information in its URL is not sent.
-pub(crate) fn from_surf(mut request: surf::http::Request) -> Result<Request<AttemptBody>, Untranslatable> {
+pub(crate) fn from_surf(request: &mut surf::http::Request) -> Result<Request<AttemptBody>, Untranslatable> {
     let body = request.take_body();
     let url = request.url();
     let scheme = Scheme::try_from(url.scheme()).map_err(|_| Untranslatable::Url)?;
@@ -111,11 +170,11 @@ pub(crate) fn from_surf(mut request: surf::http::Request) -> Result<Request<Atte
     let path = PathAndQuery::try_from(&url[Position::BeforePath..Position::AfterQuery]);
     let path = path.map_err(|_| Untranslatable::Url)?;
     let uri = Uri::builder().scheme(scheme).authority(place.as_str()).path_and_query(path.clone()).build();
-    let (method, headers) = (method_of(request.method())?, headers_of(request.as_ref())?);
+    let (method, headers) = (method_of(request.method())?, headers_of((*request).as_ref())?);
     let head = Head::new(method, path, headers, body.len().map(|length| length as u64));
     let head = head.ok_or(Untranslatable::Method)?;
 
-    let mut to = Request::new(AttemptBody::once(body));
+    let mut to = Request::new(AttemptBody::once::<AsyncStd, _>(SurfBody::new(body)));
     *to.method_mut() = head.method().clone();
     *to.uri_mut() = uri.map_err(|_| Untranslatable::Url)?;
     to.headers_mut().clone_from(head.headers());

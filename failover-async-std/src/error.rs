@@ -1,13 +1,9 @@
-//! What a call or one of its attempts fails with. None of it shows more of a URL than scheme, host and port.
+//! What a call fails with. None of it shows more of a URL than scheme, host and port.
 
-use std::time::Duration;
+use failover_core::{PathError, Stopped};
+use failover_hyper::{Answered, AttemptError};
 
-use failover_core::{Evidence, PathError, Stopped};
-
-use crate::answer::{Answered, Unrepresentable};
-
-/// Any error.
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::unrepresentable::Unrepresentable;
 
 /// Why a call has no acceptable answer.
 ///
@@ -51,76 +47,4 @@ impl Error {
         response.insert_ext(Answered::given_up(failures));
         Some(response)
     }
-}
-
-/// Why an attempt has no answer.
-///
-/// This is also what a [`Transport`](crate::Transport) fails with where it is used alone, by downcast of
-/// [`surf::Error`].
-#[derive(Debug, thiserror::Error)]
-#[error("{fault}")]
-pub struct AttemptError {
-    fault: Fault,
-    evidence: Evidence,
-    source: Option<BoxError>,
-}
-
-impl AttemptError {
-    pub(crate) fn new(evidence: Evidence, fault: Fault, source: impl Into<Option<BoxError>>) -> Self {
-        Self { fault, evidence, source: source.into() }
-    }
-
-    /// What went wrong.
-    #[must_use]
-    pub fn fault(&self) -> Fault {
-        self.fault
-    }
-
-    /// What that proves about whether the request was executed.
-    #[must_use]
-    pub fn evidence(&self) -> Evidence {
-        self.evidence
-    }
-}
-
-/// What can go wrong with an attempt.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// The host's name has no address.
-    #[error("the name was not resolved")]
-    Resolve,
-    /// Nobody listens at the port.
-    #[error("connection refused")]
-    Refused,
-    /// There is no connection, for another reason.
-    #[error("no connection")]
-    Connect,
-    /// The host did not take the connection in time.
-    #[error("no connection in time")]
-    ConnectTimeout,
-    /// The host's certificate is not trusted, or it does not speak TLS.
-    #[error("the TLS handshake failed")]
-    Tls,
-    /// The connection was closed before it took the request.
-    #[error("the connection closed before it took the request")]
-    Unsent,
-    /// The head of the answer did not come in the attempt's time, here without the progress of the request's body.
-    #[error("no answer within {0:?}")]
-    Timeout(Duration),
-    /// The connection was closed or reset before the head of the answer was complete.
-    #[error("the connection closed before the answer")]
-    Closed,
-    /// What came is no HTTP response, or its head is too large.
-    #[error("the answer is not HTTP")]
-    Garbage,
-    /// The request's body failed or stalled where the caller provides it.
-    #[error("the request's body broke off")]
-    RequestBody,
-    /// The request cannot be built, or this process has no file descriptors left.
-    #[error("the request cannot be sent from here")]
-    Local,
-    /// The caller's own client or middleware failed, with an error of its own as the source.
-    #[error("the client failed")]
-    Client,
 }

@@ -84,29 +84,21 @@
 //!
 //! - `serde`: the core's configuration type.
 //! - `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod answer;
-mod body;
+mod bodies;
 mod builder;
-mod call;
 mod client;
-mod connect;
 mod convert;
-mod dial;
 mod drive;
 mod error;
-mod evidence;
 mod middleware;
-mod progress;
-mod read;
-mod replay;
 mod runtime;
 mod submit;
 mod surf_client;
-#[cfg(feature = "tls")]
-mod tls;
 mod transport;
+mod unrepresentable;
 
 pub use failover_core as core;
 pub use failover_core::{
@@ -114,14 +106,14 @@ pub use failover_core::{
     StatusCodes, Stopped, Target,
 };
 #[cfg(feature = "tls")]
-pub use futures_rustls::rustls;
+pub use failover_hyper::rustls;
+pub use failover_hyper::{Answered, AttemptError, Fault, Within};
 pub use surf;
 
-pub use crate::answer::{Answered, Unrepresentable};
 pub use crate::builder::Builder;
-pub use crate::call::Within;
 pub use crate::client::FailoverClient;
-pub use crate::error::{AttemptError, Error, Fault};
+pub use crate::error::Error;
 pub use crate::middleware::FailoverMiddleware;
 pub use crate::submit::Submitted;
 pub use crate::transport::Transport;
+pub use crate::unrepresentable::Unrepresentable;

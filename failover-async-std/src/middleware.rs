@@ -8,11 +8,9 @@ use surf::StatusCode;
 use surf::middleware::{Middleware, Next};
 use surf::utils::async_trait;
 
-use crate::builder::Builder;
-use crate::call::Call;
 use crate::drive::Driver;
 use crate::error::Error;
-use crate::surf_client::Rest;
+use crate::surf_client::{Rest, template_of};
 
 /// Failover for all requests of a [`surf::Client`], the way surf is extended.
 ///
@@ -50,11 +48,6 @@ pub struct FailoverMiddleware {
 }
 
 impl FailoverMiddleware {
-    /// Begins to build a middleware.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     pub(crate) fn new(group: Group<Target>) -> Self {
         Self { driver: Arc::new(Driver::new(group)) }
     }
@@ -96,8 +89,8 @@ impl Middleware for FailoverMiddleware {
         next: Next<'_>,
     ) -> surf::Result<surf::Response> {
         let limit = self.driver.group.policy().replay_buffer;
-        let call = Call::of_surf(&mut request, limit).map_err(failed)?;
-        self.driver.run(&call, &Rest { client, next }).await.map_err(failed)
+        let template = template_of(&mut request, limit).map_err(failed)?;
+        self.driver.run(template, &Rest { client, next }).await.map_err(failed)
     }
 }
 

@@ -1,76 +1,121 @@
-//! What hyper needs of a runtime, from async-std: tasks, timers and connections. There is no other runtime.
+//! What failover needs of async-std, and what hyper does. There is no other runtime.
 
 use std::io::{self, IoSlice};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use async_std::future::timeout;
 use async_std::io::{Read, Write};
+use async_std::net::TcpStream;
 use async_std::task;
+use failover_hyper::{Runtime, Stream};
 use hyper::rt;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Runs hyper's connections as tasks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Executor;
+/// The runtime of async-std: its timers, tasks and sockets, and the system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AsyncStd;
 
-impl<F> rt::Executor<F> for Executor
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, future: F) {
-        task::spawn(future);
+impl Runtime for AsyncStd {
+    type Tcp = Tcp;
+    type Io = HyperIo;
+
+    #[expect(clippy::disallowed_methods, reason = "async-std has no clock of its own")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send + Sync + 'static {
+        task::sleep(time)
+    }
+
+    async fn timeout<F>(time: Duration, future: F) -> Option<F::Output>
+    where
+        F: Future<Output: Send> + Send,
+    {
+        timeout(time, future).await.ok()
+    }
+
+    fn spawn(background: impl Future<Output = ()> + Send + 'static) {
+        task::spawn(background);
+    }
+
+    async fn resolve(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let addresses = task::spawn_blocking(move || (name, port).to_socket_addrs()).await?;
+        Ok(addresses.collect())
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<Tcp> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Tcp(stream))
+    }
+
+    fn io(stream: Stream) -> HyperIo {
+        HyperIo { stream, buffer: vec![0; BUFFER].into() }
     }
 }
 
-/// Measures how long connections are idle.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Timer;
+/// A socket of async-std, under the traits of the tokio crate.
+#[derive(Debug)]
+pub(crate) struct Tcp(TcpStream);
 
-impl rt::Timer for Timer {
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Sleep(Box::pin(task::sleep(duration))))
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        self.sleep(deadline.saturating_duration_since(now()))
-    }
-
-    fn now(&self) -> Instant {
-        now()
+impl AsyncRead for Tcp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let count = ready!(Pin::new(&mut self.0).poll_read(cx, buf.initialize_unfilled()))?;
+        buf.advance(count);
+        Poll::Ready(Ok(()))
     }
 }
 
-struct Sleep(Pin<Box<dyn Future<Output = ()> + Send + Sync>>);
+impl AsyncWrite for Tcp {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
 
-impl rt::Sleep for Sleep {}
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+    }
 
-impl Future for Sleep {
-    type Output = ();
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_close(cx)
     }
 }
 
-/// A stream of async-std as hyper reads and writes it.
-pub(crate) struct HyperIo<S> {
-    stream: S,
+/// A connection as hyper reads and writes it.
+#[derive(Debug)]
+pub(crate) struct HyperIo {
+    stream: Stream,
     /// What was read last: the safe way into hyper's buffer is a copy.
     buffer: Box<[u8]>,
 }
 
-impl<S> HyperIo<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, buffer: vec![0; BUFFER].into() }
-    }
-
-    pub(crate) fn stream(&self) -> &S {
-        &self.stream
+impl Connection for HyperIo {
+    fn connected(&self) -> Connected {
+        self.stream.connected()
     }
 }
 
-impl<S: Read + Unpin> rt::Read for HyperIo<S> {
+impl rt::Read for HyperIo {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -78,13 +123,14 @@ impl<S: Read + Unpin> rt::Read for HyperIo<S> {
     ) -> Poll<io::Result<()>> {
         let Self { stream, buffer } = self.get_mut();
         let room = buf.remaining().min(buffer.len());
-        let count = ready!(Pin::new(stream).poll_read(cx, &mut buffer[..room]))?;
-        buf.put_slice(&buffer[..count.min(room)]);
+        let mut read = ReadBuf::new(&mut buffer[..room]);
+        ready!(Pin::new(stream).poll_read(cx, &mut read))?;
+        buf.put_slice(read.filled());
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: Write + Unpin> rt::Write for HyperIo<S> {
+impl rt::Write for HyperIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
@@ -94,11 +140,11 @@ impl<S: Write + Unpin> rt::Write for HyperIo<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.stream.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -108,12 +154,6 @@ impl<S: Write + Unpin> rt::Write for HyperIo<S> {
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
-}
-
-/// The present moment.
-#[expect(clippy::disallowed_methods, reason = "async-std has no clock of its own")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
 }
 
 /// How much is read at once.

@@ -5,21 +5,38 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use http::Request;
-use hyper_util::client::legacy::connect::CaptureConnection;
+use failover_core::Evidence;
+use failover_hyper::{
+    AttemptBody, AttemptError, Bound, BoxError, CallBody, Exchange, Fault, Progress, Stage, Template,
+};
+use http::{Request, Response, Uri, Version};
 use surf::middleware::Next;
 
-use crate::answer::{Received, Unrepresentable};
-use crate::body::AttemptBody;
-use crate::convert::to_surf;
-use crate::drive::Exchange;
-use crate::error::AttemptError;
-use crate::progress::Bound;
+use crate::bodies::SurfBody;
+use crate::convert::{head_of, received, to_surf};
+use crate::error::Error;
+use crate::runtime::AsyncStd;
+use crate::unrepresentable::Unrepresentable;
+
+/// A call of surf's, of whose body at most `limit` bytes are kept for another attempt.
+///
+/// # Errors
+///
+/// The request cannot be sent.
+pub(crate) fn template_of(request: &mut surf::Request, limit: usize) -> Result<Option<Template>, Error> {
+    let head = head_of(request)?;
+    let body = CallBody::of(SurfBody::new(request.take_body()), Version::HTTP_11, limit);
+    Ok(Template::new(head, body))
+}
 
 /// Goes with a request through a client, so that our [`Transport`](crate::Transport), if it is there at the end, can
 /// prove that the request was not sent.
 #[derive(Clone, Default)]
-pub(crate) struct Ticket(Arc<Mutex<Passage>>);
+pub(crate) struct Ticket {
+    /// Where failover sent the request: one that comes somewhere else was redirected, after it was executed.
+    uri: Uri,
+    passage: Arc<Mutex<Passage>>,
+}
 
 /// How far a request has come, as far as it is known.
 #[derive(Default)]
@@ -27,13 +44,24 @@ enum Passage {
     /// On its way through the client, which may do anything with it.
     #[default]
     Unknown,
-    /// In the transport, waiting for this connection or sent on it.
-    Inside(CaptureConnection),
+    /// In the transport, waiting for a connection or sent on one.
+    Inside(Progress),
+    /// Given back by the transport, with an error that tells what is proved.
+    Failed,
     /// Not to be sent any more.
     Revoked,
 }
 
 impl Ticket {
+    fn to(uri: &Uri) -> Self {
+        Self { uri: uri.clone(), passage: Arc::default() }
+    }
+
+    /// The ticket of a request that arrives in the transport: one that nobody asks if the request has none to there.
+    pub(crate) fn of(request: &mut surf::http::Request, uri: &Uri) -> Self {
+        request.ext_mut().remove::<Self>().filter(|ticket| ticket.uri == *uri).unwrap_or_default()
+    }
+
     /// Sends a request for as long as its ticket is not revoked.
     ///
     /// # Errors
@@ -41,25 +69,36 @@ impl Ticket {
     /// The error of sending, or `None` if the ticket was revoked before there was a connection.
     pub(crate) async fn watch<T, E>(
         self,
-        connection: CaptureConnection,
+        progress: Progress,
         sending: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Option<E>> {
-        *self.passage() = Passage::Inside(connection);
+        *self.passage() = Passage::Inside(progress);
         let inside = Inside(self);
         let mut sending = pin!(sending);
         // The lock is held while the request may go out, so that it cannot be revoked meanwhile.
-        poll_fn(|cx| match &*inside.0.passage() {
-            Passage::Revoked => Poll::Ready(Err(None)),
-            _ => sending.as_mut().poll(cx).map_err(Some),
+        poll_fn(|cx| {
+            let mut passage = inside.0.passage();
+            if matches!(*passage, Passage::Revoked) {
+                return Poll::Ready(Err(None));
+            }
+            let sent = sending.as_mut().poll(cx).map_err(Some);
+            if matches!(sent, Poll::Ready(Err(_))) {
+                *passage = Passage::Failed;
+            }
+            sent
         })
         .await
+    }
+
+    /// Whether the request came to its end in our transport, which thus knows what became of it (`unknown_service`).
+    fn has_failed(&self) -> bool {
+        matches!(*self.passage(), Passage::Failed)
     }
 
     /// Keeps the request from being sent, if that is possible: if it waits for a connection of our transport.
     fn revoke(&self) -> bool {
         let mut passage = self.passage();
-        let waits =
-            matches!(&*passage, Passage::Inside(connection) if connection.connection_metadata().is_none());
+        let waits = matches!(&*passage, Passage::Inside(progress) if progress.is_unconnected());
         if waits {
             *passage = Passage::Revoked;
         }
@@ -67,7 +106,7 @@ impl Ticket {
     }
 
     fn passage(&self) -> MutexGuard<'_, Passage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.passage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,12 +122,6 @@ impl Drop for Inside {
     }
 }
 
-impl Exchange for surf::Client {
-    async fn exchange(&self, request: Request<AttemptBody>, bound: Bound) -> Result<Received, AttemptError> {
-        through(request, bound, |request| self.send(request)).await
-    }
-}
-
 /// What is left of a chain of middleware.
 pub(crate) struct Rest<'a> {
     pub(crate) client: surf::Client,
@@ -96,31 +129,52 @@ pub(crate) struct Rest<'a> {
 }
 
 impl Exchange for Rest<'_> {
-    async fn exchange(&self, request: Request<AttemptBody>, bound: Bound) -> Result<Received, AttemptError> {
+    type Body = SurfBody;
+
+    async fn exchange(
+        &self,
+        _: usize,
+        request: Request<AttemptBody>,
+        bound: Bound,
+    ) -> Result<Response<SurfBody>, AttemptError> {
         through(request, bound, |request| self.next.run(request, self.client.clone())).await
     }
 }
 
-async fn through<F>(
+/// Sends a request through a client of surf's.
+pub(crate) async fn through<F>(
     request: Request<AttemptBody>,
     bound: Bound,
     send: impl FnOnce(surf::Request) -> F,
-) -> Result<Received, AttemptError>
+) -> Result<Response<SurfBody>, AttemptError>
 where
-    F: Future<Output = surf::Result<surf::Response>>,
+    F: Future<Output = surf::Result<surf::Response>> + Send,
 {
+    let ticket = Ticket::to(request.uri());
     let mut request = to_surf(request).map_err(AttemptError::unbuilt)?;
-    let ticket = Ticket::default();
     request.set_ext(ticket.clone());
+    bound.reach(Stage::Taken);
     // It lives on until the ticket was asked.
     let mut sending = pin!(send(request));
-    match bound.hold(sending.as_mut()).await {
-        Ok(Ok(response)) => Ok(Received::over_surf(Ok(response))),
+    match bound.hold::<AsyncStd, _>(sending.as_mut()).await {
+        Ok(Ok(response)) => Ok(received(response)),
         Ok(Err(error)) => match error.downcast::<Unrepresentable>() {
-            Ok(answer) => Ok(Received::over_surf(Err(answer))),
-            Err(error) => Err(AttemptError::foreign(error)),
+            Ok(answer) => Ok(answer.into_response().map(SurfBody::new)),
+            Err(error) => Err(foreign(error, &ticket)),
         },
-        Err(elapsed) => Err(AttemptError::timeout(elapsed, ticket.revoke())),
+        Err(_) if ticket.revoke() => Err(AttemptError::unconnected()),
+        Err(elapsed) => Err(AttemptError::timeout(&elapsed)),
+    }
+}
+
+/// An error of a client of surf's, which proves something only if it is what became of this request in our transport.
+fn foreign(error: surf::Error, ticket: &Ticket) -> AttemptError {
+    match error.downcast::<AttemptError>() {
+        Ok(error) if ticket.has_failed() => error,
+        Ok(error) => AttemptError::new(Evidence::MaybeProcessed, Fault::Client, BoxError::from(error)),
+        Err(error) => {
+            AttemptError::new(Evidence::MaybeProcessed, Fault::Client, BoxError::from(error.into_inner()))
+        }
     }
 }
 
@@ -142,10 +196,10 @@ mod tests {
             polls += 1;
             Poll::<Result<(), ()>>::Pending
         });
-        let connection = capture_connection(&mut Request::new(()));
+        let progress = in_the_pool();
         let mut cx = Context::from_waker(Waker::noop());
         {
-            let mut watched = pin!(ticket.clone().watch(connection, sending));
+            let mut watched = pin!(ticket.clone().watch(progress, sending));
             assert!(watched.as_mut().poll(&mut cx).is_pending());
             assert!(ticket.revoke());
             assert!(matches!(watched.as_mut().poll(&mut cx), Poll::Ready(Err(None))));
@@ -156,11 +210,18 @@ mod tests {
     #[test]
     fn a_request_that_was_dropped_in_the_transport_may_be_sent_elsewhere() {
         let ticket = Ticket::default();
-        let connection = capture_connection(&mut Request::new(()));
+        let progress = in_the_pool();
         {
-            let mut watched = pin!(ticket.clone().watch(connection, pending::<Result<(), ()>>()));
+            let mut watched = pin!(ticket.clone().watch(progress, pending::<Result<(), ()>>()));
             assert!(watched.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
         assert!(!ticket.revoke());
+    }
+
+    /// The progress of a request that waits for a connection.
+    fn in_the_pool() -> Progress {
+        let progress = Progress::start::<AsyncStd>();
+        progress.reach(Stage::Pooled(capture_connection(&mut Request::new(()))));
+        progress
     }
 }

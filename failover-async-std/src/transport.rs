@@ -5,26 +5,18 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use failover_core::BuildError;
-use failover_core::settle_framing;
-use http::Request;
+use failover_hyper::{
+    AttemptBody, AttemptError, Bound, Classify, Fault, Protocols, Proven, TransportBody, receive, send,
+};
+use http::{Request, Response};
 use http_client::{Config, HttpClient};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::capture_connection;
 use surf::StatusCode;
 use surf::utils::async_trait;
+use tower_service::Service;
 
-use crate::answer::Received;
-use crate::body::AttemptBody;
-use crate::connect::{Connector, Wire};
 use crate::convert::{from_surf, shown};
-use crate::drive::Exchange;
-use crate::error::{AttemptError, Fault};
-use crate::progress::Bound;
-use crate::read::FrameReader;
-use crate::runtime::{Executor, Timer};
+use crate::runtime::AsyncStd;
 use crate::surf_client::Ticket;
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
 
 /// HTTP/1.1 for surf, by hyper over async-std's sockets: what [`FailoverClient`](crate::FailoverClient) uses, and what
 /// any [`surf::Client`] can use in place of surf's own transports.
@@ -49,8 +41,7 @@ use crate::tls::Tls;
 /// ```
 #[derive(Clone)]
 pub struct Transport {
-    client: Client<Connector, AttemptBody>,
-    connector: Connector,
+    pool: failover_hyper::Transport<AsyncStd>,
     config: Config,
 }
 
@@ -62,81 +53,62 @@ impl Transport {
     /// The platform has none.
     #[cfg(feature = "tls")]
     pub fn new() -> Result<Self, BuildError> {
-        Ok(Self::over(Connector::new(CONNECT_TIME).with_tls(Tls::platform()?)))
+        Ok(Self::over(pool().with_platform_tls()?))
     }
 
     /// A transport for http and https that speaks TLS as configured.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn with_tls(config: crate::rustls::ClientConfig) -> Self {
-        Self::over(Connector::new(CONNECT_TIME).with_tls(Tls::new(config)))
+        Self::over(pool().with_tls(config))
     }
 
     /// A transport for http only.
     #[must_use]
     pub fn plain() -> Self {
-        Self::over(Connector::new(CONNECT_TIME))
+        Self::over(pool())
     }
 
     /// The same with another bound on what comes before a request is sent, which is 10 s otherwise: to resolve the
-    /// name, to connect, and to shake hands for TLS.
+    /// name, to connect, and to shake hands for TLS. Clones have it, too.
     #[must_use]
     pub fn connect_timeout(self, time: Duration) -> Self {
-        Self::over(self.connector.bounded(time))
+        self.pool.set_connect_bound(time);
+        self
     }
 
-    pub(crate) fn over(connector: Connector) -> Self {
-        let client = Client::builder(Executor)
-            .retry_canceled_requests(false)
-            .set_host(false)
-            .timer(Timer)
-            .pool_timer(Timer)
-            .pool_idle_timeout(IDLE_TIME)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(connector.clone());
+    pub(crate) fn over(pool: failover_hyper::Transport<AsyncStd>) -> Self {
         let config =
             Config::new().set_tcp_no_delay(true).set_timeout(None).set_max_connections_per_host(usize::MAX);
-        Self { client, connector, config }
+        Self { pool, config }
     }
 
-    async fn request(
+    /// Sends an attempt's request and waits for the head of the answer, within `bound`.
+    pub(crate) async fn exchange(
         &self,
         request: Request<AttemptBody>,
-    ) -> Result<http::Response<surf::Body>, AttemptError> {
-        let mut response = self.client.request(request).await.map_err(AttemptError::transport)?;
-        if !settle_framing(response.headers_mut()) {
-            return Err(AttemptError::garbage());
-        }
-        if let Some(wire) = response.extensions().get::<Wire>() {
-            wire.serve();
-        }
-        Ok(response.map(FrameReader::body))
+        bound: Bound,
+    ) -> Result<Response<TransportBody>, AttemptError> {
+        send::<AsyncStd, _, _>(self.pool.clone(), request, bound, &Proven).await
     }
 }
 
-impl Exchange for Transport {
-    async fn exchange(
-        &self,
-        mut request: Request<AttemptBody>,
-        bound: Bound,
-    ) -> Result<Received, AttemptError> {
-        let connection = capture_connection(&mut request);
-        match bound.hold(self.request(request)).await {
-            Ok(Ok(response)) => Ok(Received::over_wire(response)),
-            Ok(Err(error)) => Err(error),
-            Err(elapsed) => Err(AttemptError::timeout(elapsed, connection.connection_metadata().is_none())),
-        }
-    }
+fn pool() -> failover_hyper::Transport<AsyncStd> {
+    failover_hyper::Transport::new(CONNECT_TIME, Protocols::Http1)
 }
 
 #[async_trait]
 impl HttpClient for Transport {
-    async fn send(&self, mut request: surf::http::Request) -> Result<surf::http::Response, surf::Error> {
-        let ticket: Ticket = request.ext_mut().remove().unwrap_or_default();
-        let mut request = from_surf(request).map_err(|error| failed(AttemptError::unbuilt(error)))?;
-        let connection = capture_connection(&mut request);
-        let sent = ticket.watch(connection, self.request(request)).await;
-        let response = sent.map_err(|error| failed(error.unwrap_or_else(AttemptError::revoked)))?;
+    async fn send(&self, mut inbound: surf::http::Request) -> Result<surf::http::Response, surf::Error> {
+        let request = from_surf(&mut inbound).map_err(|error| failed(AttemptError::unbuilt(error)))?;
+        let ticket = Ticket::of(&mut inbound, request.uri());
+        let progress = request.body().progress().clone();
+        let sent = ticket.watch(progress, self.pool.clone().call(request)).await;
+        let response = sent.map_err(|error| match error {
+            Some(error) => AttemptError::service(Proven.classify(&error), error),
+            None => AttemptError::unconnected(),
+        });
+        let response = response.and_then(receive).map_err(failed)?;
         let shown = shown(response).map_err(|answer| surf::Error::new(StatusCode::BadGateway, answer))?;
         Ok(shown.into())
     }
@@ -169,9 +141,3 @@ fn failed(error: AttemptError) -> surf::Error {
 
 /// How long it may take to connect.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
-
-/// How long an idle connection is kept: less than most servers do, so that few requests meet one that is closing.
-const IDLE_TIME: Duration = Duration::from_secs(20);
-
-/// How many idle connections are kept for each target.
-const IDLE_CONNECTIONS: usize = 128;

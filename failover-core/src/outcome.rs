@@ -98,6 +98,13 @@ impl<R, E> Stopped<R, E> {
         (self.reason, self.trail.failures, self.trail.response)
     }
 
+    /// The same with its last response, if there is one, made another.
+    #[must_use]
+    pub fn map_response<S>(self, change: impl FnOnce(R) -> S) -> Stopped<S, E> {
+        let (reason, failures, response) = self.into_parts();
+        Stopped { trail: Box::new(Trail { failures, response: response.map(change) }), reason }
+    }
+
     /// Why no further target was tried.
     #[must_use]
     pub fn reason(&self) -> Reason {

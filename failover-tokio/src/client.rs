@@ -4,12 +4,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use failover_core::{BuildError, Group, Policy, Snapshot, Target};
+use failover_hyper::{CallBody, ResponseBody, Template};
 use http::{Method, Request, Response};
 
-use crate::answer::ResponseBody;
-use crate::body::CallBody;
-use crate::builder::Builder;
-use crate::call::Call;
 use crate::error::Error;
 use crate::service::Failover;
 use crate::submit::Submitted;
@@ -43,11 +40,6 @@ pub struct FailoverClient {
 }
 
 impl FailoverClient {
-    /// Begins to build a client.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     pub(crate) fn new(failover: Failover<Transport>) -> Self {
         Self { failover }
     }
@@ -58,88 +50,7 @@ impl FailoverClient {
         self.failover
     }
 
-    /// Sends a GET request.
-    ///
-    /// The path, with its query if it has one, is joined to the base path of each target that is tried.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn get(&self, path: &str) -> Result<Response<ResponseBody>, Error> {
-        self.execute(Method::GET, path, Bytes::new()).await
-    }
-
-    /// Sends a HEAD request.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn head(&self, path: &str) -> Result<Response<ResponseBody>, Error> {
-        self.execute(Method::HEAD, path, Bytes::new()).await
-    }
-
-    /// Sends an OPTIONS request.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn options(&self, path: &str) -> Result<Response<ResponseBody>, Error> {
-        self.execute(Method::OPTIONS, path, Bytes::new()).await
-    }
-
-    /// Sends a DELETE request.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn delete(&self, path: &str) -> Result<Response<ResponseBody>, Error> {
-        self.execute(Method::DELETE, path, Bytes::new()).await
-    }
-
-    /// Sends a POST request.
-    ///
-    /// One that may have been executed is not sent again, unless the policy's `replay` says so.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<Response<ResponseBody>, Error> {
-        self.execute(Method::POST, path, body).await
-    }
-
-    /// Sends a PUT request.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn put(&self, path: &str, body: impl Into<Bytes>) -> Result<Response<ResponseBody>, Error> {
-        self.execute(Method::PUT, path, body).await
-    }
-
-    /// Sends a PATCH request.
-    ///
-    /// One that may have been executed is not sent again, unless the policy's `replay` says so.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn patch(&self, path: &str, body: impl Into<Bytes>) -> Result<Response<ResponseBody>, Error> {
-        self.execute(Method::PATCH, path, body).await
-    }
-
-    /// Sends a request with any method, given as a [`Method`] or by name.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`]. A name that is no method fails at once, without an attempt.
-    pub async fn execute(
-        &self,
-        method: impl TryInto<Method>,
-        path: &str,
-        body: impl Into<Bytes>,
-    ) -> Result<Response<ResponseBody>, Error> {
-        self.perform(call(method, path, body)?).await
-    }
+    failover_hyper::verbs!(Response<ResponseBody>);
 
     /// Sends a request with headers of its own.
     ///
@@ -164,7 +75,8 @@ impl FailoverClient {
     /// ```
     pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<Response<ResponseBody>, Error> {
         let (head, body) = request.into_parts();
-        self.perform(Call::new(head, CallBody::Whole(body.into()))?).await
+        let template = Template::new(head, CallBody::whole(body));
+        self.failover.targets.perform(template, &self.failover.classify, false).await
     }
 
     /// Begins a request that runs on by itself, and hands back what waits for its result.
@@ -173,9 +85,9 @@ impl FailoverClient {
     ///
     /// Outside of a tokio runtime.
     pub fn submit(&self, method: impl TryInto<Method>, path: &str, body: impl Into<Bytes>) -> Submitted {
-        let call = call(method, path, body);
+        let request = Self::plain(method, path, body);
         let client = self.clone();
-        Submitted::spawn(async move { client.perform(call?).await })
+        Submitted::spawn(async move { client.request(request?).await })
     }
 
     /// Replaces the targets and the policy while calls go on.
@@ -208,11 +120,11 @@ impl FailoverClient {
     ) -> Result<(), BuildError> {
         let targets: Vec<_> = targets.into_iter().collect();
         let transport = self.failover.targets.current().service(0).clone();
-        transport.connector().prepare(&targets)?;
+        transport.prepare(&targets)?;
         self.failover.targets.replace(|list| {
             let bound = policy.attempt_timeout;
             let list = list.with_targets(targets, policy)?;
-            transport.connector().set_bound(bound);
+            transport.set_connect_bound(bound);
             Ok(list)
         })
     }
@@ -257,10 +169,6 @@ impl FailoverClient {
     pub fn snapshot_of(&self, group: &Group<Target>) -> Snapshot {
         self.failover.snapshot_of(group)
     }
-
-    async fn perform(&self, call: Call) -> Result<Response<ResponseBody>, Error> {
-        self.failover.targets.perform(call, &self.failover.classify).await
-    }
 }
 
 impl fmt::Debug for FailoverClient {
@@ -270,11 +178,4 @@ impl fmt::Debug for FailoverClient {
             .field("sticky", &self.sticky())
             .finish_non_exhaustive()
     }
-}
-
-fn call(method: impl TryInto<Method>, path: &str, body: impl Into<Bytes>) -> Result<Call, Error> {
-    let mut request = Request::new(());
-    *request.method_mut() = method.try_into().map_err(|_| Error::Method)?;
-    *request.uri_mut() = Target::path(path)?.into();
-    Call::new(request.into_parts().0, CallBody::Whole(body.into()))
 }

@@ -1,18 +1,12 @@
 //! What a call or one of its attempts fails with. None of it shows more of a URL than scheme, host and port.
 
+use std::error::Error as StdError;
 use std::fmt;
-use std::iter::successors;
-use std::time::Duration;
 
 use failover_core::{Failure, PathError, Reason, Stopped};
+use failover_hyper::{Answered, AttemptError, Fault, ResponseBody, TransportBody};
 use http::{Response, StatusCode};
 use http_body::Body;
-
-use crate::answer::{Answered, ResponseBody};
-use crate::wire::TransportBody;
-
-/// Any error.
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a call has no acceptable answer.
 ///
@@ -52,7 +46,7 @@ impl<B: Body> Error<B> {
         match self {
             Self::Stopped(stopped) => {
                 let last = stopped.failures().last().and_then(Failure::error);
-                match (stopped.reason(), last.map(|last| (last.fault, &last.source))) {
+                match (stopped.reason(), last.map(|last| (last.fault(), last.source()))) {
                     (Reason::LocalFault, Some((Fault::RequestBody, Some(_)))) => StatusCode::BAD_REQUEST,
                     (Reason::LocalFault, Some((Fault::RequestBody, None))) => StatusCode::REQUEST_TIMEOUT,
                     (Reason::LocalFault, Some((_, Some(source)))) if source.is::<PathError>() => {
@@ -102,86 +96,4 @@ impl<B: Body> fmt::Debug for Error<B> {
             Self::Aborted => f.write_str("Aborted"),
         }
     }
-}
-
-/// Why an attempt has no answer.
-#[derive(Debug, thiserror::Error)]
-#[error("{fault}")]
-pub struct AttemptError {
-    fault: Fault,
-    source: Option<BoxError>,
-}
-
-impl AttemptError {
-    pub(crate) fn new(fault: Fault, source: impl Into<Option<BoxError>>) -> Self {
-        Self { fault, source: source.into() }
-    }
-
-    /// What went wrong.
-    #[must_use]
-    pub fn fault(&self) -> Fault {
-        self.fault
-    }
-
-    /// The innermost cause of a fault that is the transport's, such as an expired certificate.
-    ///
-    /// It holds nothing of the request. What else is known stands among the sources, which may be those of a service or
-    /// a body of the caller's.
-    #[must_use]
-    pub fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        let known = matches!(
-            self.fault,
-            Fault::Resolve | Fault::Connect | Fault::Tls | Fault::Closed | Fault::Garbage | Fault::Local
-        );
-        let outermost = self.source.as_deref().filter(|_| known)?;
-        successors(outermost.source(), |error| error.source()).last()
-    }
-}
-
-/// What can go wrong with an attempt.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// The host's name has no address.
-    #[error("the name was not resolved")]
-    Resolve,
-    /// Nobody listens at the port.
-    #[error("connection refused")]
-    Refused,
-    /// There is no connection, for another reason.
-    #[error("no connection")]
-    Connect,
-    /// The host did not take the connection in time.
-    #[error("no connection in time")]
-    ConnectTimeout,
-    /// The target's service was not ready in time, or failed before it took the request.
-    #[error("the target's service was not ready")]
-    NotReady,
-    /// The host's certificate is not trusted, or it does not speak TLS.
-    #[error("the TLS handshake failed")]
-    Tls,
-    /// The connection was closed before it took the request.
-    #[error("the connection closed before it took the request")]
-    Unsent,
-    /// The target stated that it did not process the request: it is overloaded or shuts down.
-    #[error("the target did not process the request")]
-    Unprocessed,
-    /// The head of the answer did not come in the attempt's time, here without the progress of the request's body.
-    #[error("no answer within {0:?}")]
-    Timeout(Duration),
-    /// The connection was closed or reset before the head of the answer was complete.
-    #[error("the connection closed before the answer")]
-    Closed,
-    /// What came is no HTTP response, or its head is too large.
-    #[error("the answer is not HTTP")]
-    Garbage,
-    /// The target's service failed, in a way that only its error tells.
-    #[error("the target's service failed")]
-    Service,
-    /// The request's body failed or stalled where the caller provides it.
-    #[error("the request's body broke off")]
-    RequestBody,
-    /// The request cannot be built, or this process has no file descriptors left.
-    #[error("the request cannot be sent from here")]
-    Local,
 }

@@ -1,59 +1,69 @@
-//! One request and its answer, by a target's service.
+//! Attempts by the targets' services.
 
-use std::future::poll_fn;
-
+use failover_hyper::{
+    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, ResponseBody, Template, perform, send,
+};
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::body::AttemptBody;
-use crate::classify::Classify;
-use crate::connect::Wire;
-use crate::error::BoxError;
-use crate::evidence::Failed;
-use crate::progress::{Bound, Stage};
+use crate::error::Error;
+use crate::forward::hand_back;
+use crate::runtime::Tokio;
+use crate::targets::{List, Targets};
 
-/// A service that can send an attempt's request.
-pub(crate) trait Exchange {
-    /// The body of its responses.
-    type Body: Body<Error: Into<BoxError>> + Send + Unpin;
-
-    /// Waits for the service to be ready, sends the request, and waits for the head of the answer, all within `bound`.
-    fn exchange(
+impl<S> Targets<S> {
+    /// Performs a call on the current list. If it is `inbound`, a server received the request, and will answer it with
+    /// the response.
+    ///
+    /// # Errors
+    ///
+    /// The call stopped without an acceptable answer.
+    pub(crate) async fn perform<C, B>(
         &self,
-        request: Request<AttemptBody>,
-        bound: Bound,
-        classify: &(impl Classify + Sync),
-    ) -> impl Future<Output = Result<Response<Self::Body>, Failed>> + Send;
+        template: Option<Template>,
+        classify: &C,
+        inbound: bool,
+    ) -> Result<Response<ResponseBody<B>>, Error<B>>
+    where
+        S: Service<Request<AttemptBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send>,
+        S: Clone + Send + Sync,
+        C: Classify + Sync,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
+    {
+        let template = template.ok_or(Error::Method)?;
+        let list = self.current();
+        let services = Services { list: &list, classify, inbound };
+        perform::<Tokio, _>(&list.group, self.clock, &template, &services).await.map_err(Error::Stopped)
+    }
 }
 
-impl<S, B> Exchange for S
+/// The services that send a call's requests.
+struct Services<'a, S, C> {
+    list: &'a List<S>,
+    classify: &'a C,
+    inbound: bool,
+}
+
+impl<S, C, B> Exchange for Services<'_, S, C>
 where
     S: Service<Request<AttemptBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send>,
     S: Clone + Send + Sync,
-    B: Body<Error: Into<BoxError>> + Send + Unpin,
+    C: Classify + Sync,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
 {
     type Body = B;
 
     async fn exchange(
         &self,
+        target: usize,
         request: Request<AttemptBody>,
         bound: Bound,
-        classify: &(impl Classify + Sync),
-    ) -> Result<Response<B>, Failed> {
-        let mut service = self.clone();
-        let answer = async {
-            poll_fn(|cx| service.poll_ready(cx)).await.map_err(Failed::not_ready)?;
-            bound.progress.reach(Stage::Taken);
-            service.call(request).await.map_err(|error| Failed::service(error, classify))
-        };
-        let held = bound.hold(answer).await.map_err(|elapsed| {
-            elapsed.retire_connection();
-            Failed::timeout(elapsed)
-        });
-        let response = held??;
-        if let Some(wire) = response.extensions().get::<Wire>() {
-            wire.serve();
+    ) -> Result<Response<B>, AttemptError> {
+        let service = self.list.service(target).clone();
+        let mut response = send::<Tokio, _, _>(service, request, bound, self.classify).await?;
+        if self.inbound {
+            hand_back(&mut response);
         }
         Ok(response)
     }

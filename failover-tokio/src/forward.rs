@@ -1,6 +1,7 @@
 //! A server's inbound request, passed on as a proxy does (RFC 9110, section 7.6).
 
 use failover_core::settle_framing;
+use failover_hyper::{AttemptBody, BoxError, CallBody, Classify, ResponseBody, Template};
 use http::header::{
     CONNECTION, COOKIE, EXPECT, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
@@ -9,12 +10,8 @@ use http::{Request, Response, Version};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::answer::ResponseBody;
-use crate::body::{AttemptBody, CallBody};
-use crate::call::Call;
-use crate::classify::Classify;
 use crate::client::FailoverClient;
-use crate::error::{BoxError, Error};
+use crate::error::Error;
 use crate::service::Failover;
 
 impl FailoverClient {
@@ -54,7 +51,7 @@ where
     S: Service<Request<AttemptBody>, Response = Response<R>, Error: Into<BoxError>, Future: Send>,
     S: Clone + Send + Sync,
     C: Classify + Sync,
-    R: Body<Error: Into<BoxError>> + Send + Unpin,
+    R: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
 {
     /// Passes on a request that a server received, and hands back the response to answer it with.
     ///
@@ -84,7 +81,9 @@ where
             head.headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
         let body = CallBody::of(body, head.version, self.replay_buffer());
-        self.targets.perform(Call::inbound(head, body)?, &self.classify).await
+        // What a server noted of a request in its extensions concerns the connection that it came over.
+        let template = Template::new(head, body).map(Template::without_extensions);
+        self.targets.perform(template, &self.classify, true).await
     }
 }
 
@@ -114,9 +113,10 @@ fn strip(headers: &mut HeaderMap) {
 /// Makes one header of the cookies, which HTTP/2 may split and HTTP/1.1 may not (RFC 9113, section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let cookies: Vec<_> = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes).collect();
-    if cookies.len() > 1
-        && let Ok(mut joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
-    {
+    if cookies.len() < 2 {
+        return;
+    }
+    if let Ok(mut joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..])) {
         joined.set_sensitive(true);
         headers.insert(COOKIE, joined);
     }

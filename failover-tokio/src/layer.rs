@@ -1,11 +1,11 @@
 //! The tower layer.
 
 use failover_core::{BuildError, Group, Policy, Target};
+use failover_hyper::{Classify, Clock, Proven, seeded};
 use tower_layer::Layer;
 
-use crate::classify::{Classify, Proven};
+use crate::runtime::Tokio;
 use crate::service::Failover;
-use crate::targets::{Clock, seeded};
 
 /// A tower layer that puts [`Failover`] over a service.
 ///
@@ -43,7 +43,11 @@ impl FailoverLayer {
     ///
     /// Names the key and the value of the first setting that makes no sense.
     pub fn new(targets: impl IntoIterator<Item = Target>, policy: Policy) -> Result<Self, BuildError> {
-        Ok(Self { group: Group::new(targets, seeded(policy))?, clock: Clock::start(), classify: Proven })
+        Ok(Self {
+            group: Group::new(targets, seeded(policy))?,
+            clock: Clock::start::<Tokio>(),
+            classify: Proven,
+        })
     }
 
     /// The same layer, with errors of the inner service classified by `classify` rather than by [`Proven`].

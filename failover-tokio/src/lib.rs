@@ -97,33 +97,20 @@
 //! - `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
 //! - `metrics`: see above.
 //! - `serde`: `Config`, the configuration of targets and policy, for `Builder::config`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod answer;
-mod body;
 mod builder;
-mod call;
-mod classify;
 mod client;
-mod connect;
-mod drive;
 mod error;
-mod evidence;
 mod exchange;
 mod forward;
 mod layer;
-#[cfg(feature = "metrics")]
-mod metrics;
-mod observe;
-mod progress;
-mod replay;
+mod runtime;
 mod service;
 mod submit;
 mod targets;
-#[cfg(feature = "tls")]
-mod tls;
 mod transport;
-mod wire;
 
 pub use failover_core as core;
 pub use failover_core::{
@@ -132,20 +119,20 @@ pub use failover_core::{
 };
 #[cfg(feature = "serde")]
 pub use failover_core::{Config, Preset};
-#[cfg(feature = "tls")]
-pub use tokio_rustls::rustls;
-
-pub use crate::answer::{Answered, ResponseBody};
-pub use crate::body::AttemptBody;
-pub use crate::builder::Builder;
-pub use crate::call::Within;
-pub use crate::classify::{Classify, Proven};
-pub use crate::client::FailoverClient;
-pub use crate::error::{AttemptError, Error, Fault};
-pub use crate::layer::FailoverLayer;
 #[cfg(feature = "metrics")]
-pub use crate::metrics::describe_metrics;
+pub use failover_hyper::describe_metrics;
+#[cfg(feature = "tls")]
+pub use failover_hyper::rustls;
+pub use failover_hyper::{
+    Answered, AttemptBody, AttemptError, Classify, Fault, Proven, ResponseBody, Sending, TransportBody,
+    TransportError, Within,
+};
+
+pub use crate::builder::Builder;
+pub use crate::client::FailoverClient;
+pub use crate::error::Error;
+pub use crate::layer::FailoverLayer;
+pub use crate::runtime::Tokio;
 pub use crate::service::Failover;
 pub use crate::submit::Submitted;
-pub use crate::transport::{Sending, Transport};
-pub use crate::wire::TransportBody;
+pub use crate::transport::Transport;

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use failover_core::{BuildError, Group, Policy, Snapshot, Target};
+use failover_hyper::{
+    AttemptBody, BoxError, CallBody, Classify, Clock, Proven, ResponseBody, Template, seeded,
+};
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::answer::ResponseBody;
-use crate::body::{AttemptBody, CallBody};
-use crate::call::Call;
-use crate::classify::{Classify, Proven};
-use crate::error::{BoxError, Error};
-use crate::targets::{Clock, List, Targets, seeded};
+use crate::error::Error;
+use crate::runtime::Tokio;
+use crate::targets::{List, Targets};
 
 /// A tower service that sends each request to the target that works, by an inner service.
 ///
@@ -68,8 +68,7 @@ impl<S> Failover<S> {
         policy: Policy,
         service: S,
     ) -> Result<Self, BuildError> {
-        let group = Group::new(targets, seeded(policy))?;
-        Ok(Self::over(List::with_one_service(group, service), Clock::start()))
+        Ok(Self::over(Group::new(targets, seeded(policy))?, service))
     }
 
     /// A service over an inner service for each target, the preferred one first.
@@ -82,11 +81,12 @@ impl<S> Failover<S> {
         policy: Policy,
     ) -> Result<Self, BuildError> {
         let list = List::with_services(targets, |targets| Group::new(targets, seeded(policy)))?;
-        Ok(Self::over(list, Clock::start()))
+        Ok(Self { targets: Arc::new(Targets::new(list, Clock::start::<Tokio>())), classify: Proven })
     }
 
-    fn over(list: List<S>, clock: Clock) -> Self {
-        Self { targets: Arc::new(Targets::new(list, clock)), classify: Proven }
+    /// A service over one inner service, with a group that is new.
+    pub(crate) fn over(group: Group<Target>, service: S) -> Self {
+        Self::sharing(group, Clock::start::<Tokio>(), service, Proven)
     }
 }
 
@@ -197,7 +197,7 @@ where
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let body = CallBody::of(body, head.version, failover.replay_buffer());
-            failover.targets.perform(Call::new(head, body)?, &failover.classify).await
+            failover.targets.perform(Template::new(head, body), &failover.classify, false).await
         })
     }
 }

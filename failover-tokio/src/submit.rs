@@ -4,11 +4,11 @@ use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use failover_hyper::ResponseBody;
 use http::Response;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use crate::answer::ResponseBody;
 use crate::error::Error;
 
 /// A call that was submitted: a future of its result.

@@ -1,13 +1,11 @@
 //! The targets that new calls begin on. They can be changed while calls are under way, which finish on the list that
 //! they began with.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::mem;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use failover_core::{BuildError, Group, Policy, Target, Timestamp};
-use tokio::time::Instant;
+use failover_core::{BuildError, Group, Policy, Target};
+use failover_hyper::{Clock, seeded};
 
 /// A list of targets that can be replaced.
 #[derive(Debug)]
@@ -116,28 +114,4 @@ impl<S: Clone> List<S> {
         };
         Ok(Self { group, services })
     }
-}
-
-/// The runtime's clock, read from the moment on when the group was new.
-///
-/// One for all lists that follow each other, since what they remember is measured by it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    origin: Instant,
-}
-
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self { origin: Instant::now() }
-    }
-
-    /// The present moment.
-    pub(crate) fn now(self) -> Timestamp {
-        Timestamp::from(self.origin.elapsed())
-    }
-}
-
-/// A policy with a seed of its own, unless it has one.
-pub(crate) fn seeded(policy: Policy) -> Policy {
-    policy.seeded(|| RandomState::new().build_hasher().finish())
 }

@@ -227,4 +227,4 @@ fn read_tree<'a>(
 }
 
 /// The crates whose files are held to it.
-const CRATES: [&str; 1] = ["failover-core"];
+const CRATES: [&str; 4] = ["failover-core", "failover-hyper", "failover-tokio", "failover-async-std"];

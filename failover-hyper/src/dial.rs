@@ -1,21 +1,19 @@
 //! TCP connections by name: resolution off the executor, and a race of a name's addresses (RFC 8305).
 
+use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_std::net::TcpStream;
-use async_std::task;
+use crate::runtime::Runtime;
 
 /// Connects to the first of a host's addresses that takes the connection.
-pub(crate) async fn dial(host: &str, port: u16) -> Result<TcpStream, DialError> {
-    let addresses = resolve(host, port).await.map_err(DialError::Resolve)?;
-    let mut race = Race::new(addresses, TcpStream::connect);
-    let stream = std::future::poll_fn(|cx| race.poll(cx)).await.map_err(DialError::Connect)?;
-    stream.set_nodelay(true).map_err(DialError::Connect)?;
-    Ok(stream)
+pub(crate) async fn dial<R: Runtime>(host: &str, port: u16) -> Result<R::Tcp, DialError> {
+    let addresses = resolve::<R>(host, port).await.map_err(DialError::Resolve)?;
+    let mut race = Race::new::<R>(addresses, R::connect);
+    poll_fn(|cx| race.poll(cx)).await.map_err(DialError::Connect)
 }
 
 /// Why there is no connection.
@@ -27,14 +25,12 @@ pub(crate) enum DialError {
     Connect(io::Error),
 }
 
-async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+async fn resolve<R: Runtime>(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let name = bare.to_owned();
-    let addresses = task::spawn_blocking(move || (name, port).to_socket_addrs()).await?;
-    Ok(interleaved(addresses.collect()))
+    Ok(interleaved(R::resolve(bare.to_owned(), port).await?))
 }
 
 /// The addresses with their families taking turns, the first one's first (RFC 8305, section 4).
@@ -58,6 +54,7 @@ struct Race<C, S> {
     waiting: std::vec::IntoIter<SocketAddr>,
     connect: C,
     running: Vec<Pin<Box<dyn Future<Output = io::Result<S>> + Send>>>,
+    sleep: fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>,
     head_start: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Why the last address to fail did.
     error: Option<io::Error>,
@@ -68,8 +65,16 @@ where
     C: Fn(SocketAddr) -> F,
     F: Future<Output = io::Result<S>> + Send + 'static,
 {
-    fn new(addresses: Vec<SocketAddr>, connect: C) -> Self {
-        Self { waiting: addresses.into_iter(), connect, running: vec![], head_start: None, error: None }
+    fn new<R: Runtime>(addresses: Vec<SocketAddr>, connect: C) -> Self {
+        let sleep = |time| Box::pin(R::sleep(time)) as Pin<Box<dyn Future<Output = ()> + Send>>;
+        Self {
+            waiting: addresses.into_iter(),
+            connect,
+            running: vec![],
+            sleep,
+            head_start: None,
+            error: None,
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<S>> {
@@ -101,7 +106,7 @@ where
             };
             self.running.push(Box::pin((self.connect)(address)));
             if self.waiting.len() > 0 {
-                self.head_start = Some(Box::pin(task::sleep(HEAD_START)));
+                self.head_start = Some((self.sleep)(HEAD_START));
             }
         }
     }
@@ -112,13 +117,13 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
+    use tokio::time::Instant;
 
     use super::*;
-    use crate::runtime::now;
+    use crate::testing::Tokio;
 
-    #[test]
-    fn the_first_address_to_take_the_connection_wins() {
+    #[tokio::test(start_paused = true)]
+    async fn the_first_address_to_take_the_connection_wins() {
         // Each address fails, never answers, or works.
         for (script, winner) in [
             ("w", Some(0)),
@@ -132,15 +137,15 @@ mod tests {
             ("f", None),
             ("fff", None),
         ] {
-            assert_eq!(run(script).ok(), winner, "{script}");
+            assert_eq!(run(script).await.ok(), winner, "{script}");
         }
     }
 
-    #[test]
-    fn an_address_that_never_answers_has_its_head_start() {
-        let began = now();
-        assert_eq!(run("nnw").unwrap(), 2);
-        assert!(began.elapsed() >= 2 * HEAD_START);
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_never_answers_has_its_head_start() {
+        let began = Instant::now();
+        assert_eq!(run("nnw").await.unwrap(), 2);
+        assert_eq!(began.elapsed(), 2 * HEAD_START);
     }
 
     #[test]
@@ -152,15 +157,15 @@ mod tests {
         assert_eq!(interleaved(vec![]), []);
     }
 
-    fn run(script: &'static str) -> io::Result<u16> {
+    async fn run(script: &'static str) -> io::Result<u16> {
         let addresses = (0..).take(script.len()).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let mut race = Race::new(addresses.collect(), |address: SocketAddr| async move {
+        let mut race = Race::new::<Tokio>(addresses.collect(), |address: SocketAddr| async move {
             match script.as_bytes()[usize::from(address.port())] {
                 b'w' => Ok(address.port()),
                 b'f' => Err(io::ErrorKind::ConnectionRefused.into()),
                 _ => std::future::pending().await,
             }
         });
-        task::block_on(poll_fn(|cx| race.poll(cx)))
+        poll_fn(|cx| race.poll(cx)).await
     }
 }

@@ -19,7 +19,8 @@ use crate::evidence;
 /// ```
 /// use std::error::Error;
 ///
-/// use failover_tokio::{Classify, Evidence, Proven};
+/// use failover_core::Evidence;
+/// use failover_hyper::{Classify, Proven};
 /// use tower::load_shed::error::Overloaded;
 ///
 /// fn classify(error: &(dyn Error + 'static)) -> Evidence {
@@ -28,12 +29,34 @@ use crate::evidence;
 /// # assert_eq!(classify(&Overloaded::new()), Evidence::Refused);
 /// # assert_eq!(classify(&std::io::Error::other("unknown")), Evidence::MaybeProcessed);
 /// ```
+///
+/// Of a client that this crate does not know, only who configured it can say that an error is of the one time that it
+/// sent the request. Whoever vouches for that, with redirects and retries off, can tell what its errors prove:
+///
+/// ```
+/// use std::error::Error;
+///
+/// use failover_core::Evidence;
+/// use hyper_util::client::legacy;
+///
+/// /// For a client of hyper-util's, with `retry_canceled_requests(false)`.
+/// fn classify(error: &(dyn Error + 'static)) -> Evidence {
+///     match error.downcast_ref::<legacy::Error>() {
+///         Some(error) if error.is_connect() => Evidence::NotSent,
+///         _ => Evidence::MaybeProcessed,
+///     }
+/// }
+/// ```
 pub trait Classify {
     /// Tells what an error proves. Its causes can be told from it too, by `source`.
     fn classify(&self, error: &(dyn StdError + 'static)) -> Evidence;
 }
 
-/// What hyper and its client in hyper-util prove, wherever among an error's causes they stand; nothing else.
+/// What the errors of a [`Transport`](crate::Transport) prove, wherever among an error's causes they stand; nothing
+/// else.
+///
+/// Of other services nothing is proved (`unknown_service`): a client that follows redirects or sends again by itself
+/// has the same error for a request that never left as for one that was executed and whose second sending failed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Proven;
 

@@ -6,8 +6,6 @@ use failover_core::Target;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
 /// Tells the recorder what each metric means. To be called once it is installed.
-///
-/// See the [crate's documentation](crate#metrics) for the table.
 pub fn describe_metrics() {
     describe_counter!(CALLS, "Calls that ended, by how");
     describe_histogram!(

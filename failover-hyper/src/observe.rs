@@ -4,15 +4,15 @@
 
 use std::time::Duration;
 
-use failover_core::{Evidence, Reason, Target, Timestamp};
+use failover_core::{Reason, Target, Timestamp};
 use http::{Method, StatusCode};
 use tracing::field::{Empty, debug, display};
 use tracing::{Span, debug, info, info_span, warn};
 
+use crate::clock::Clock;
 use crate::error::AttemptError;
 #[cfg(feature = "metrics")]
 use crate::metrics;
-use crate::targets::Clock;
 
 /// The span of one call.
 pub(crate) fn span(method: &Method) -> Span {
@@ -68,8 +68,9 @@ impl<'a> Watch<'a> {
     }
 
     /// An attempt had no answer.
-    pub(crate) fn error(&self, index: usize, took: Duration, evidence: Evidence, error: &AttemptError) {
-        let (target, evidence, cause) = (&self.targets[index], evidence.as_str(), error.cause().map(display));
+    pub(crate) fn error(&self, index: usize, took: Duration, error: &AttemptError) {
+        let (target, evidence, cause) =
+            (&self.targets[index], error.evidence().as_str(), error.cause().map(display));
         info!(target: "failover", index, %target, evidence, %error, cause, ?took, "attempt given up");
         #[cfg(feature = "metrics")]
         metrics::attempt(target, evidence, took);

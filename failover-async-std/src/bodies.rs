@@ -7,9 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use async_std::io::{BufRead, Read};
 use bytes::{Buf, Bytes};
-use http_body::Body;
-
-use crate::error::BoxError;
+use failover_hyper::BoxError;
+use http_body::{Body, Frame, SizeHint};
 
 /// A body in frames, to be read. It ends where the frames end, and a body that breaks off never ends: it fails, however
 /// often it is read.
@@ -65,53 +64,71 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Read for FrameReader<
     }
 }
 
-/// A body of surf's, in pieces of a bounded size. It is as long as it says that it is, or it fails.
-pub(crate) struct Pieces {
+/// A body of surf's, in frames of a bounded size. It is as long as it says that it is, or it fails.
+pub(crate) struct SurfBody {
     body: surf::Body,
     /// What is still to come, where that is known.
     left: Option<u64>,
 }
 
-impl Pieces {
+impl SurfBody {
     pub(crate) fn new(body: surf::Body) -> Self {
         let left = body.len().map(|length| length as u64);
         Self { body, left }
     }
+}
 
-    /// What is still to come, where that is known.
-    pub(crate) fn left(&self) -> Option<u64> {
-        self.left
-    }
+impl Body for SurfBody {
+    type Data = Bytes;
+    type Error = io::Error;
 
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if self.left == Some(0) {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Self { body, left } = &mut *self;
+        if *left == Some(0) {
             return Poll::Ready(None);
         }
-        let piece = match ready!(Pin::new(&mut self.body).poll_fill_buf(cx)) {
+        let piece = match ready!(Pin::new(&mut *body).poll_fill_buf(cx)) {
             Ok([]) => {
-                let broken = self.left.is_some().then(|| Err(io::ErrorKind::UnexpectedEof.into()));
+                let broken = left.is_some().then(|| Err(io::ErrorKind::UnexpectedEof.into()));
                 return Poll::Ready(broken);
             }
             Ok(ahead) => {
-                let most = self.left.map_or(PIECE, |left| usize::try_from(left).unwrap_or(PIECE).min(PIECE));
+                let most = left.map_or(PIECE, |left| usize::try_from(left).unwrap_or(PIECE).min(PIECE));
                 Bytes::copy_from_slice(&ahead[..ahead.len().min(most)])
             }
             Err(error) => return Poll::Ready(Some(Err(error))),
         };
-        Pin::new(&mut self.body).consume(piece.len());
-        self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
-        Poll::Ready(Some(Ok(piece)))
+        Pin::new(body).consume(piece.len());
+        *left = left.map(|left| left.saturating_sub(piece.len() as u64));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
-impl fmt::Debug for Pieces {
+impl fmt::Debug for SurfBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pieces").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("SurfBody").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// Sets a body, and no content type that the target did not name.
+pub(crate) fn set_body(response: &mut surf::Response, body: surf::Body) {
+    let typed = response.header("content-type").is_some();
+    response.set_body(body);
+    if !typed {
+        response.remove_header("content-type");
     }
 }
 
 /// The largest piece of a body that is handed on at once, where the body has not its own pieces.
-pub(crate) const PIECE: usize = 64 << 10;
+const PIECE: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -119,7 +136,6 @@ mod tests {
 
     use async_std::io::ReadExt;
     use async_std::task::block_on;
-    use http_body::Frame;
 
     use super::*;
 
@@ -148,11 +164,11 @@ mod tests {
     }
 
     fn collect(says: Option<usize>) -> io::Result<Vec<u8>> {
-        let mut pieces =
-            Pieces::new(surf::Body::from_reader(async_std::io::Cursor::new(b"abcd".to_vec()), says));
+        let reader = async_std::io::Cursor::new(b"abcd".to_vec());
+        let mut body = SurfBody::new(surf::Body::from_reader(reader, says));
         let mut all = Vec::new();
-        while let Some(piece) = block_on(std::future::poll_fn(|cx| pieces.poll_next(cx))) {
-            all.extend_from_slice(&piece?);
+        while let Some(frame) = block_on(std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))) {
+            all.extend_from_slice(&frame?.into_data().unwrap());
         }
         Ok(all)
     }

@@ -1,4 +1,4 @@
-//! Responses: which target answered, and a body that can be read ahead.
+//! The body of a response, which can be read ahead.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,71 +9,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Buf;
-use failover_core::{Failure, Group, Target};
+use failover_core::{Group, Target};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use tokio::time::timeout;
 
-use crate::error::{AttemptError, BoxError};
+use crate::error::BoxError;
 use crate::observe;
-use crate::wire::TransportBody;
-
-/// Tells which target gave a response and what happened before it.
-///
-/// Every response carries it as an extension.
-///
-/// # Examples
-///
-/// ```
-/// # fn report(response: http::Response<failover_tokio::ResponseBody>) {
-/// if let Some(answered) = response.extensions().get::<failover_tokio::Answered>() {
-///     println!("target {} after {} attempts", answered.target(), answered.attempts());
-/// }
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct Answered {
-    target: usize,
-    attempts: usize,
-    /// `None` where nothing failed, so that the happy path allocates nothing.
-    failures: Option<Arc<[Failure<AttemptError>]>>,
-}
-
-impl Answered {
-    /// An answer that was accepted, after these failures.
-    pub(crate) fn accepted(target: usize, failures: Vec<Failure<AttemptError>>) -> Self {
-        Self { target, attempts: failures.len() + 1, failures: share(failures) }
-    }
-
-    /// The last of the answers that were given up; it is itself among the failures.
-    pub(crate) fn given_up(failures: Vec<Failure<AttemptError>>) -> Self {
-        let answer = failures.iter().rfind(|failure| failure.status().is_some());
-        let target = answer.map_or(0, Failure::target);
-        Self { target, attempts: failures.len(), failures: share(failures) }
-    }
-
-    /// The index of the target that gave this response.
-    #[must_use]
-    pub fn target(&self) -> usize {
-        self.target
-    }
-
-    /// How many requests were sent, or tried to be sent, in the call.
-    #[must_use]
-    pub fn attempts(&self) -> usize {
-        self.attempts
-    }
-
-    /// The failures of the call, in the order in which they happened.
-    #[must_use]
-    pub fn failures(&self) -> &[Failure<AttemptError>] {
-        self.failures.as_deref().unwrap_or_default()
-    }
-}
-
-fn share(failures: Vec<Failure<AttemptError>>) -> Option<Arc<[Failure<AttemptError>]>> {
-    (!failures.is_empty()).then(|| failures.into())
-}
+use crate::runtime::Runtime;
+use crate::transport_body::TransportBody;
 
 /// The body of a response, streamed from the target.
 ///
@@ -88,9 +31,11 @@ pub struct ResponseBody<B: Body = TransportBody> {
 
 /// The target that a response came from.
 #[derive(Debug)]
-pub(crate) struct Origin {
-    pub(crate) group: Group<Target>,
-    pub(crate) index: usize,
+pub struct Origin {
+    /// The group of the target.
+    pub group: Group<Target>,
+    /// Its index.
+    pub index: usize,
 }
 
 /// What is left of a body after what was read ahead.
@@ -102,24 +47,26 @@ enum Rest<B> {
 }
 
 impl<B: Body + Unpin> ResponseBody<B> {
-    pub(crate) fn new(body: B, origin: Option<Origin>) -> Self {
+    /// A body that streams `body`.
+    pub fn new(body: B, origin: Option<Origin>) -> Self {
         Self { ahead: VecDeque::new(), rest: Rest::Stream(body), origin }
     }
 }
 
 impl<B: Body> ResponseBody<B> {
     /// Whether a part of it will not come, since the call went on from its target.
-    pub(crate) fn is_let_go(&self) -> bool {
+    #[must_use]
+    pub fn is_let_go(&self) -> bool {
         matches!(&self.rest, Rest::Held(held) if held.lock().is_none())
     }
 }
 
-impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
+impl<B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin> ResponseBody<B> {
     /// Reads a short body to its end, which frees its connection for another request.
     ///
     /// A longer or slower one keeps its connection until this body is read or dropped, or the call lets go of it.
-    pub(crate) async fn drain(mut self) -> (Self, Option<Held<B>>) {
-        let _ = timeout(DRAIN_TIME, self.read_ahead()).await;
+    pub(crate) async fn drain<R: Runtime>(mut self) -> (Self, Option<Held<B>>) {
+        R::timeout(DRAIN_TIME, self.read_ahead()).await;
         let held = match mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Stream(stream) => Held(Arc::new(Mutex::new(Some(stream)))),
             Rest::Held(held) => held,
@@ -131,9 +78,8 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
 
     async fn read_ahead(&mut self) {
         let mut size = 0;
-        while size <= DRAIN_SIZE
-            && let Rest::Stream(stream) = &mut self.rest
-        {
+        while size <= DRAIN_SIZE {
+            let Rest::Stream(stream) = &mut self.rest else { break };
             let frame = stream.frame().await;
             if let Some(Ok(frame)) = &frame {
                 size += frame.data_ref().map_or(0, Buf::remaining);
@@ -165,10 +111,10 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
                 },
             },
         };
-        if matches!(frame, Some(Err(_)))
-            && let Some(Origin { group, index }) = this.origin.take()
-        {
-            observe::answer_broke_off(index, &group.targets()[index]);
+        if matches!(frame, Some(Err(_))) {
+            if let Some(Origin { group, index }) = this.origin.take() {
+                observe::answer_broke_off(index, &group.targets()[index]);
+            }
         }
         Poll::Ready(frame)
     }
@@ -257,6 +203,7 @@ mod tests {
     use http_body_util::Full;
 
     use super::*;
+    use crate::testing::Tokio;
 
     #[tokio::test]
     async fn a_short_body_is_read_to_its_end_and_a_long_one_is_not() {
@@ -264,7 +211,7 @@ mod tests {
             let halves = [vec![1; size / 2 + size % 2], vec![2; size / 2]];
             let frames =
                 halves.iter().map(|half| Ok::<_, Infallible>(Frame::data(Bytes::from(half.clone()))));
-            let (body, held) = ResponseBody::new(Frames(frames.collect()), None).drain().await;
+            let (body, held) = ResponseBody::new(Frames(frames.collect()), None).drain::<Tokio>().await;
             assert_eq!(held.is_none(), read_to_end, "{size}");
             assert_eq!(body.collect().await.unwrap().to_bytes(), halves.concat());
         }
@@ -272,16 +219,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_size_that_was_known_stays_known() {
-        let (body, _) = ResponseBody::new(Full::new(Bytes::from_static(b"busy")), None).drain().await;
+        let (body, _) =
+            ResponseBody::new(Full::new(Bytes::from_static(b"busy")), None).drain::<Tokio>().await;
         assert_eq!(body.size_hint().exact(), Some(4));
         assert!(!body.is_end_stream());
-        assert!(ResponseBody::new(Full::<Bytes>::default(), None).drain().await.0.is_end_stream());
+        assert!(ResponseBody::new(Full::<Bytes>::default(), None).drain::<Tokio>().await.0.is_end_stream());
     }
 
     #[tokio::test]
     async fn a_body_that_broke_off_while_it_was_drained_is_an_error_to_its_reader() {
         let frames = [Ok(Frame::data(Bytes::from_static(b"half"))), Err("reset")].into();
-        let (body, _) = ResponseBody::new(Frames(frames), None).drain().await;
+        let (body, _) = ResponseBody::new(Frames(frames), None).drain::<Tokio>().await;
         assert_eq!(body.size_hint().exact(), None);
         assert_eq!(body.collect().await.unwrap_err().to_string(), "reset");
     }
@@ -289,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_was_let_go_is_an_error_to_its_reader() {
         let frames = [1, 2, 3].map(|piece| Ok::<_, Infallible>(Frame::data(vec![piece; DRAIN_SIZE].into())));
-        let (mut body, held) = ResponseBody::new(Frames(frames.into()), None).drain().await;
+        let (mut body, held) = ResponseBody::new(Frames(frames.into()), None).drain::<Tokio>().await;
         assert!(!body.is_let_go());
         held.unwrap().let_go();
         assert!(body.is_let_go() && !body.is_end_stream());
@@ -301,7 +249,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_is_not_waited_for() {
-        assert!(ResponseBody::new(Stalled, None).drain().await.1.is_some());
+        assert!(ResponseBody::new(Stalled, None).drain::<Tokio>().await.1.is_some());
     }
 
     struct Frames<E>(VecDeque<Result<Frame<Bytes>, E>>);

@@ -7,72 +7,65 @@ use failover_core::Evidence;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::Connected;
 
-use crate::body::BodyError;
-use crate::classify::Classify;
-use crate::connect::{ConnectError, ResolveError, Wire};
+use crate::connect::ConnectError;
 use crate::error::{AttemptError, BoxError, Fault};
 use crate::progress::{Elapsed, Stage};
+use crate::replay::BodyError;
+use crate::stream::Usage;
+use crate::transport::TransportError;
 
-/// An attempt without an answer.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) evidence: Evidence,
-    pub(crate) error: AttemptError,
-}
-
-impl Failed {
+impl AttemptError {
     /// A request that could not be built.
-    pub(crate) fn unbuilt(error: impl Into<BoxError>) -> Self {
-        Self { evidence: Evidence::LocalFault, error: AttemptError::new(Fault::Local, error.into()) }
+    pub fn unbuilt(error: impl Into<BoxError>) -> Self {
+        Self::new(Evidence::LocalFault, Fault::Local, error.into())
     }
 
-    /// An answer that is none of HTTP, or none to the request.
-    pub(crate) fn garbage() -> Self {
-        Self { evidence: Evidence::MaybeProcessed, error: AttemptError::new(Fault::Garbage, None) }
+    /// A request that was given up while it waited for a connection.
+    #[must_use]
+    pub fn unconnected() -> Self {
+        Self::new(Evidence::NotSent, Fault::ConnectTimeout, None)
+    }
+
+    /// An attempt that was dropped at its limit.
+    #[must_use]
+    pub fn timeout(elapsed: &Elapsed) -> Self {
+        let (evidence, fault) = match &elapsed.stage {
+            Stage::Waiting => (Evidence::NotSent, Fault::NotReady),
+            stage if stage.is_unconnected() => return Self::unconnected(),
+            _ if elapsed.starved => (Evidence::LocalFault, Fault::RequestBody),
+            _ => (Evidence::MaybeProcessed, Fault::Timeout(elapsed.limit)),
+        };
+        Self::new(evidence, fault, None)
+    }
+
+    /// An error of a service that had taken the request, and what it proves.
+    pub fn service(evidence: Evidence, error: impl Into<BoxError>) -> Self {
+        let error = error.into();
+        Self::new(evidence, of(&*error).1, error)
     }
 
     /// A service that failed before it took the request.
     pub(crate) fn not_ready(error: impl Into<BoxError>) -> Self {
-        let error = error.into();
-        let evidence = match of(&*error).0 {
-            Evidence::LocalFault => Evidence::LocalFault,
-            _ => Evidence::NotSent,
-        };
-        Self { evidence, error: AttemptError::new(Fault::NotReady, error) }
+        Self::new(Evidence::NotSent, Fault::NotReady, error.into())
     }
 
-    /// An error of a service that had taken the request.
-    pub(crate) fn service(error: impl Into<BoxError>, classify: &impl Classify) -> Self {
-        let error = error.into();
-        let (evidence, (_, fault)) = (classify.classify(&*error), of(&*error));
-        Self { evidence, error: AttemptError::new(fault, error) }
-    }
-
-    /// An attempt that was dropped at its limit.
-    pub(crate) fn timeout(elapsed: Elapsed) -> Self {
-        let (evidence, fault) = match elapsed.stage {
-            Stage::Waiting => (Evidence::NotSent, Fault::NotReady),
-            Stage::Pooled(connection) if connection.connection_metadata().is_none() => {
-                (Evidence::NotSent, Fault::ConnectTimeout)
-            }
-            _ if elapsed.starved => (Evidence::LocalFault, Fault::RequestBody),
-            _ => (Evidence::MaybeProcessed, Fault::Timeout(elapsed.limit)),
-        };
-        Self { evidence, error: AttemptError::new(fault, None) }
+    /// An answer that is none of HTTP, or none to the request.
+    pub(crate) fn garbage() -> Self {
+        Self::new(Evidence::MaybeProcessed, Fault::Garbage, None)
     }
 }
 
-/// What an error proves that stands anywhere among the causes of this one.
+/// What an error proves that stands anywhere among the causes of this one (`unknown_service`).
 pub(crate) fn of(error: &(dyn StdError + 'static)) -> (Evidence, Fault) {
     if find::<BodyError>(error).is_some() {
         return (Evidence::LocalFault, Fault::RequestBody);
     }
+    let Some(TransportError(error)) = find(error) else {
+        return (Evidence::MaybeProcessed, Fault::Service);
+    };
     if find::<io::Error>(error).is_some_and(is_local) {
         return (Evidence::LocalFault, Fault::Local);
     }
-    let Some(error) = find::<legacy::Error>(error) else {
-        return (Evidence::MaybeProcessed, Fault::Service);
-    };
     match error.connect_info() {
         Some(connected) => after_connect(error, connected),
         None => before_connect(error),
@@ -82,12 +75,12 @@ pub(crate) fn of(error: &(dyn StdError + 'static)) -> (Evidence, Fault) {
 /// Without a connection there is nothing that the request was sent on.
 fn before_connect(error: &legacy::Error) -> (Evidence, Fault) {
     let fault = match find::<ConnectError>(error) {
+        Some(ConnectError::Resolve(_)) => Fault::Resolve,
         Some(ConnectError::NoTls | ConnectError::Tls(_)) => Fault::Tls,
-        Some(ConnectError::Elapsed(_)) => Fault::ConnectTimeout,
-        Some(ConnectError::Tcp(_)) if find::<ResolveError>(error).is_some() => Fault::Resolve,
-        Some(ConnectError::Tcp(_)) => match find::<io::Error>(error).map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => Fault::Refused,
-            Some(io::ErrorKind::TimedOut) => Fault::ConnectTimeout,
+        Some(ConnectError::Elapsed) => Fault::ConnectTimeout,
+        Some(ConnectError::Tcp(error)) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Fault::Refused,
+            io::ErrorKind::TimedOut => Fault::ConnectTimeout,
             _ => Fault::Connect,
         },
         // The pool: another request opened the connection that this one was to share, and failed.
@@ -115,7 +108,7 @@ fn after_connect(error: &legacy::Error, connected: &Connected) -> (Evidence, Fau
         (Evidence::LocalFault, Fault::Local)
     } else if cause.is_parse() {
         (Evidence::MaybeProcessed, Fault::Garbage)
-    } else if closed && Wire::of(connected).is_some_and(|wire| wire.is_stale()) {
+    } else if closed && Usage::of(connected).is_some_and(|usage| usage.is_stale()) {
         (Evidence::Stale, Fault::Closed)
     } else {
         (Evidence::MaybeProcessed, Fault::Closed)

@@ -12,7 +12,6 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::body::{BodyError, SLICE};
 use crate::error::BoxError;
 
 /// A body that is read from the caller once and can be sent by one attempt after the other.
@@ -20,13 +19,13 @@ use crate::error::BoxError;
 /// The first attempt gets each piece as it comes in. What came in is kept until it outgrows the bound; from then on
 /// only the attempt that is under way can send the rest.
 #[derive(Debug)]
-pub(crate) struct Replay {
+pub(crate) struct ReplayBody {
     source: Arc<Mutex<Source>>,
     size: SizeHint,
     limit: usize,
 }
 
-impl Replay {
+impl ReplayBody {
     pub(crate) fn new<B>(inbound: B, limit: usize) -> Self
     where
         B: Body + Send + 'static,
@@ -203,6 +202,36 @@ fn lock(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
     source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Why a request body broke off: always the caller's part, never the target's.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// The caller's body failed.
+    Inbound(BoxError),
+    /// The attempt that this body belonged to was given up.
+    GivenUp,
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inbound(_) => "the request body failed",
+            Self::GivenUp => "the attempt was given up",
+        })
+    }
+}
+
+impl std::error::Error for BodyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Inbound(error) => Some(&**error),
+            Self::GivenUp => None,
+        }
+    }
+}
+
+/// The largest piece of a body that is handed to the transport at once, where the body has not its own pieces.
+pub(crate) const SLICE: usize = 64 << 10;
+
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
@@ -217,7 +246,7 @@ mod tests {
             for first in 0..=pieces + 1 {
                 for second in 0..=pieces + 1 {
                     let (inbound, all) = Inbound::of(pieces);
-                    let replay = Replay::new(inbound, all.len());
+                    let replay = ReplayBody::new(inbound, all.len());
                     read(&mut replay.reader(), first.into());
                     assert!(replay.rewind());
                     read(&mut replay.reader(), second.into());
@@ -238,7 +267,7 @@ mod tests {
     #[test]
     fn a_body_that_outgrows_the_bound_goes_on_and_cannot_be_sent_again() {
         let (inbound, all) = Inbound::of(3);
-        let replay = Replay::new(inbound, all.len() - 1);
+        let replay = ReplayBody::new(inbound, all.len() - 1);
         assert_eq!(read(&mut replay.reader(), usize::MAX), (all, true));
         assert!(!replay.rewind());
         assert!(lock(&replay.source).kept.is_empty());
@@ -247,7 +276,7 @@ mod tests {
     #[test]
     fn a_reader_whose_attempt_was_given_up_reads_nothing_more() {
         let (inbound, all) = Inbound::of(2);
-        let replay = Replay::new(inbound, 100);
+        let replay = ReplayBody::new(inbound, 100);
         let mut old = replay.reader();
         replay.rewind();
         let mut cx = Context::from_waker(Waker::noop());
@@ -274,7 +303,7 @@ mod tests {
                 Poll::Pending
             }
         }
-        let replay = Replay::new(Stalled, 100);
+        let replay = ReplayBody::new(Stalled, 100);
         let woken = Arc::new(Woken(Mutex::new(false)));
         let waker = Waker::from(Arc::clone(&woken));
         assert!(replay.reader().poll_frame(&mut Context::from_waker(&waker)).is_pending());

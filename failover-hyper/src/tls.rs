@@ -4,22 +4,28 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use async_std::net::TcpStream;
 use failover_core::BuildError;
-use futures_rustls::TlsConnector;
-use futures_rustls::client::TlsStream;
-use futures_rustls::rustls::crypto::ring;
-use futures_rustls::rustls::pki_types::ServerName;
-use futures_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::protocols::Protocols;
 
 /// Starts TLS on connections.
 #[derive(Clone)]
 pub(crate) struct Tls(TlsConnector);
 
 impl Tls {
-    /// TLS as configured, but for HTTP/1.1, which is what the transport speaks.
-    pub(crate) fn new(mut config: ClientConfig) -> Self {
-        config.alpn_protocols.clear();
+    /// TLS as configured. Unless it says which protocols to offer, all that the connections may speak are.
+    pub(crate) fn new(mut config: ClientConfig, protocols: Protocols) -> Self {
+        if protocols == Protocols::Http1 {
+            config.alpn_protocols.clear();
+        } else if config.alpn_protocols.is_empty() {
+            config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
+        }
         Self(Arc::new(config).into())
     }
 
@@ -28,7 +34,7 @@ impl Tls {
     /// # Errors
     ///
     /// The platform has no certificate roots.
-    pub(crate) fn platform() -> Result<Self, BuildError> {
+    pub(crate) fn platform(protocols: Protocols) -> Result<Self, BuildError> {
         let refuse = |found: String| BuildError::new("tls", found, "certificate roots of the platform");
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
@@ -41,13 +47,19 @@ impl Tls {
             .map_err(|error| refuse(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self::new(config))
+        Ok(Self::new(config, protocols))
     }
 
-    pub(crate) async fn connect(&self, host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    /// Shakes hands, and tells whether the connection is one of HTTP/2.
+    pub(crate) async fn connect<S>(&self, host: &str, tcp: S) -> io::Result<(TlsStream<S>, bool)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        self.0.connect(name, tcp).await
+        let tls = self.0.connect(name, tcp).await?;
+        let http2 = tls.get_ref().1.alpn_protocol() == Some(HTTP2);
+        Ok((tls, http2))
     }
 }
 
@@ -56,3 +68,6 @@ impl fmt::Debug for Tls {
         f.write_str("Tls")
     }
 }
+
+/// HTTP/2 as a protocol that TLS negotiates (RFC 9113, section 3.2).
+const HTTP2: &[u8] = b"h2";

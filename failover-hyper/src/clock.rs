@@ -1,0 +1,30 @@
+//! The time of a group.
+
+use std::time::Instant;
+
+use failover_core::Timestamp;
+
+use crate::runtime::Runtime;
+
+/// A runtime's clock, read from the moment on when a group was new.
+///
+/// One for all lists of targets that follow each other, since what they remember is measured by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: Instant,
+    read: fn() -> Instant,
+}
+
+impl Clock {
+    /// A clock that begins now.
+    #[must_use]
+    pub fn start<R: Runtime>() -> Self {
+        Self { origin: R::now(), read: R::now }
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(self) -> Timestamp {
+        Timestamp::from((self.read)().saturating_duration_since(self.origin))
+    }
+}

@@ -1,0 +1,129 @@
+//! The driver: performs the machine's actions, over anything that can send a request to a target.
+
+use failover_core::{Action, Attempt, Group, Stopped, Target, retry_after};
+use http::Response;
+use tracing::{Instrument, Span};
+
+use crate::answered::Answered;
+use crate::clock::Clock;
+use crate::error::AttemptError;
+use crate::exchange::Exchange;
+use crate::observe::{self, Watch};
+use crate::progress::{Bound, Progress};
+use crate::response_body::{Origin, ResponseBody};
+use crate::runtime::Runtime;
+use crate::template::Template;
+
+/// Performs a call from its first attempt to its end. `clock` is as old as the group.
+///
+/// # Errors
+///
+/// The call stopped without an acceptable answer.
+pub async fn perform<R: Runtime, X: Exchange>(
+    group: &Group<Target>,
+    clock: Clock,
+    template: &Template,
+    exchange: &X,
+) -> Result<Response<ResponseBody<X::Body>>, Stopped<Response<ResponseBody<X::Body>>, AttemptError>> {
+    let span = observe::span(template.method());
+    let driver = Driver { group, clock, template, exchange, span: &span };
+    driver.run::<R>().instrument(span.clone()).await
+}
+
+/// What performs one call.
+#[derive(Debug)]
+struct Driver<'a, X> {
+    group: &'a Group<Target>,
+    clock: Clock,
+    template: &'a Template,
+    exchange: &'a X,
+    span: &'a Span,
+}
+
+impl<X: Exchange> Driver<'_, X> {
+    async fn run<R: Runtime>(
+        &self,
+    ) -> Result<Response<ResponseBody<X::Body>>, Stopped<Response<ResponseBody<X::Body>>, AttemptError>> {
+        let began = self.clock.now();
+        let mut watch = Watch::begin(self.span, self.group.targets(), self.clock, began);
+        let mut action = Action::Send(self.group.begin(self.template.facts(), began));
+        loop {
+            action = match action {
+                Action::Send(attempt) => self.attempt::<R>(attempt, &mut watch).await,
+                Action::Wait(wait) => {
+                    R::sleep(wait.pause()).await;
+                    wait.resume(self.clock.now())
+                }
+                Action::Return(answer) => {
+                    watch.answered(answer.ended());
+                    let (mut response, target, failures) = answer.into_parts();
+                    response.extensions_mut().insert(Answered::accepted(target, failures));
+                    return Ok(response);
+                }
+                Action::Fail(stopped) => {
+                    watch.stopped(stopped.reason());
+                    return Err(stopped);
+                }
+            };
+        }
+    }
+
+    /// Sends one attempt's request, and reports how that went.
+    async fn attempt<R: Runtime>(
+        &self,
+        mut attempt: Attempt<Target, Response<ResponseBody<X::Body>>, AttemptError>,
+        watch: &mut Watch<'_>,
+    ) -> Action<Target, Response<ResponseBody<X::Body>>, AttemptError> {
+        let (index, began) = (attempt.index(), attempt.began());
+        watch.sends(index);
+        let progress = Progress::start::<R>();
+        let bound = Bound::new(attempt.timeout(), progress.clone());
+        let result = match self.template.aim(attempt.target(), progress) {
+            Ok(request) => self.exchange.exchange(index, request, bound).await,
+            Err(error) => Err(AttemptError::unbuilt(error)),
+        };
+        let now = self.clock.now();
+        let took = now.since(began);
+        let response = match result.and_then(|response| self.checked(response)) {
+            Ok(response) => response,
+            Err(error) => {
+                watch.error(index, took, &error);
+                self.rewind(&mut attempt);
+                return attempt.handle_error(error.evidence(), error, now);
+            }
+        };
+        let (status, wait) = (response.status(), retry_after(response.headers()));
+        let origin = Origin { group: self.group.clone(), index };
+        let response = response.map(|body| ResponseBody::new(body, Some(origin)));
+        let given_up = attempt.gives_up(status);
+        watch.response(index, took, status, given_up);
+        if !given_up {
+            return attempt.handle_response(status, wait, response, now);
+        }
+        let (parts, body) = response.into_parts();
+        let (body, rest) = body.drain::<R>().await;
+        self.rewind(&mut attempt);
+        let response = Response::from_parts(parts, body);
+        let action = attempt.handle_response(status, wait, response, self.clock.now());
+        if let (Action::Send(_) | Action::Wait(_), Some(rest)) = (&action, rest) {
+            rest.let_go();
+        }
+        action
+    }
+
+    /// A response, if it is one to this request.
+    fn checked<B>(&self, response: Response<B>) -> Result<Response<B>, AttemptError> {
+        if self.template.may_be_answered_by(response.status()) {
+            Ok(response)
+        } else {
+            Err(AttemptError::garbage())
+        }
+    }
+
+    /// Ends the attempt's body before the attempt is reported, so that what the machine knows of it stays true.
+    fn rewind(&self, attempt: &mut Attempt<Target, Response<ResponseBody<X::Body>>, AttemptError>) {
+        if !self.template.rewind() {
+            attempt.body_gone();
+        }
+    }
+}

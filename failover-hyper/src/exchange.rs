@@ -1,0 +1,74 @@
+//! One request and its answer.
+
+use std::future::poll_fn;
+
+use failover_core::settle_framing;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::classify::Classify;
+use crate::error::{AttemptError, BoxError};
+use crate::progress::{Bound, Stage};
+use crate::request_body::AttemptBody;
+use crate::runtime::Runtime;
+use crate::stream::Usage;
+
+/// What can send an attempt's request.
+pub trait Exchange: Sync {
+    /// The body of its responses.
+    type Body: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin;
+
+    /// Sends a request to the target with this index and waits for the head of the answer, all within `bound`.
+    fn exchange(
+        &self,
+        target: usize,
+        request: Request<AttemptBody>,
+        bound: Bound,
+    ) -> impl Future<Output = Result<Response<Self::Body>, AttemptError>> + Send;
+}
+
+/// Sends a request by a service: waits for the service to be ready, and for the head of the answer, within `bound`.
+///
+/// # Errors
+///
+/// There is no answer; `classify` tells what an error of the service proves.
+pub async fn send<R, S, B>(
+    mut service: S,
+    request: Request<AttemptBody>,
+    bound: Bound,
+    classify: &(impl Classify + Sync),
+) -> Result<Response<B>, AttemptError>
+where
+    R: Runtime,
+    S: Service<Request<AttemptBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Send,
+    B: Send,
+{
+    let answer = async {
+        poll_fn(|cx| service.poll_ready(cx)).await.map_err(AttemptError::not_ready)?;
+        bound.reach(Stage::Taken);
+        service.call(request).await.map_err(|error| {
+            let error = error.into();
+            AttemptError::service(classify.classify(&*error), error)
+        })
+    };
+    match bound.hold::<R, _>(answer).await {
+        Ok(answer) => receive(answer?),
+        Err(elapsed) => {
+            elapsed.retire_connection();
+            Err(AttemptError::timeout(&elapsed))
+        }
+    }
+}
+
+/// A response as it came over a connection, made one that can be passed on.
+///
+/// # Errors
+///
+/// How long its body is cannot be told.
+pub fn receive<B>(mut response: Response<B>) -> Result<Response<B>, AttemptError> {
+    if let Some(usage) = response.extensions().get::<Usage>() {
+        usage.serve();
+    }
+    if settle_framing(response.headers_mut()) { Ok(response) } else { Err(AttemptError::garbage()) }
+}

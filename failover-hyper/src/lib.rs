@@ -1,0 +1,105 @@
+//! What failover over hyper needs on any runtime: the connections, what a failure on them proves, and the driver.
+//!
+//! This is for adapters. An application uses one of them: `failover-tokio`, or `failover-async-std`. To write another,
+//! name the runtime by implementing [`Runtime`], build a client from [`Settings`], make a [`Template`] of each request,
+//! and let [`perform`] drive the call over an [`Exchange`], such as one that [`send`]s by a [`Transport`].
+//!
+//! ```
+//! use failover_core::{Group, Stopped, Target};
+//! use failover_hyper::{
+//!     AttemptBody, AttemptError, Bound, CallBody, Clock, Exchange, Proven, ResponseBody, Runtime, Template, Transport,
+//!     TransportBody, perform, send,
+//! };
+//! use http::{Request, Response};
+//!
+//! struct Client<R: Runtime> {
+//!     group: Group<Target>,
+//!     clock: Clock,
+//!     transport: Transport<R>,
+//! }
+//!
+//! impl<R: Runtime> Exchange for Client<R> {
+//!     type Body = TransportBody;
+//!
+//!     async fn exchange(
+//!         &self,
+//!         _target: usize,
+//!         request: Request<AttemptBody>,
+//!         bound: Bound,
+//!     ) -> Result<Response<TransportBody>, AttemptError> {
+//!         send::<R, _, _>(self.transport.clone(), request, bound, &Proven).await
+//!     }
+//! }
+//!
+//! impl<R: Runtime> Client<R> {
+//!     async fn post(
+//!         &self,
+//!         body: &'static str,
+//!     ) -> Result<Response<ResponseBody>, Stopped<Response<ResponseBody>, AttemptError>> {
+//!         let (head, body) = Request::post("/orders").body(body).expect("a path").into_parts();
+//!         let template = Template::new(head, CallBody::whole(body)).expect("no tunnel");
+//!         perform::<R, _>(&self.group, self.clock, &template, self).await
+//!     }
+//! }
+//! ```
+//!
+//! # Features
+//!
+//! - `tls`: https targets, with rustls, ring, and the platform's certificate roots.
+//! - `metrics`: counters and histograms through the facade of that name.
+//! - `json`: [`ResponseBody::json`].
+//! - `serde`: the core's configuration type, for [`Settings::configure`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod answered;
+mod classify;
+mod clock;
+mod connect;
+mod dial;
+mod drive;
+mod error;
+mod evidence;
+mod exchange;
+mod face;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod observe;
+mod progress;
+mod protocols;
+mod replay;
+mod request_body;
+mod response_body;
+mod runtime;
+mod settings;
+mod stream;
+mod template;
+#[cfg(test)]
+mod testing;
+#[cfg(feature = "tls")]
+mod tls;
+mod transport;
+mod transport_body;
+
+pub use failover_core as core;
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
+
+pub use crate::answered::Answered;
+pub use crate::classify::{Classify, Proven};
+pub use crate::clock::Clock;
+pub use crate::drive::perform;
+pub use crate::error::{AttemptError, BoxError, Fault};
+pub use crate::exchange::{Exchange, receive, send};
+#[cfg(feature = "metrics")]
+pub use crate::metrics::describe_metrics;
+pub use crate::progress::{Bound, Elapsed, Progress, Stage};
+pub use crate::protocols::Protocols;
+pub use crate::request_body::{AttemptBody, CallBody};
+pub use crate::response_body::{Origin, ResponseBody};
+pub use crate::runtime::Runtime;
+pub use crate::settings::{Settings, seeded};
+pub use crate::stream::Stream;
+pub use crate::template::{Template, Within};
+pub use crate::transport::{Sending, Transport, TransportError};
+pub use crate::transport_body::TransportBody;

@@ -1,0 +1,162 @@
+//! Request bodies: what a call keeps, and what each attempt sends.
+
+use std::any::Any;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use http::Version;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+
+use crate::error::BoxError;
+use crate::progress::Progress;
+use crate::replay::{Reader, ReplayBody, SLICE};
+use crate::runtime::Runtime;
+use crate::transport_body::TransportBody;
+
+/// The body of a call, from which each attempt's body is made.
+#[derive(Debug)]
+pub struct CallBody(Kept);
+
+#[derive(Debug)]
+enum Kept {
+    /// In memory, shared by all attempts.
+    Whole(Bytes),
+    /// Read from the caller as the first attempt sends it.
+    Streamed(ReplayBody),
+}
+
+impl CallBody {
+    /// A body in memory.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self(Kept::Whole(bytes.into()))
+    }
+
+    /// The body of a request, of which up to `limit` bytes are kept unless it is in memory.
+    pub fn of<B>(mut body: B, version: Version, limit: usize) -> Self
+    where
+        B: Body<Error: Into<BoxError>> + Send + 'static,
+    {
+        if body.is_end_stream() {
+            return Self::whole(Bytes::new());
+        }
+        if let Some(bytes) = (&mut body as &mut dyn Any).downcast_mut::<Full<Bytes>>().and_then(bytes_of) {
+            return Self::whole(bytes);
+        }
+        Self(Kept::Streamed(match TransportBody::inbound(body, version) {
+            Ok(body) => ReplayBody::new(body, limit),
+            Err(body) => ReplayBody::new(body, limit),
+        }))
+    }
+
+    /// The body from its first byte on, for one attempt.
+    pub(crate) fn attempt(&self, progress: Progress) -> AttemptBody {
+        let content = match &self.0 {
+            Kept::Whole(bytes) => Content::Whole(bytes.clone()),
+            Kept::Streamed(replay) => Content::Streamed(replay.reader()),
+        };
+        AttemptBody { content, progress }
+    }
+
+    /// Ends the attempt's body, and tells whether another attempt could send all of it.
+    pub(crate) fn rewind(&self) -> bool {
+        match &self.0 {
+            Kept::Whole(_) => true,
+            Kept::Streamed(replay) => replay.rewind(),
+        }
+    }
+
+    /// Whether the body is known beforehand not to fit what is kept for another attempt.
+    pub(crate) fn is_one_shot(&self) -> bool {
+        match &self.0 {
+            Kept::Whole(_) => false,
+            Kept::Streamed(replay) => replay.is_one_shot(),
+        }
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kept::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kept::Streamed(replay) => replay.size_hint(),
+        }
+    }
+}
+
+/// The body of an attempt's request: what failover gives to the services under it.
+#[derive(Debug)]
+pub struct AttemptBody {
+    content: Content,
+    progress: Progress,
+}
+
+impl AttemptBody {
+    /// A body that is sent once and not kept.
+    pub fn once<R, B>(body: B) -> Self
+    where
+        R: Runtime,
+        B: Body<Error: Into<BoxError>> + Send + 'static,
+    {
+        CallBody::of(body, Version::HTTP_11, 0).attempt(Progress::start::<R>())
+    }
+
+    /// How far the attempt has come.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+#[derive(Debug)]
+enum Content {
+    Whole(Bytes),
+    Streamed(Reader),
+}
+
+impl Body for AttemptBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = match &mut self.content {
+            Content::Whole(bytes) => Poll::Ready(slice(bytes).map(|data| Ok(Frame::data(data)))),
+            Content::Streamed(reader) => reader.poll_frame(cx).map_err(Into::into),
+        };
+        if frame.is_pending() {
+            self.progress.starve();
+        }
+        let frame = ready!(frame);
+        self.progress.made();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Streamed(reader) => reader.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Streamed(reader) => reader.size_hint(),
+        }
+    }
+}
+
+/// The bytes of a body in memory that has not been read yet.
+fn bytes_of(body: &mut Full<Bytes>) -> Option<Bytes> {
+    let Poll::Ready(frame) = Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) else {
+        return None;
+    };
+    frame?.ok()?.into_data().ok()
+}
+
+/// Takes the next piece of a body in memory, so that the transport shows how far it has come.
+fn slice(bytes: &mut Bytes) -> Option<Bytes> {
+    (!bytes.is_empty()).then(|| bytes.split_to(bytes.len().min(SLICE)))
+}

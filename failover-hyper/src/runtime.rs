@@ -1,0 +1,96 @@
+//! What is asked of a runtime, and what hyper needs of one, made of that.
+
+use std::fmt::Debug;
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use hyper::rt;
+use hyper_util::client::legacy::connect::Connection;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::stream::Stream;
+
+/// What a runtime gives: time, tasks, names and connections.
+///
+/// The traits for streams are those of the tokio crate, which need no runtime of tokio's. A type that implements this is
+/// a name for the runtime and holds nothing.
+pub trait Runtime: Copy + Debug + Default + Send + Sync + Unpin + 'static {
+    /// A TCP connection.
+    type Tcp: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// A connection, as hyper reads and writes it.
+    type Io: rt::Read + rt::Write + Connection + Send + Unpin + 'static;
+
+    /// The present moment.
+    fn now() -> Instant;
+
+    /// Waits.
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send + Sync + 'static;
+
+    /// Runs a future to its end, or drops it when the time is over: then there is no output.
+    fn timeout<F>(time: Duration, future: F) -> impl Future<Output = Option<F::Output>> + Send
+    where
+        F: Future<Output: Send> + Send;
+
+    /// Runs a task in the background.
+    fn spawn(task: impl Future<Output = ()> + Send + 'static);
+
+    /// Finds the addresses of a name, without holding up other tasks.
+    fn resolve(name: String, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// Connects to an address, without Nagle's algorithm.
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static;
+
+    /// Makes a connection one that hyper can use.
+    fn io(stream: Stream) -> Self::Io;
+}
+
+/// Runs hyper's connections as tasks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Executor<R>(PhantomData<R>);
+
+impl<R, F> rt::Executor<F> for Executor<R>
+where
+    R: Runtime,
+    F: Future + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        R::spawn(async {
+            future.await;
+        });
+    }
+}
+
+/// Measures how long connections are idle.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timer<R>(PhantomData<R>);
+
+impl<R: Runtime> rt::Timer for Timer<R> {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
+        Box::pin(Sleep(Box::pin(R::sleep(duration))))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
+        self.sleep(deadline.saturating_duration_since(R::now()))
+    }
+
+    fn now(&self) -> Instant {
+        R::now()
+    }
+}
+
+struct Sleep(Pin<Box<dyn Future<Output = ()> + Send + Sync>>);
+
+impl rt::Sleep for Sleep {}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,131 @@
+//! What the builders of clients have in common.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use failover_core::{BuildError, Group, Policy, Replay, StatusCodes, Target};
+
+use crate::protocols::Protocols;
+use crate::runtime::Runtime;
+use crate::transport::Transport;
+
+/// What a client is built from. What is set by itself wins over the policy.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The targets, the preferred one first.
+    pub targets: Vec<Target>,
+    /// The policy, which is [`Policy::default`] otherwise.
+    pub policy: Option<Policy>,
+    /// The statuses that give a target up.
+    pub failover_codes: Option<StatusCodes>,
+    /// The time that an attempt has.
+    pub attempt_timeout: Option<Duration>,
+    /// The pause between attempts on different targets.
+    pub interval: Option<Duration>,
+    /// The time that a call has.
+    pub deadline: Option<Duration>,
+    /// When a request that may have been executed is sent again.
+    pub replay: Option<Replay>,
+    /// Which protocols connections may speak.
+    pub protocols: Protocols,
+    /// How TLS is spoken, which otherwise trusts the platform's certificate roots.
+    #[cfg(feature = "tls")]
+    pub tls: Option<crate::rustls::ClientConfig>,
+    /// The first setting that was refused.
+    refused: Option<BuildError>,
+}
+
+impl Settings {
+    /// Settings of a client whose connections may speak these protocols.
+    #[must_use]
+    pub fn new(protocols: Protocols) -> Self {
+        Self { protocols, ..Self::default() }
+    }
+
+    /// Adds targets by their URLs.
+    pub fn add(&mut self, urls: impl IntoIterator<Item = impl AsRef<str>>) {
+        for url in urls {
+            match Target::parse(url.as_ref()) {
+                Ok(target) => self.targets.push(target),
+                Err(error) => self.refuse(error.at("targets")),
+            }
+        }
+    }
+
+    /// Sets the statuses that give a target up, by their numbers.
+    pub fn set_failover_codes(&mut self, codes: impl IntoIterator<Item = u16>) {
+        match StatusCodes::from_codes(codes) {
+            Ok(codes) => self.failover_codes = Some(codes),
+            Err(error) => {
+                self.refuse(BuildError::new("failover_codes", error.part(), "codes from 100 to 999"));
+            }
+        }
+    }
+
+    /// Adds the targets of a configuration, and sets its policy.
+    #[cfg(feature = "serde")]
+    pub fn configure(&mut self, config: failover_core::Config) {
+        self.targets.extend(config.targets);
+        self.policy = Some(config.policy);
+    }
+
+    /// The policy with what was set by itself.
+    #[must_use]
+    pub fn effective_policy(&self) -> Policy {
+        let mut policy = match &self.policy {
+            Some(policy) => Policy {
+                attempt_timeout: self.attempt_timeout.unwrap_or(policy.attempt_timeout),
+                deadline: self.deadline.or(policy.deadline),
+                ..policy.clone()
+            },
+            None => Policy::default().with_bounds(self.attempt_timeout, self.deadline),
+        };
+        policy.failover_codes = self.failover_codes.unwrap_or(policy.failover_codes);
+        policy.interval = self.interval.unwrap_or(policy.interval);
+        policy.replay = self.replay.unwrap_or(policy.replay);
+        policy
+    }
+
+    /// What sends requests to these targets.
+    ///
+    /// # Errors
+    ///
+    /// A setting was refused, or there is no TLS for an https target.
+    pub fn transport<R: Runtime>(&mut self) -> Result<Transport<R>, BuildError> {
+        self.check()?;
+        let transport = Transport::new(self.effective_policy().attempt_timeout, self.protocols);
+        #[cfg(feature = "tls")]
+        let transport = match self.tls.take() {
+            Some(tls) => transport.with_tls(tls),
+            None => transport,
+        };
+        transport.prepare(&self.targets)?;
+        Ok(transport)
+    }
+
+    /// The group of these targets.
+    ///
+    /// # Errors
+    ///
+    /// Names the key and the value of the first setting that makes no sense.
+    pub fn group(self) -> Result<Group<Target>, BuildError> {
+        self.check()?;
+        let policy = seeded(self.effective_policy());
+        Group::new(self.targets, policy)
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        self.refused.clone().map_or(Ok(()), Err)
+    }
+
+    fn refuse(&mut self, error: BuildError) {
+        self.refused.get_or_insert(error);
+    }
+}
+
+/// A policy with a seed of its own, unless it has one.
+#[must_use]
+pub fn seeded(policy: Policy) -> Policy {
+    policy.seeded(|| RandomState::new().build_hasher().finish())
+}

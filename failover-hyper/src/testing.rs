@@ -1,0 +1,50 @@
+//! A runtime for the tests of this crate.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::runtime::Runtime;
+use crate::stream::Stream;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tokio;
+
+impl Runtime for Tokio {
+    type Tcp = TcpStream;
+    type Io = TokioIo<Stream>;
+
+    fn now() -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send + Sync + 'static {
+        tokio::time::sleep(time)
+    }
+
+    async fn timeout<F>(time: Duration, future: F) -> Option<F::Output>
+    where
+        F: Future<Output: Send> + Send,
+    {
+        tokio::time::timeout(time, future).await.ok()
+    }
+
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
+    async fn resolve(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+        tokio::net::lookup_host((name, port)).await.map(Iterator::collect)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(address).await
+    }
+
+    fn io(stream: Stream) -> TokioIo<Stream> {
+        TokioIo::new(stream)
+    }
+}

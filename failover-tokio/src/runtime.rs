@@ -1,0 +1,52 @@
+//! What failover needs of tokio.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use failover_hyper::{Runtime, Stream};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time;
+
+/// The runtime of tokio: its clock, which tests can pause, its timers, tasks and sockets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tokio;
+
+impl Runtime for Tokio {
+    type Tcp = TcpStream;
+    type Io = TokioIo<Stream>;
+
+    fn now() -> Instant {
+        time::Instant::now().into_std()
+    }
+
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send + Sync + 'static {
+        time::sleep(time)
+    }
+
+    async fn timeout<F>(time: Duration, future: F) -> Option<F::Output>
+    where
+        F: Future<Output: Send> + Send,
+    {
+        time::timeout(time, future).await.ok()
+    }
+
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
+    async fn resolve(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(lookup_host((name, port)).await?.collect())
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn io(stream: Stream) -> TokioIo<Stream> {
+        TokioIo::new(stream)
+    }
+}

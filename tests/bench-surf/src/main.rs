@@ -1,7 +1,7 @@
 //! Throughput of kept-alive GETs of 1 KiB on loopback, side by side in one run.
 //!
 //! ```console
-//! $ cargo run --release --manifest-path bench-surf/Cargo.toml
+//! $ cargo run --release --manifest-path tests/bench-surf/Cargo.toml
 //! ```
 //!
 //! The contenders take turns, so that whatever else the machine does meets all of them; the medians of their rounds

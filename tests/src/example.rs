@@ -1,5 +1,6 @@
 //! The examples of the crates, as programs that a user runs.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
@@ -11,15 +12,38 @@ use std::time::{Duration, Instant};
 
 use crate::lab::LIMIT;
 
-/// Builds an example of a crate and tells where it is.
+/// cargo, as it is where no other cargo has started this program.
+///
+/// What cargo tells a test of its package would change what build scripts see, and so build anew what depends on them.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    let told = env::vars_os().map(|(name, _)| name).filter(|name| {
+        let name = name.to_string_lossy();
+        TOLD.contains(&&*name) || TOLD_OF.iter().any(|prefix| name.starts_with(prefix))
+    });
+    for name in told {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Builds an example of the workspace and tells where it is.
+///
+/// It is built as a part of the whole workspace, with the features that all members together ask for, so that nothing is
+/// built twice. nextest runs each test in a process of its own; the first that needs an example builds it for that run.
 ///
 /// # Panics
 ///
 /// If it cannot be built.
 #[must_use]
-pub fn build(package: &str, name: &str) -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--message-format=json", "-p", package, "--example", name])
+pub fn build(name: &str) -> PathBuf {
+    let noted = Noted::of(name);
+    if let Some(path) = noted.as_ref().and_then(Noted::read) {
+        return path;
+    }
+    let built = cargo()
+        .args(["build", "--quiet", "--message-format=json", "--workspace", "--example", name])
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo can be run");
@@ -30,7 +54,11 @@ pub fn build(package: &str, name: &str) -> PathBuf {
         let (_, path) = line.split_once(r#""executable":""#)?;
         path.split_once('"').map(|(path, _)| PathBuf::from(path))
     });
-    found.expect("the build tells where the executable is")
+    let path = found.expect("the build tells where the executable is");
+    if let Some(noted) = noted {
+        noted.write(&path);
+    }
+    path
 }
 
 /// An example that has run to its end.
@@ -170,3 +198,43 @@ impl Drop for Scratch {
         }
     }
 }
+
+/// Where the processes of one run of nextest tell each other that an example is built.
+struct Noted {
+    run: String,
+    file: PathBuf,
+}
+
+impl Noted {
+    fn of(name: &str) -> Option<Self> {
+        let run = env::var("NEXTEST_RUN_ID").ok()?;
+        let mut file = env::current_exe().expect("a test is a file").with_file_name(name);
+        file.set_extension("run");
+        Some(Self { run, file })
+    }
+
+    fn read(&self) -> Option<PathBuf> {
+        let text = fs::read_to_string(&self.file).ok()?;
+        let (run, path) = text.split_once('\n')?;
+        (run == self.run).then(|| path.into())
+    }
+
+    /// Replaces the file, so that nobody reads half of it.
+    fn write(&self, path: &Path) {
+        let whole = self.file.with_extension(process::id().to_string());
+        fs::write(&whole, format!("{}\n{}", self.run, path.display())).expect("a note of the example");
+        fs::rename(whole, &self.file).expect("a note of the example");
+    }
+}
+
+/// What cargo and nextest set for a test; the rest of `CARGO_*` is the user's.
+const TOLD: [&str; 7] = [
+    "CARGO",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PRIMARY_PACKAGE",
+    "OUT_DIR",
+];
+const TOLD_OF: [&str; 4] = ["CARGO_BIN_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_PKG_"];

@@ -200,4 +200,4 @@ fn scratch(text: &str) -> Scratch {
     Scratch::file(env!("CARGO_TARGET_TMPDIR"), "fetch.toml", text)
 }
 
-static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::build("failover-async-std", "fetch"));
+static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::build("fetch"));

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use failover_async_std::{
     Answered, AttemptError, BuildError, Builder, Error, Evidence, FailoverClient, FailoverMiddleware, Fault,
     Policy, Reason, Replay, Target, Transport, Unrepresentable, Within,
 };
+use failover_tests::example;
 use failover_tests::lab::{Accept, Blackhole, End, LIMIT, Reply, Server};
 use surf::http::{Method, headers::HeaderValue};
 use surf::middleware::{Middleware, Next};
@@ -244,7 +245,7 @@ fn no_tokio_runtime_runs() {
 #[test]
 fn no_tokio_runtime_is_even_compiled() {
     let args = ["tree", "--offline", "-p", "failover-async-std", "-e", "features,no-dev", "-i", "tokio"];
-    let tree = Command::new(env!("CARGO")).args(args).stderr(Stdio::inherit()).output().unwrap();
+    let tree = example::cargo().args(args).stderr(Stdio::inherit()).output().unwrap();
     let tree = String::from_utf8(tree.stdout).unwrap();
     assert!(tree.contains(r#"tokio feature "sync""#), "{tree}");
     for runtime in ["rt", "rt-multi-thread", "full"] {
@@ -256,7 +257,7 @@ fn no_tokio_runtime_is_even_compiled() {
 fn the_rest_of_the_workspace_has_nothing_of_what_surf_brings() {
     for package in ["failover-core", "failover-tokio"] {
         let args = ["tree", "--offline", "-p", package, "-e", "no-dev", "--all-features", "--prefix", "none"];
-        let tree = Command::new(env!("CARGO")).args(args).stderr(Stdio::inherit()).output().unwrap();
+        let tree = example::cargo().args(args).stderr(Stdio::inherit()).output().unwrap();
         let tree = String::from_utf8(tree.stdout).unwrap();
         assert!(tree.starts_with(package), "{tree}");
         for unmaintained in ["surf ", "async-std ", "http-types ", "http-client ", "rand v0.7", "cookie "] {

@@ -69,6 +69,6 @@ fn run(example: &PathBuf, targets: &[&str]) -> Output {
 /// Where the examples are.
 fn examples() -> &'static [PathBuf; 2] {
     static EXAMPLES: LazyLock<[PathBuf; 2]> =
-        LazyLock::new(|| ["blocking", "smol"].map(|name| example::build("failover-core", name)));
+        LazyLock::new(|| ["blocking", "smol"].map(|name| example::build(name)));
     &EXAMPLES
 }

@@ -185,7 +185,7 @@ fn refused(args: &[&str]) -> String {
     Run::of(&EXAMPLE, args).refusal()
 }
 
-static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::build("failover-tokio", "http_failover"));
+static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::build("http_failover"));
 
 /// What the seed sets, scaled: large enough that a busy machine does within it what takes no time.
 const INTERVAL: Duration = Duration::from_millis(500);

@@ -50,7 +50,7 @@ fn a_backend_for_frontends_degrades_and_sends_an_order_again_only_with_a_key() {
 
 /// Runs an example to its end, and returns what it prints.
 fn run(name: &str, args: &[&str]) -> Vec<String> {
-    let run = Run::of(&example::build("failover-tokio", name), args);
+    let run = Run::of(&example::build(name), args);
     assert_eq!(run.code, 0, "{run:#?}");
     run.printed.lines().map(str::to_owned).collect()
 }

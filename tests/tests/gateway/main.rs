@@ -166,7 +166,7 @@ fn refusal(args: &[&str]) -> String {
     Run::of(&GATEWAY, args).refusal()
 }
 
-static GATEWAY: LazyLock<PathBuf> = LazyLock::new(|| example::build("failover-tokio", "gateway"));
+static GATEWAY: LazyLock<PathBuf> = LazyLock::new(|| example::build("gateway"));
 
 /// The bound of an attempt: short enough to wait for, and long enough that a busy machine answers within it.
 const ATTEMPT: Duration = Duration::from_secs(2);

@@ -1,0 +1,96 @@
+# Each check stands here once: CI runs them all by `just ci`. What a recipe needs beside the toolchain is in CONTRIBUTING.md.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+export CARGO_TERM_COLOR := env("CARGO_TERM_COLOR", if env("CI", "") == "" { "auto" } else { "never" })
+
+# The crates that are published, each after those that it depends on.
+published := "failover-core failover-tokio failover-async-std"
+chosen := "-p " + replace(published, " ", " -p ")
+# The adapters, which build without TLS too.
+adapters := "failover-tokio failover-async-std"
+# Where a check that could not be made is noted.
+skipped := env("CARGO_TARGET_DIR", "target") / "skipped"
+
+# What there is.
+default:
+    @just --list --unsorted
+
+# The layout of the code.
+fmt:
+    cargo fmt --all --check
+
+# Clippy, with and without the features.
+lint:
+    cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+    for adapter in {{adapters}}; do \
+        cargo clippy --locked -p "$adapter" --no-default-features -- -D warnings; \
+        cargo clippy --locked -p "$adapter" --no-default-features --all-targets -- -D warnings; \
+    done
+
+# All tests: what nextest runs, and the documentation's.
+test:
+    cargo nextest run --locked --workspace {{ if env("CI", "") == "" { "" } else { "--profile ci" } }}
+    cargo test --locked --workspace --doc
+
+# The README's own command for all tests.
+readme:
+    cargo test --workspace
+
+# The documentation, without a broken link.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --all-features --no-deps
+
+# The words that threads share, under every interleaving.
+loom:
+    RUSTFLAGS="--cfg loom" cargo test --locked --release -p failover-core --test loom --target-dir "${CARGO_TARGET_DIR:-target}/loom"
+
+# The published crates by the lowest Rust that they declare.
+msrv:
+    tests/msrv.sh {{published}}
+
+# The published crates with the lowest versions of what they depend on.
+minimal-versions:
+    tests/minimal-versions.sh {{published}}
+
+# The packages as they would be published, each built from what is in it.
+package *options:
+    cargo package --locked {{chosen}} {{options}}
+
+# Licences, sources and bans.
+deny:
+    cargo deny check bans licenses sources
+
+# The machine under arbitrary policies and events.
+fuzz seconds="20":
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz machine -- -max_total_time={{seconds}} -verbosity=0
+
+# The gateway's status page in Chromium.
+browser:
+    cargo test --locked --workspace --test gateway -- --ignored
+
+# Backends of the gateway killed under load.
+soak seconds="20":
+    tests/kill-backends.sh {{seconds}}
+
+# Throughput beside hyper-util's client, and beside surf's own transports.
+peers:
+    cargo bench --locked -p failover-tokio --bench overhead
+    cargo run --locked --release --manifest-path tests/bench-surf/Cargo.toml
+
+# Everything that CI runs, in its order.
+ci: _begin fmt lint test readme doc loom msrv minimal-versions package browser (soak "10")
+    @just _where "cargo deny --version" deny "no cargo-deny"
+    @just _where "cargo +nightly fuzz --version" fuzz "no cargo-fuzz, or no nightly toolchain for it"
+    @just _end
+
+_begin:
+    @mkdir -p "$(dirname "{{skipped}}")" && : >"{{skipped}}"
+
+_where needed recipe reason:
+    @if {{needed}} >/dev/null 2>&1; then just "{{recipe}}"; else echo "{{recipe}}: {{reason}}" >>"{{skipped}}"; fi
+
+_end:
+    @echo
+    @echo "== All checks that were made have passed."
+    @if [[ -s "{{skipped}}" ]]; then echo "== NOT CHECKED:"; sed 's/^/   /' "{{skipped}}"; else echo "== Nothing was skipped."; fi

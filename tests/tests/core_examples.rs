@@ -68,7 +68,6 @@ fn run(example: &PathBuf, targets: &[&str]) -> Output {
 
 /// Where the examples are.
 fn examples() -> &'static [PathBuf; 2] {
-    static EXAMPLES: LazyLock<[PathBuf; 2]> =
-        LazyLock::new(|| ["blocking", "smol"].map(|name| example::build(name)));
+    static EXAMPLES: LazyLock<[PathBuf; 2]> = LazyLock::new(|| ["blocking", "smol"].map(example::build));
     &EXAMPLES
 }

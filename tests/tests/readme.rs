@@ -157,7 +157,7 @@ fn workspace(programs: &[Program]) -> String {
     }
     let mut manifest = format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n\n[patch.crates-io]\n");
     for name in PUBLISHED {
-        writeln!(manifest, "{name} = {{ path = {:?} }}", Path::new(ROOT).join(name)).unwrap();
+        writeln!(manifest, "{name} = {{ path = \"{ROOT}/{name}\" }}").unwrap();
     }
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     folder.to_str().expect("the path is UTF-8").to_owned()

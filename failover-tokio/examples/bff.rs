@@ -231,7 +231,7 @@ async fn feel(State(mood): State<Arc<Mutex<Mood>>>, request: Inbound, next: Next
     match mood {
         Mood::Well => {}
         Mood::Busy => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        Mood::Slow => sleep(Duration::from_mins(1)).await,
+        Mood::Slow => sleep(Duration::from_secs(60)).await,
     }
     response
 }

@@ -263,7 +263,7 @@ impl Model {
             return self.stop(number, Reason::MaxAttempts, step, snapshot);
         }
         let interval = nanos(policy.interval);
-        let (least, most) = if tries.is_multiple_of(count) {
+        let (least, most) = if tries % count == 0 {
             let granted = retry_after.unwrap_or(0).min(10_000_000_000);
             let round = u32::try_from(tries / count - 1).expect("few rounds");
             let backoff = doubled(policy.backoff.base, round, policy.backoff.max);

@@ -40,7 +40,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 1000,
-            idle_timeout: Duration::from_mins(1),
+            idle_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(30),
         }
     }
@@ -137,7 +137,7 @@ fn refuse(key: &str, value: &(impl ToString + ?Sized), expected: &str) -> BuildE
     BuildError::new(key, value.as_deref().unwrap_or("(not shown)"), expected)
 }
 
-const LONGEST: Duration = Duration::from_hours(365 * 24);
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const KEYS: [&str; 7] = [
     "listen",

@@ -5,10 +5,10 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 export CARGO_TERM_COLOR := env("CARGO_TERM_COLOR", if env("CI", "") == "" { "auto" } else { "never" })
 
 # The crates that are published, each after those that it depends on.
-published := "failover-core failover-tokio failover-async-std"
+published := "failover-core failover-hyper failover-tokio failover-async-std"
 chosen := "-p " + replace(published, " ", " -p ")
-# The adapters, which build without TLS too.
-adapters := "failover-tokio failover-async-std"
+# The crates that build without TLS too.
+adapters := "failover-hyper failover-tokio failover-async-std"
 # Where a check that could not be made is noted.
 skipped := env("CARGO_TARGET_DIR", "target") / "skipped"
 

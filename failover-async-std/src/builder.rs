@@ -41,8 +41,10 @@ impl Builder {
     ///
     /// What that client cannot prove counts as [`MaybeProcessed`](crate::Evidence::MaybeProcessed): over a stock
     /// transport of surf's, that is every error, so a POST does not even move on from a target that refused the
-    /// connection. Over a [`Transport`] nothing is lost. See the [crate's](crate#surf-and-async-std) page on what
-    /// surf's own transports do after a timeout, and [`FailoverMiddleware`] on what a middleware must not do.
+    /// connection. Over a [`Transport`] nothing is lost, as long as each request is sent to it once. So nothing in that
+    /// client may redirect or retry: `surf::middleware::Redirect` sends every request at least twice, and takes the
+    /// headers of a target along to wherever it is led. See the [crate's](crate#surf-and-async-std) page on what surf's
+    /// own transports do after a timeout, and [`FailoverMiddleware`] on what a middleware must not do.
     pub fn client(mut self, client: surf::Client) -> Self {
         self.client = Some(client);
         self

@@ -2,7 +2,7 @@
 //!
 //! ```console
 //! $ cargo add failover-async-std
-//! $ cargo add async-std --features attributes
+//! $ cargo add async-std
 //! $ cargo add surf --no-default-features
 //! ```
 //!
@@ -45,7 +45,8 @@
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
 //!
-//! The decisions are those of [`failover_core`], which is pure; this crate performs them.
+//! The decisions are those of [`failover_core`], which is pure; this crate performs them, with what `failover-hyper` has for
+//! all runtimes.
 //!
 //! # surf and async-std
 //!
@@ -66,7 +67,7 @@
 //!
 //! Therefore surf is only the face here. Under it is [`Transport`]: hyper 1, with the pool of hyper-util and its own
 //! retries off, over async-std's sockets, tasks and timers. It proves what can be proven about a request that failed. No
-//! runtime of tokio runs; hyper takes a few types from the tokio crate, without its runtime.
+//! runtime of tokio runs; a few types and traits come from the tokio crate, without its runtime.
 //!
 //! Three things of surf's remain, and each is an error where it shows. A response whose status is none of surf's closed
 //! list, or with a header that is not ASCII, is an [`Unrepresentable`], which holds the response in types that can hold
@@ -79,6 +80,11 @@
 //! A request's body in memory is shared by all attempts. A streamed one is kept up to [`Policy::replay_buffer`] bytes;
 //! beyond that, it stays with the target that it is being sent to. A response's body is streamed and never failed over:
 //! if it breaks off, that is an error to its reader.
+//!
+//! # Tracing
+//!
+//! Under the target `failover`, each call is a span with its attempts as events, as the documentation of `failover-tokio`
+//! describes them.
 //!
 //! # Features
 //!

@@ -20,12 +20,12 @@ use crate::surf_client::{Rest, template_of};
 ///
 /// Middleware that was added before this one sees each call once, and what is added after it sees each attempt, with
 /// the headers of the attempt's target. Such a middleware must send a request on at most once, since a second sending
-/// is one that failover knows nothing of, and must not follow redirects, which would take the target's headers with
-/// them.
+/// is one that failover knows nothing of, and must not follow redirects: `surf::middleware::Redirect` sends every request
+/// at least twice, and takes the target's headers with it.
 ///
 /// An error is an [`Error`], by downcast, unless it is one of the middleware before. What the transport of the client
 /// cannot prove counts as [`MaybeProcessed`](crate::Evidence::MaybeProcessed); a [`Transport`](crate::Transport) proves
-/// all that can be proven.
+/// all that can be proven of the request that it was given.
 ///
 /// # Examples
 ///

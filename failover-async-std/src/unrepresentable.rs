@@ -44,7 +44,7 @@ impl Unrepresentable {
         *self.response
     }
 
-    /// The answer. If a call accepted it, its extensions hold [`Answered`].
+    /// The answer. If a call accepted it, its extensions hold [`Answered`](crate::Answered).
     #[must_use]
     pub fn response(&self) -> &Response<surf::Body> {
         &self.response

@@ -116,6 +116,7 @@
 //! # Features
 //!
 //! `serde` adds `Config`, the configuration of groups and policies, and makes a [`Snapshot`] serialize.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 

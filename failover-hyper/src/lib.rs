@@ -7,39 +7,18 @@
 //! ```
 //! use failover_core::{Group, Stopped, Target};
 //! use failover_hyper::{
-//!     AttemptBody, AttemptError, Bound, CallBody, Clock, Exchange, Proven, ResponseBody, Runtime, Template, Transport,
-//!     TransportBody, perform, send,
+//!     AttemptError, CallBody, Clock, Exchange, ResponseBody, Runtime, Template, TransportBody, perform,
 //! };
 //! use http::{Request, Response};
 //!
-//! struct Client<R: Runtime> {
-//!     group: Group<Target>,
-//!     clock: Clock,
-//!     transport: Transport<R>,
-//! }
-//!
-//! impl<R: Runtime> Exchange for Client<R> {
-//!     type Body = TransportBody;
-//!
-//!     async fn exchange(
-//!         &self,
-//!         _target: usize,
-//!         request: Request<AttemptBody>,
-//!         bound: Bound,
-//!     ) -> Result<Response<TransportBody>, AttemptError> {
-//!         send::<R, _, _>(self.transport.clone(), request, bound, &Proven).await
-//!     }
-//! }
-//!
-//! impl<R: Runtime> Client<R> {
-//!     async fn post(
-//!         &self,
-//!         body: &'static str,
-//!     ) -> Result<Response<ResponseBody>, Stopped<Response<ResponseBody>, AttemptError>> {
-//!         let (head, body) = Request::post("/orders").body(body).expect("a path").into_parts();
-//!         let template = Template::new(head, CallBody::whole(body)).expect("no tunnel");
-//!         perform::<R, _>(&self.group, self.clock, &template, self).await
-//!     }
+//! async fn post<R: Runtime>(
+//!     (group, clock): (&Group<Target>, Clock),
+//!     body: &'static str,
+//!     exchange: &impl Exchange<Body = TransportBody>,
+//! ) -> Result<Response<ResponseBody>, Stopped<Response<ResponseBody>, AttemptError>> {
+//!     let (head, body) = Request::post("/orders").body(body).expect("a path").into_parts();
+//!     let template = Template::new(head, CallBody::whole(body)).expect("no tunnel");
+//!     perform::<R, _>(group, clock, &template, exchange).await
 //! }
 //! ```
 //!

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use failover_core::{Group, Target};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -50,6 +50,36 @@ impl<B: Body + Unpin> ResponseBody<B> {
     /// A body that streams `body`.
     pub fn new(body: B, origin: Option<Origin>) -> Self {
         Self { ahead: VecDeque::new(), rest: Rest::Stream(body), origin }
+    }
+}
+
+impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
+    /// Reads the whole body, however long it is. `http_body_util::Limited` around it bounds that.
+    ///
+    /// # Errors
+    ///
+    /// The body broke off.
+    pub async fn bytes(self) -> Result<Bytes, BoxError> {
+        Ok(self.collect().await?.to_bytes())
+    }
+
+    /// Reads the whole body as text, which must be UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// The body broke off, or is not UTF-8.
+    pub async fn text(self) -> Result<String, BoxError> {
+        Ok(String::from_utf8(self.bytes().await?.into())?)
+    }
+
+    /// Reads the whole body as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The body broke off, or is not the JSON of a `T`.
+    #[cfg(feature = "json")]
+    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, BoxError> {
+        Ok(serde_json::from_slice(&self.bytes().await?)?)
     }
 }
 
@@ -199,7 +229,6 @@ const DRAIN_TIME: Duration = Duration::from_millis(250);
 mod tests {
     use std::convert::Infallible;
 
-    use bytes::Bytes;
     use http_body_util::Full;
 
     use super::*;
@@ -245,6 +274,26 @@ mod tests {
             assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap()[0], piece);
         }
         assert!(body.frame().await.unwrap().unwrap_err().is::<LetGo>());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_whole_or_not_at_all() {
+        let body = |text| ResponseBody::new(Full::new(Bytes::from_static(text)), None);
+        assert_eq!(body(b"[1, 2]").bytes().await.unwrap(), "[1, 2]");
+        assert_eq!(body("höher".as_bytes()).text().await.unwrap(), "höher");
+        assert!(body(b"\xff").text().await.unwrap_err().is::<std::string::FromUtf8Error>());
+        let broken = || {
+            let frames = [Ok(Frame::data(Bytes::from_static(b"[1]"))), Err("reset")];
+            ResponseBody::new(Frames(frames.into()), None)
+        };
+        assert_eq!(broken().bytes().await.unwrap_err().to_string(), "reset");
+        assert_eq!(broken().text().await.unwrap_err().to_string(), "reset");
+        #[cfg(feature = "json")]
+        {
+            assert_eq!(body(b"[1, 2]").json::<Vec<u8>>().await.unwrap(), [1, 2]);
+            assert_eq!(broken().json::<Vec<u8>>().await.unwrap_err().to_string(), "reset");
+            assert!(body(b"[1, 2").json::<Vec<u8>>().await.unwrap_err().is::<serde_json::Error>());
+        }
     }
 
     #[tokio::test(start_paused = true)]

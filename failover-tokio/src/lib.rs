@@ -9,11 +9,12 @@
 //! use failover_tokio::{Answered, FailoverClient};
 //!
 //! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //!     let targets = ["https://api.example", "https://api.standby.example/v1"];
 //!     let client = FailoverClient::builder().targets(targets).build()?;
 //!     let response = client.get("/users?page=2").await?;
-//!     println!("{}, {:?}", response.status(), response.extensions().get::<Answered>());
+//!     println!("{:?}", response.extensions().get::<Answered>());
+//!     println!("{}: {}", response.status(), response.into_body().text().await?);
 //!     Ok(())
 //! }
 //! ```
@@ -33,6 +34,7 @@
 //! | send headers, or bound one call by [`Within`] | [`FailoverClient::request`] |
 //! | pass a server's request on | [`FailoverClient::forward`] |
 //! | let a call run in the background | [`FailoverClient::submit`] |
+//! | read an answer's body at once | [`ResponseBody::bytes`], [`text`](ResponseBody::text), `json` |
 //! | learn which target answered | [`Answered`], in each response's extensions |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
 //! | tell a client of one's own of that | [`Error::into_response`] if a target answered, else [`Error::status`] |
@@ -42,8 +44,21 @@
 //! | put failover into a tower stack, or a stack under each target | [`Failover`], [`FailoverLayer`], [`Transport`] |
 //! | tell what the errors of a stack prove | [`Classify`] |
 //!
-//! The decisions are those of [`failover_core`], which is pure; this crate performs them. The transport is hyper-util's
-//! pooled client for HTTP/1.1 and HTTP/2, with its own retries off. It follows no redirects.
+//! The decisions are those of [`failover_core`], which is pure; this crate performs them, with what `failover-hyper` has for
+//! all runtimes. The transport is hyper-util's pooled client for HTTP/1.1 and HTTP/2, with its own retries off. It follows
+//! no redirects.
+//!
+//! # Over other clients
+//!
+//! [`Failover`] works over any tower service that sends requests: a stack over the [`Transport`], hyper-util's client, or
+//! reqwest's. **Below it, redirects and retries must be off** (`reqwest::redirect::Policy::none()`, and no retry layer or
+//! middleware), for three reasons. A client that sends by itself again executes a request twice that must not be. Its
+//! error is that of the last sending: "connection refused" of a redirect's second place looks as if the request was never
+//! sent, after the first place has executed it. And it takes the headers of a target along, such as its API key, to
+//! wherever the redirect leads.
+//!
+//! Hence nothing is proved by the errors of a service that is not ours: each counts as [`Evidence::MaybeProcessed`], so a
+//! POST stops there. Whoever has switched that off can vouch for the client by [`Failover::classify`]; see [`Classify`].
 //!
 //! # Bodies
 //!
@@ -95,6 +110,7 @@
 //! # Features
 //!
 //! - `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
+//! - `json`: `ResponseBody::json`.
 //! - `metrics`: see above.
 //! - `serde`: `Config`, the configuration of targets and policy, for `Builder::config`.
 #![cfg_attr(docsrs, feature(doc_cfg))]

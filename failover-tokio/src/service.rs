@@ -24,12 +24,13 @@ use crate::targets::{List, Targets};
 /// request. That it becomes ready is waited for within the attempt, so that a target whose service does not is given
 /// up, and the request, which was provably not sent, goes to the next one.
 ///
-/// hyper-util's client is such a service, with its own retries off; reqwest's is one once `map_request` and
-/// `map_response` convert between the types. A timeout of tower's below this sees no progress of the request's body:
-/// prefer the policy's `attempt_timeout`.
+/// hyper-util's client is such a service; reqwest's is one once `map_request` and `map_response` convert between the
+/// types. Their retries and redirects must be off, and what their errors prove is for you to say: see
+/// [the crate](crate#over-other-clients). A timeout of tower's below this sees no progress of the request's body: prefer
+/// the policy's `attempt_timeout`.
 ///
 /// The body of a request is streamed, and kept for other attempts up to the policy's `replay_buffer`; one that is a
-/// [`Full<Bytes>`](http_body_util::Full) is shared by all attempts. The service itself is always ready. A clone is a
+/// `http_body_util::Full<Bytes>` is shared by all attempts. The service itself is always ready. A clone is a
 /// reference count, and shares the targets, and what is remembered of them.
 ///
 /// # Examples

@@ -557,6 +557,23 @@ fn settings_that_make_no_sense_together_are_refused() {
     assert!(!error.to_string().contains("secret"), "{error}");
 }
 
+#[test]
+fn unknown_service_a_post_whose_redirect_does_not_connect_is_not_executed_again() {
+    let (down, works) = (Server::down(), Server::script([Reply::ok("right")]));
+    let elsewhere =
+        format!("HTTP/1.1 303 See Other\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", down.url());
+    let first = Server::script([Reply::raw(elsewhere)]);
+    let client = surf_client().with(surf::middleware::Redirect::new(3));
+    let targets = [first.url(), works.url()];
+    let client = FailoverClient::builder().client(client).targets(targets).build().unwrap();
+    let Err(Error::Stopped(stopped)) = block_on(client.post("/", "money")) else { panic!("an answer") };
+    assert_eq!(stopped.reason(), Reason::NoProof);
+    let failure = &stopped.failures()[0];
+    assert_eq!(failure.evidence(), Some(Evidence::MaybeProcessed));
+    assert_eq!(failure.error().unwrap().fault(), Fault::Client);
+    assert_eq!((first.requests().len(), works.connections()), (1, 0));
+}
+
 /// The forms of the adapter.
 #[derive(Clone, Copy, Debug)]
 enum Face {

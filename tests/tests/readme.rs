@@ -174,4 +174,4 @@ fn text(file: &str) -> String {
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The crates that are published.
-const PUBLISHED: [&str; 3] = ["failover-core", "failover-tokio", "failover-async-std"];
+const PUBLISHED: [&str; 4] = ["failover-core", "failover-hyper", "failover-tokio", "failover-async-std"];

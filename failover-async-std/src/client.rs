@@ -10,10 +10,10 @@ use http::{Method, Request, Response};
 use http_body_util::Either;
 
 use crate::bodies::SurfBody;
-use crate::drive::Driver;
 use crate::error::Error;
 use crate::submit::Submitted;
 use crate::surf_client::{template_of, through};
+use crate::targets::Targets;
 use crate::transport::Transport;
 
 /// An HTTP client for an ordered list of targets: each request goes to the one that works.
@@ -45,7 +45,7 @@ pub struct FailoverClient {
 }
 
 struct Shared {
-    driver: Driver,
+    targets: Targets,
     sender: Sender,
 }
 
@@ -76,7 +76,7 @@ impl Exchange for Sender {
 
 impl FailoverClient {
     pub(crate) fn new(group: Group<Target>, sender: Sender) -> Self {
-        Self { shared: Arc::new(Shared { driver: Driver::new(group), sender }) }
+        Self { shared: Arc::new(Shared { targets: Targets::new(group), sender }) }
     }
 
     failover_hyper::verbs!(surf::Response);
@@ -130,7 +130,7 @@ impl FailoverClient {
     /// # }
     /// ```
     pub async fn send(&self, request: impl Into<surf::Request>) -> Result<surf::Response, Error> {
-        let limit = self.shared.driver.group.policy().replay_buffer;
+        let limit = self.shared.targets.group.policy().replay_buffer;
         self.run(template_of(&mut request.into(), limit)?).await
     }
 
@@ -147,29 +147,29 @@ impl FailoverClient {
     ///
     /// There is no such target.
     pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
-        self.shared.driver.prefer(index)
+        self.shared.targets.prefer(index)
     }
 
     /// The targets in order.
     #[must_use]
     pub fn targets(&self) -> &[Target] {
-        self.shared.driver.group.targets()
+        self.shared.targets.group.targets()
     }
 
     /// The index of the target where the next call begins.
     #[must_use]
     pub fn sticky(&self) -> usize {
-        self.shared.driver.group.sticky()
+        self.shared.targets.group.sticky()
     }
 
     /// What is remembered of the targets, for a status page.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.driver.snapshot()
+        self.shared.targets.snapshot()
     }
 
     async fn run(&self, template: Option<Template>) -> Result<surf::Response, Error> {
-        self.shared.driver.run(template, &self.shared.sender).await
+        self.shared.targets.run(template, &self.shared.sender).await
     }
 }
 

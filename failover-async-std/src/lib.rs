@@ -97,12 +97,12 @@ mod bodies;
 mod builder;
 mod client;
 mod convert;
-mod drive;
 mod error;
 mod middleware;
 mod runtime;
 mod submit;
 mod surf_client;
+mod targets;
 mod transport;
 mod unrepresentable;
 

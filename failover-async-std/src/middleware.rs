@@ -8,9 +8,9 @@ use surf::StatusCode;
 use surf::middleware::{Middleware, Next};
 use surf::utils::async_trait;
 
-use crate::drive::Driver;
 use crate::error::Error;
 use crate::surf_client::{Rest, template_of};
+use crate::targets::Targets;
 
 /// Failover for all requests of a [`surf::Client`], the way surf is extended.
 ///
@@ -44,12 +44,12 @@ use crate::surf_client::{Rest, template_of};
 /// ```
 #[derive(Clone)]
 pub struct FailoverMiddleware {
-    driver: Arc<Driver>,
+    targets: Arc<Targets>,
 }
 
 impl FailoverMiddleware {
     pub(crate) fn new(group: Group<Target>) -> Self {
-        Self { driver: Arc::new(Driver::new(group)) }
+        Self { targets: Arc::new(Targets::new(group)) }
     }
 
     /// Makes this target the one where the next call begins, by the hand of an operator.
@@ -58,25 +58,25 @@ impl FailoverMiddleware {
     ///
     /// There is no such target.
     pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
-        self.driver.prefer(index)
+        self.targets.prefer(index)
     }
 
     /// The targets in order.
     #[must_use]
     pub fn targets(&self) -> &[Target] {
-        self.driver.group.targets()
+        self.targets.group.targets()
     }
 
     /// The index of the target where the next call begins.
     #[must_use]
     pub fn sticky(&self) -> usize {
-        self.driver.group.sticky()
+        self.targets.group.sticky()
     }
 
     /// What is remembered of the targets, for a status page.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.driver.snapshot()
+        self.targets.snapshot()
     }
 }
 
@@ -88,9 +88,9 @@ impl Middleware for FailoverMiddleware {
         client: surf::Client,
         next: Next<'_>,
     ) -> surf::Result<surf::Response> {
-        let limit = self.driver.group.policy().replay_buffer;
+        let limit = self.targets.group.policy().replay_buffer;
         let template = template_of(&mut request, limit).map_err(failed)?;
-        self.driver.run(template, &Rest { client, next }).await.map_err(failed)
+        self.targets.run(template, &Rest { client, next }).await.map_err(failed)
     }
 }
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::reason::Reason;
-use crate::time::Bound;
+use crate::time::Limit;
 
 /// What is known about whether an attempt that ended in an error was executed.
 ///
@@ -92,7 +92,7 @@ pub enum Replay {
 pub struct Facts {
     idempotent: bool,
     body: Body,
-    within: Bound,
+    within: Limit,
 }
 
 impl Facts {
@@ -104,7 +104,7 @@ impl Facts {
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
         let idempotent = method.is_idempotent()
             || headers.get(&IDEMPOTENCY_KEY).is_some_and(|key| !key.as_bytes().trim_ascii().is_empty());
-        Self { idempotent, body: Body::Repeatable, within: Bound::NONE }
+        Self { idempotent, body: Body::Repeatable, within: Limit::NONE }
     }
 
     /// The same request with a body that can be sent only once.
@@ -127,7 +127,7 @@ impl Facts {
         self.idempotent
     }
 
-    pub(crate) const fn deadline(&self) -> Bound {
+    pub(crate) const fn deadline(&self) -> Limit {
         self.within
     }
 

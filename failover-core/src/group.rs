@@ -15,7 +15,7 @@ use crate::mark::Mark;
 use crate::pause::Jitter;
 use crate::policy::Policy;
 use crate::snapshot::{Snapshot, TargetSnapshot};
-use crate::time::{Bound, Timestamp};
+use crate::time::{Limit, Timestamp};
 
 /// An ordered list of targets, the policy, and what is remembered between calls: the cursor, the marks, the budget.
 ///
@@ -34,7 +34,7 @@ pub(crate) struct Shared<T> {
     pub(crate) failback: FailbackClock,
     pub(crate) jitter: Jitter,
     pub(crate) gives_up: StatusCodes,
-    pub(crate) deadline: Bound,
+    pub(crate) deadline: Limit,
     pub(crate) policy: Policy,
     pub(crate) spent: Spent,
 }
@@ -163,7 +163,7 @@ impl<T> Group<T> {
                 failback,
                 jitter: Jitter::new(policy.seed),
                 gives_up: policy.gives_up(),
-                deadline: policy.deadline.map_or(Bound::NONE, Bound::from),
+                deadline: policy.deadline.map_or(Limit::NONE, Limit::from),
                 policy,
                 spent: Spent::new(),
             }),

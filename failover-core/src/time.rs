@@ -71,24 +71,24 @@ impl Add<Duration> for Timestamp {
 
 /// How long something may take, in nanoseconds; the largest number is no bound.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Bound(u64);
+pub(crate) struct Limit(u64);
 
-impl Bound {
+impl Limit {
     pub(crate) const NONE: Self = Self(u64::MAX);
 }
 
-impl From<Duration> for Bound {
+impl From<Duration> for Limit {
     fn from(time: Duration) -> Self {
         Self(nanos(time))
     }
 }
 
-impl Add<Bound> for Timestamp {
+impl Add<Limit> for Timestamp {
     type Output = Self;
 
     #[inline]
-    fn add(self, bound: Bound) -> Self {
-        Self(self.0.saturating_add(bound.0))
+    fn add(self, limit: Limit) -> Self {
+        Self(self.0.saturating_add(limit.0))
     }
 }
 

@@ -25,13 +25,13 @@ use crate::tls::Tls;
 /// Opens connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector<R> {
-    settings: Arc<Settings>,
+    settings: Arc<ConnectSettings>,
     runtime: PhantomData<R>,
 }
 
 /// What can be set while connections are opened.
 #[derive(Debug)]
-struct Settings {
+struct ConnectSettings {
     /// In nanoseconds: what opening one connection may take.
     bound: AtomicU64,
     protocols: Protocols,
@@ -42,7 +42,7 @@ struct Settings {
 impl<R: Runtime> Connector<R> {
     /// A connector that gives up after `bound`, also where the attempt that began it has gone.
     pub(crate) fn new(bound: Duration, protocols: Protocols) -> Self {
-        let settings = Settings {
+        let settings = ConnectSettings {
             bound: AtomicU64::default(),
             protocols,
             #[cfg(feature = "tls")]

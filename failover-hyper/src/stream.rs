@@ -12,14 +12,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection over TCP or TLS.
 pub struct Stream {
-    io: Box<dyn Io>,
+    io: Box<dyn Duplex>,
     http2: bool,
     usage: Usage,
 }
 
 impl Stream {
     /// A connection of HTTP/2 or of HTTP/1.1.
-    pub(crate) fn over(io: impl Io + 'static, http2: bool) -> Self {
+    pub(crate) fn over(io: impl Duplex + 'static, http2: bool) -> Self {
         Self { io: Box::new(io), http2, usage: Usage::default() }
     }
 }
@@ -81,9 +81,9 @@ impl std::fmt::Debug for Stream {
 }
 
 /// What a connection is made of.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// How one connection was used so far, shared by its stream and by what the pool tells of it.
 #[derive(Clone, Debug, Default)]

@@ -33,19 +33,19 @@ impl<S> Targets<S> {
     {
         let template = template.ok_or(Error::Method)?;
         let list = self.current();
-        let services = Services { list: &list, classify, inbound };
+        let services = CallServices { list: &list, classify, inbound };
         perform::<Tokio, _>(&list.group, self.clock, &template, &services).await.map_err(Error::Stopped)
     }
 }
 
 /// The services that send a call's requests.
-struct Services<'a, S, C> {
+struct CallServices<'a, S, C> {
     list: &'a List<S>,
     classify: &'a C,
     inbound: bool,
 }
 
-impl<S, C, B> Exchange for Services<'_, S, C>
+impl<S, C, B> Exchange for CallServices<'_, S, C>
 where
     S: Service<Request<AttemptBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send>,
     S: Clone + Send + Sync,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use failover_tokio::{
-    Answered, Error, Evidence, FailoverClient, Fault, Policy, Reason, Replay, ResponseBody, Target,
+    Answered, Builder, Error, Evidence, FailoverClient, Fault, Policy, Reason, Replay, ResponseBody, Target,
 };
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -301,6 +301,24 @@ async fn a_failed_tls_handshake_fails_over_whatever_the_method() {
 }
 
 #[cfg(not(feature = "tls"))]
+#[test]
+fn a_default_bound_gives_way_to_the_one_that_is_set() {
+    let policy =
+        |builder: Builder| builder.targets(["http://a.example"]).build().unwrap().group().policy().clone();
+    let bounds = |builder| {
+        let policy = policy(builder);
+        (policy.attempt_timeout, policy.deadline)
+    };
+    let (short, long) = (Duration::from_secs(5), Duration::from_secs(60));
+    let builder = FailoverClient::builder;
+    assert_eq!(bounds(builder().deadline(short)), (short, Some(short)));
+    assert_eq!(bounds(builder().attempt_timeout(long)), (long, Some(long)));
+    // Of what was chosen, the shorter simply holds.
+    assert_eq!(bounds(builder().attempt_timeout(long).deadline(short)), (long, Some(short)));
+    let chosen = builder().policy(Policy::default()).attempt_timeout(long);
+    assert_eq!(bounds(chosen), (long, Policy::default().deadline));
+}
+
 #[test]
 fn without_tls_an_https_target_is_refused() {
     let error = FailoverClient::builder().targets(["https://user:pass@host/path"]).build().unwrap_err();

@@ -11,12 +11,12 @@ use crate::runtime::AsyncStd;
 
 /// A group of targets, and its time.
 #[derive(Debug)]
-pub(crate) struct Driver {
+pub(crate) struct Targets {
     pub(crate) group: Group<Target>,
     clock: Clock,
 }
 
-impl Driver {
+impl Targets {
     pub(crate) fn new(group: Group<Target>) -> Self {
         Self { group, clock: Clock::start::<AsyncStd>() }
     }

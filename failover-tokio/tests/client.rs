@@ -300,7 +300,6 @@ async fn a_failed_tls_handshake_fails_over_whatever_the_method() {
     assert_eq!(failure.error().unwrap().fault(), Fault::Tls);
 }
 
-#[cfg(not(feature = "tls"))]
 #[test]
 fn a_default_bound_gives_way_to_the_one_that_is_set() {
     let policy =
@@ -319,6 +318,7 @@ fn a_default_bound_gives_way_to_the_one_that_is_set() {
     assert_eq!(bounds(chosen), (long, Policy::default().deadline));
 }
 
+#[cfg(not(feature = "tls"))]
 #[test]
 fn without_tls_an_https_target_is_refused() {
     let error = FailoverClient::builder().targets(["https://user:pass@host/path"]).build().unwrap_err();

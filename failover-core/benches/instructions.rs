@@ -24,7 +24,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 #[bench::ballerina(group(Policy::ballerina()))]
 #[bench::budget(args = (group(with_budget())), config = at_most(200, 0))]
 fn answered((group, facts): (&'static Group<&'static str>, Facts)) -> u64 {
-    match group.begin::<_, &str>(facts, BEGAN).handle_response(StatusCode::OK, None, 7, ENDED) {
+    match first::<_, &str>(group.begin(facts, BEGAN)).handle_response(StatusCode::OK, None, 7, ENDED) {
         Action::Return(answer) => answer.into_response(),
         other => panic!("no answer: {other:?}"),
     }
@@ -37,7 +37,12 @@ fn answered_by_http(
     (group, facts): (&'static Group<&'static str>, Facts),
     response: Response<Vec<u8>>,
 ) -> Response<Vec<u8>> {
-    match group.begin::<_, &str>(facts, BEGAN).handle_response(response.status(), None, response, ENDED) {
+    match first::<_, &str>(group.begin(facts, BEGAN)).handle_response(
+        response.status(),
+        None,
+        response,
+        ENDED,
+    ) {
         Action::Return(answer) => answer.into_response(),
         other => panic!("no answer: {other:?}"),
     }
@@ -45,7 +50,7 @@ fn answered_by_http(
 
 #[library_benchmark(config = at_most(100, 0))]
 #[bench::default(group(Policy::default()))]
-fn begin((group, facts): (&'static Group<&'static str>, Facts)) -> Attempt<&'static str, u64, &'static str> {
+fn begin((group, facts): (&'static Group<&'static str>, Facts)) -> Action<&'static str, u64, &'static str> {
     group.begin(facts, BEGAN)
 }
 
@@ -93,10 +98,18 @@ fn with_budget() -> Policy {
     Policy { budget: Some(Budget::default()), ..Policy::default() }
 }
 
+#[inline]
+fn first<R, E>(action: Action<&'static str, R, E>) -> Attempt<&'static str, R, E> {
+    match action {
+        Action::Send(attempt) => attempt,
+        _ => panic!("a call with time has an attempt"),
+    }
+}
+
 /// The attempt of a call that failed this often.
 fn attempt_after(failures: usize) -> Attempt<&'static str, u64, &'static str> {
     let (group, facts) = group(Policy::default());
-    (0..failures).fold(group.begin(facts, BEGAN), |attempt, _| {
+    (0..failures).fold(first(group.begin(facts, BEGAN)), |attempt, _| {
         match attempt.handle_error(Evidence::MaybeProcessed, "reset", ENDED) {
             Action::Send(attempt) => attempt,
             other => panic!("no attempt: {other:?}"),

@@ -26,7 +26,7 @@ fn measure(bencher: Bencher<'_, '_>, policy: Policy) {
     bencher.counter(ItemsCount::new(CALLS)).bench(|| {
         for began in 0..CALLS as u64 {
             let began = Timestamp::from_nanos(black_box(began));
-            let attempt = group.begin::<u64, &str>(facts, began);
+            let Action::Send(attempt) = group.begin::<u64, &str>(facts, began) else { unreachable!() };
             match attempt.handle_response(StatusCode::OK, None, 7, began) {
                 Action::Return(answer) => drop(black_box(answer)),
                 other => unreachable!("{other:?}"),

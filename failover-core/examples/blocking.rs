@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     common::run(|group, path| {
         let origin = Instant::now();
         let now = || Timestamp::from(origin.elapsed());
-        let mut action = Action::Send(group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now()));
+        let mut action = group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now());
         loop {
             action = match action {
                 Action::Send(attempt) => match get(attempt.target(), path, attempt.timeout()) {
@@ -43,8 +43,8 @@ fn get(
     bound: Duration,
 ) -> Result<Response<Vec<u8>>, (Evidence, io::Error)> {
     let until = Instant::now() + bound;
-    let not_sent = |error| (Evidence::NotSent, error);
-    let (address, request) = common::request(target, path).map_err(not_sent)?;
-    let stream = net::connect(&address, until).map_err(not_sent)?;
+    let unconnected = |error| (Evidence::NoConnection, error);
+    let (address, request) = common::request(target, path).map_err(unconnected)?;
+    let stream = net::connect(&address, until).map_err(unconnected)?;
     net::exchange(stream, &request, until).map_err(|error| (Evidence::MaybeProcessed, error))
 }

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         smol::block_on(async {
             let origin = Instant::now();
             let now = || Timestamp::from(origin.elapsed());
-            let mut action = Action::Send(group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now()));
+            let mut action = group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now());
             loop {
                 action = match action {
                     Action::Send(attempt) => match get(attempt.target(), path, attempt.timeout()).await {
@@ -45,9 +45,9 @@ async fn get(
     bound: Duration,
 ) -> Result<Response<Vec<u8>>, (Evidence, io::Error)> {
     let until = Instant::now() + bound;
-    let not_sent = |error| (Evidence::NotSent, error);
-    let (host, request) = common::request(target, path).map_err(not_sent)?;
-    let stream = by(until, TcpStream::connect(host)).await.map_err(not_sent)?;
+    let unconnected = |error| (Evidence::NoConnection, error);
+    let (host, request) = common::request(target, path).map_err(unconnected)?;
+    let stream = by(until, TcpStream::connect(host)).await.map_err(unconnected)?;
     by(until, exchange(stream, &request)).await.map_err(|error| (Evidence::MaybeProcessed, error))
 }
 

@@ -7,22 +7,28 @@ use core::time::Duration;
 use http::StatusCode;
 
 use crate::cursor::Position;
-use crate::evidence::{Body, Ending, Evidence, Facts, Goes, Harm, Moves, Needs, Row, Standing};
+use crate::evidence::{Ending, Evidence, Facts, Goes, Harm, Moves, Needs, Row, Standing};
 use crate::failback::Lease;
 use crate::group::Group;
 use crate::mark::Mark;
 use crate::outcome::{Answer, Cause, Failure, Stopped, Trail};
 use crate::pause::pause;
 use crate::reason::Reason;
-use crate::time::{Timestamp, nanos};
+use crate::time::Timestamp;
 
 impl<T> Group<T> {
-    /// Begins a call: the first attempt, at the sticky target or at target 0 if it is to be probed.
+    /// Begins a call: with an attempt at the sticky target, or at target 0 if it is to be probed. A call whose time is
+    /// over before it began is refused unsent.
     ///
     /// `R` is the driver's response and `E` its error.
     #[inline]
-    pub fn begin<R, E>(&self, facts: Facts, now: Timestamp) -> Attempt<T, R, E> {
-        Attempt(Call::begin(self.clone(), facts, now))
+    pub fn begin<R, E>(&self, facts: Facts, now: Timestamp) -> Action<T, R, E> {
+        let deadline = now + self.shared().deadline.min(facts.deadline());
+        if deadline > now {
+            Action::Send(Attempt(Call::begin(self.clone(), facts, deadline, now)))
+        } else {
+            Action::Fail(Stopped { trail: Box::default(), reason: Reason::Deadline })
+        }
     }
 }
 
@@ -47,8 +53,8 @@ pub enum Action<T, R, E> {
 /// ```compile_fail,E0382
 /// # use failover_core::{Attempt, Evidence, Timestamp};
 /// fn report_twice(attempt: Attempt<&str, (), &str>, now: Timestamp) {
-///     let _ = attempt.handle_error(Evidence::NotSent, "refused", now);
-///     let _ = attempt.handle_error(Evidence::NotSent, "refused", now);
+///     let _ = attempt.handle_error(Evidence::NoConnection, "refused", now);
+///     let _ = attempt.handle_error(Evidence::NoConnection, "refused", now);
 /// }
 /// ```
 ///
@@ -92,11 +98,10 @@ impl<T, R, E> Attempt<T, R, E> {
         self.0.perform(step)
     }
 
-    /// States that the request's body cannot be sent again after all: it outgrew the replay buffer.
+    /// States that the request's body cannot be sent again after all: it outgrew the replay buffer, or was read by
+    /// somebody else. Then no replay is possible, whatever an error proves (`body_gone`).
     pub fn body_gone(&mut self) {
-        if self.0.standing.body == Body::Repeatable {
-            self.0.standing.body = Body::Gone;
-        }
+        self.0.standing.gone = true;
     }
 
     /// The target to send to.
@@ -116,12 +121,21 @@ impl<T, R, E> Attempt<T, R, E> {
 
     /// The bound of the attempt, from its beginning: resolve, connect, TLS and the wait for the head.
     ///
-    /// It is the policy's attempt timeout, or the attempt's share of the time that is left, if that is shorter.
-    /// Progress of the request's body restarts it; bytes of the answer do not.
+    /// It is the policy's attempt timeout, but not longer than the time that is left, and half of that if the call could
+    /// go on to another target afterwards. Progress of the request's body restarts it; bytes of the answer do not.
     #[must_use]
     #[inline]
     pub fn timeout(&self) -> Duration {
         self.0.timeout()
+    }
+
+    /// The bound of resolve, connect and TLS together, within [`timeout`](Self::timeout) (`connect_bound`).
+    ///
+    /// It is the policy's connect timeout, but at most half of the time that is left if another target is untried: a
+    /// request that was not sent can go there whatever its method.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.0.connect_timeout()
     }
 
     /// Whether an answer with this status is given up, so that an adapter can drain it before it reports it.
@@ -155,7 +169,7 @@ impl<T, R, E> fmt::Debug for Attempt<T, R, E> {
 /// ```compile_fail,E0599
 /// # use failover_core::{Evidence, Timestamp, Wait};
 /// fn send_while_waiting(wait: Wait<&str, (), &str>, now: Timestamp) {
-///     let _ = wait.handle_error(Evidence::NotSent, "refused", now);
+///     let _ = wait.handle_error(Evidence::NoConnection, "refused", now);
 /// }
 /// ```
 #[must_use = "a wait that is dropped abandons the call"]
@@ -213,7 +227,7 @@ enum Step {
 
 impl<T, R, E> Call<T, R, E> {
     #[inline]
-    fn begin(group: Group<T>, facts: Facts, now: Timestamp) -> Self {
+    fn begin(group: Group<T>, facts: Facts, deadline: Timestamp, now: Timestamp) -> Self {
         let shared = group.shared();
         let policy = &shared.policy;
         let standing = facts.standing(policy.replay);
@@ -222,7 +236,6 @@ impl<T, R, E> Call<T, R, E> {
         if policy.budget.is_some() {
             shared.spent.call(now);
         }
-        let deadline = now + shared.deadline.min(facts.deadline());
         let mut target = if lease.is_held() { 0 } else { seen.target() };
         let mut mark = shared.health.mark(target);
         if mark.until() > now && !lease.is_held() {
@@ -342,8 +355,7 @@ impl<T, R, E> Call<T, R, E> {
         if tries >= self.allowed_tries() {
             return Step::Stop(Reason::MaxAttempts);
         }
-        let until = self.latest + self.pause(tries);
-        if self.is_too_late(until) {
+        if self.is_too_late(self.latest) {
             return Step::Stop(Reason::Deadline);
         }
         let shared = self.group.shared();
@@ -351,6 +363,7 @@ impl<T, R, E> Call<T, R, E> {
         if budget.is_some_and(|budget| !shared.spent.replay(budget, self.latest)) {
             return Step::Stop(Reason::Budget);
         }
+        let until = self.latest + self.pause(tries);
         if until > self.latest {
             return Step::Wait(until);
         }
@@ -388,6 +401,11 @@ impl<T, R, E> Call<T, R, E> {
                 self.group.shared().move_cursor(self.seen, self.next_target(), self.latest);
             }
         }
+        let is_no_room = |failure: &Failure<E>| failure.evidence() == Some(Evidence::NoRoom);
+        let reason = match reason {
+            Reason::TargetsTried if self.failures().iter().all(is_no_room) => Reason::LocalFault,
+            _ => reason,
+        };
         Stopped { trail: self.trail.take().unwrap_or_default(), reason }
     }
 
@@ -431,21 +449,37 @@ impl<T, R, E> Call<T, R, E> {
     }
 
     fn timeout(&self) -> Duration {
-        let bound = self.group.policy().attempt_timeout;
-        if self.deadline == Timestamp::NEVER {
-            return bound;
-        }
-        let left = self.allowed_tries().saturating_sub(self.tries()).max(1);
-        bound.min(Duration::from_nanos(nanos(self.deadline.since(self.latest)) / left as u64))
+        let could_go_on = self.standing.lacks(Needs::ProofAndBody).is_none() && self.has_another_try();
+        self.group.policy().attempt_timeout.min(self.time_left(could_go_on))
     }
 
-    /// The pause before the next attempt of a call that made this many tries.
+    fn connect_timeout(&self) -> Duration {
+        let could_go_on = self.standing.lacks(Needs::BodyNotGone).is_none() && self.has_another_try();
+        self.group.policy().connect_timeout.min(self.timeout()).min(self.time_left(could_go_on))
+    }
+
+    /// The time until the deadline, or half of it.
+    fn time_left(&self, half: bool) -> Duration {
+        if self.deadline == Timestamp::NEVER {
+            return Duration::MAX;
+        }
+        let left = self.deadline.since(self.latest);
+        if half { left / 2 } else { left }
+    }
+
+    /// Whether there is one more try beside the one that is under way.
+    fn has_another_try(&self) -> bool {
+        self.tries() + 1 < self.allowed_tries()
+    }
+
+    /// The pause before the next attempt of a call that made this many tries. It gives way to the attempt: at most half
+    /// of the time that is left.
     fn pause(&self, tries: usize) -> Duration {
         let shared = self.group.shared();
         let (rounds, rest) = (tries / shared.targets.len(), tries % shared.targets.len());
         let backoff = (rest == 0).then(|| shared.policy.backoff.pause(rounds - 1, &shared.jitter));
         let asked = self.failures().last().and_then(|failure| failure.retry_after);
-        pause(shared.policy.interval, backoff, asked)
+        pause(shared.policy.interval, backoff, asked).min(self.time_left(true))
     }
 
     fn is_too_late(&self, moment: Timestamp) -> bool {

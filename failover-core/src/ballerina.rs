@@ -15,6 +15,7 @@ impl Policy {
         Self {
             not_processed: None,
             replay: Replay::Always,
+            connect_timeout: Duration::from_secs(15),
             attempt_timeout: Duration::from_secs(30),
             deadline: None,
             free_repeat: false,
@@ -38,8 +39,9 @@ impl<R, E> Stopped<R, E> {
     ///
     /// let group = Group::new(["http://a"], Policy::ballerina())?;
     /// let facts = Facts::of(&Method::GET, &HeaderMap::new());
-    /// let call = group.begin::<(), _>(facts, Timestamp::ORIGIN);
-    /// let Action::Fail(stopped) = call.handle_error(Evidence::NotSent, "no such host", Timestamp::ORIGIN) else {
+    /// let now = Timestamp::ORIGIN;
+    /// let Action::Send(call) = group.begin::<(), _>(facts, now) else { unreachable!() };
+    /// let Action::Fail(stopped) = call.handle_error(Evidence::NoConnection, "no such host", now) else {
     ///     unreachable!()
     /// };
     /// assert_eq!(
@@ -68,7 +70,7 @@ impl<E: fmt::Display> fmt::Display for Message<'_, E> {
             Some(Cause::Status(status)) => {
                 write!(f, "Last endpoint returned response is: {}", Named(*status))
             }
-            None => Ok(()),
+            None => f.write_str("Last error was: the time was over before the call began"),
         }
     }
 }

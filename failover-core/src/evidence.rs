@@ -15,29 +15,49 @@ use crate::time::Limit;
 ///
 /// [`MaybeProcessed`]: Evidence::MaybeProcessed
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum Evidence {
-    /// Nothing of the request was sent: the name did not resolve, the connection or TLS failed.
+    /// There is no connection: the name did not resolve, nobody took the connection or TLS failed, at once or in the
+    /// time that connecting has.
+    NoConnection,
+    /// There was a way to the target, and nothing of the request was written to it.
     NotSent,
+    /// A limit on this side kept the request from being sent there: file descriptors, a full pool.
+    NoRoom,
     /// The connection pool returned the request unsent.
     HandedBack,
-    /// The target states that it did not process the request: HTTP/2 `REFUSED_STREAM`, or a stream above the last
-    /// one of a GOAWAY (RFC 9113, section 8.7); or a limit on this side has no room for it there.
+    /// The target states that it did not process the request: HTTP/2 `REFUSED_STREAM` (RFC 9113, section 8.7); or a limit
+    /// on this side has no room for it there.
     Refused,
     /// The connection was closed or reset, not timed out, before any byte of an answer, after it had served a request
     /// before: the target may have closed an idle connection just then (RFC 9112, section 9.3.1).
     Stale,
     /// Anything else: a timeout, a reset, garbage. The request may have been executed.
     MaybeProcessed,
-    /// The cause is on this side: a request that cannot be built, no file descriptors, a full pool.
+    /// The cause is on this side and is the request's own: it cannot be built, or its body broke off.
     LocalFault,
 }
 
 impl Evidence {
-    /// The kind's name in logs, metrics and JSON: `not_sent`, `maybe_processed` and so on.
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::NoConnection,
+        Self::NotSent,
+        Self::NoRoom,
+        Self::HandedBack,
+        Self::Refused,
+        Self::Stale,
+        Self::MaybeProcessed,
+        Self::LocalFault,
+    ];
+
+    /// The kind's name in logs, metrics and JSON: `no_connection`, `maybe_processed` and so on.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::NoConnection => "no_connection",
             Self::NotSent => "not_sent",
+            Self::NoRoom => "no_room",
             Self::HandedBack => "handed_back",
             Self::Refused => "refused",
             Self::Stale => "stale",
@@ -50,7 +70,9 @@ impl Evidence {
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NoConnection => "no connection",
             Self::NotSent => "not sent",
+            Self::NoRoom => "no room",
             Self::HandedBack => "handed back",
             Self::Refused => "refused",
             Self::Stale => "stale connection",
@@ -62,10 +84,13 @@ impl fmt::Display for Evidence {
 
 /// When a request that may have been executed may be sent again.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum Replay {
     /// With proof that a second execution is harmless: an idempotent method or an `Idempotency-Key`.
     #[default]
     Auto,
+    /// With an idempotent method only, for targets that do not share what they know of keys.
+    Methods,
     /// Always: the caller vouches for all requests.
     Always,
     /// Never: only what was certainly not executed goes to another target.
@@ -91,6 +116,8 @@ pub enum Replay {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Facts {
     idempotent: bool,
+    keyed: bool,
+    replay: Option<Replay>,
     body: Body,
     within: Limit,
 }
@@ -98,13 +125,30 @@ pub struct Facts {
 impl Facts {
     /// The facts that method and headers tell, about a request whose body can be sent again.
     ///
-    /// GET, HEAD, OPTIONS, TRACE, PUT and DELETE are idempotent (RFC 9110, section 9.2.2), as is any request with an
+    /// GET, HEAD, OPTIONS, TRACE, PUT, DELETE (RFC 9110, section 9.2.2) and QUERY are idempotent, as is any request with an
     /// `Idempotency-Key` that is not empty.
     #[must_use]
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
-        let idempotent = method.is_idempotent()
-            || headers.get(&IDEMPOTENCY_KEY).is_some_and(|key| !key.as_bytes().trim_ascii().is_empty());
-        Self { idempotent, body: Body::Repeatable, within: Limit::NONE }
+        let key = headers.get(&IDEMPOTENCY_KEY);
+        Self {
+            idempotent: method.is_idempotent(),
+            keyed: key.is_some_and(|key| !key.as_bytes().trim_ascii().is_empty()),
+            replay: None,
+            body: Body::Repeatable,
+            within: Limit::NONE,
+        }
+    }
+
+    /// The same request, of which the caller knows whether a second execution is harmless.
+    #[must_use]
+    pub const fn idempotent(self, idempotent: bool) -> Self {
+        Self { idempotent, keyed: false, ..self }
+    }
+
+    /// The same request under a rule of its own, in place of the policy's.
+    #[must_use]
+    pub const fn replay(self, replay: Replay) -> Self {
+        Self { replay: Some(replay), ..self }
     }
 
     /// The same request with a body that can be sent only once.
@@ -124,7 +168,7 @@ impl Facts {
     /// Whether a second execution is known to be harmless.
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
-        self.idempotent
+        self.idempotent || self.keyed
     }
 
     pub(crate) const fn deadline(&self) -> Limit {
@@ -133,12 +177,13 @@ impl Facts {
 
     #[inline]
     pub(crate) fn standing(&self, replay: Replay) -> Standing {
-        let proof = match replay {
-            Replay::Auto => self.idempotent,
+        let proof = match self.replay.unwrap_or(replay) {
+            Replay::Auto => self.is_idempotent(),
+            Replay::Methods => self.idempotent,
             Replay::Always => true,
             Replay::Never => false,
         };
-        Standing { proof, body: self.body }
+        Standing { proof, body: self.body, gone: false }
     }
 }
 
@@ -147,20 +192,20 @@ impl Facts {
 pub(crate) struct Standing {
     pub(crate) proof: bool,
     pub(crate) body: Body,
+    /// Whether the body is no longer whole.
+    pub(crate) gone: bool,
 }
 
 impl Standing {
     /// Why what a replay `needs` is not there.
     pub(crate) fn lacks(self, needs: Needs) -> Option<Reason> {
+        let one_shot = self.body == Body::OneShot;
         match needs {
-            Needs::Nothing => None,
             Needs::Never => Some(Reason::LocalFault),
             Needs::ProofAndBody if !self.proof => Some(Reason::NoProof),
-            Needs::Body | Needs::ProofAndBody => match self.body {
-                Body::Repeatable => None,
-                Body::OneShot => Some(Reason::OneShotBody),
-                Body::Gone => Some(Reason::BodyGone),
-            },
+            Needs::Body | Needs::ProofAndBody if one_shot => Some(Reason::OneShotBody),
+            _ if self.gone => Some(if one_shot { Reason::OneShotBody } else { Reason::BodyGone }),
+            _ => None,
         }
     }
 }
@@ -170,7 +215,6 @@ impl Standing {
 pub(crate) enum Body {
     Repeatable,
     OneShot,
-    Gone,
 }
 
 /// How an attempt ended that is given up, as far as the table distinguishes it.
@@ -196,8 +240,10 @@ impl Ending {
     #[expect(clippy::match_same_arms, reason = "the table has a row for each ending")]
     pub(crate) fn row(self) -> Row {
         let (needs, goes, harm, cursor) = match self {
-            Self::Error(Evidence::NotSent)        => (Needs::Nothing,      Goes::Next,      Harm::Connect, Moves::Leaves),
-            Self::Error(Evidence::HandedBack)     => (Needs::Nothing,      Goes::SameFree,  Harm::None,    Moves::Stays),
+            Self::Error(Evidence::NoConnection)   => (Needs::BodyNotGone,  Goes::Next,      Harm::Connect, Moves::Leaves),
+            Self::Error(Evidence::NotSent)        => (Needs::BodyNotGone,  Goes::Next,      Harm::None,    Moves::Leaves),
+            Self::Error(Evidence::NoRoom)         => (Needs::BodyNotGone,  Goes::Next,      Harm::None,    Moves::Stays),
+            Self::Error(Evidence::HandedBack)     => (Needs::BodyNotGone,  Goes::SameFree,  Harm::None,    Moves::Stays),
             Self::Error(Evidence::Refused)        => (Needs::Body,         Goes::Next,      Harm::Failure, Moves::Stays),
             Self::Error(Evidence::Stale)          => (Needs::ProofAndBody, Goes::SameFree,  Harm::None,    Moves::Stays),
             Self::Error(Evidence::MaybeProcessed) => (Needs::ProofAndBody, Goes::Next,      Harm::Failure, Moves::Leaves),
@@ -231,7 +277,8 @@ impl Row {
 /// What must be there before a request may be sent again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Needs {
-    Nothing,
+    /// Nothing but that the request is still whole: a body that was not begun may be one that can be sent once only.
+    BodyNotGone,
     Body,
     ProofAndBody,
     Never,

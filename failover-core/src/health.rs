@@ -112,7 +112,7 @@ impl Health {
     }
 }
 
-/// The kind of a target's last failure: a status as it is, an error as its place in `KINDS`, else `NO_FAILURE`.
+/// The kind of a target's last failure: a status as it is, an error as its place in `Evidence::ALL`, else `NO_FAILURE`.
 #[derive(Debug)]
 struct LastFailure(AtomicU16);
 
@@ -129,7 +129,7 @@ impl LastFailure {
         let word = match cause {
             Cause::Status(status) => status.as_u16(),
             Cause::Error(evidence, _) => {
-                (0..).zip(KINDS).find(|(_, kind)| kind == evidence).map_or(NO_FAILURE, |kind| kind.0)
+                (0..).zip(Evidence::ALL).find(|(_, kind)| kind == evidence).map_or(NO_FAILURE, |kind| kind.0)
             }
         };
         self.0.store(word, Ordering::Relaxed);
@@ -137,17 +137,9 @@ impl LastFailure {
 
     fn read(&self) -> Option<Cause<()>> {
         let word = self.0.load(Ordering::Relaxed);
-        let error = || Some(Cause::Error(*KINDS.get(usize::from(word))?, ()));
+        let error = || Some(Cause::Error(*Evidence::ALL.get(usize::from(word))?, ()));
         StatusCode::from_u16(word).ok().map(Cause::Status).or_else(error)
     }
 }
 
-const KINDS: [Evidence; 6] = [
-    Evidence::NotSent,
-    Evidence::HandedBack,
-    Evidence::Refused,
-    Evidence::Stale,
-    Evidence::MaybeProcessed,
-    Evidence::LocalFault,
-];
 const NO_FAILURE: u16 = u16::MAX;

@@ -44,12 +44,12 @@
 //!
 //!     fn get(&self, send: impl Fn(&str) -> Result<StatusCode, &'static str>) -> Result<(StatusCode, usize), String> {
 //!         let facts = Facts::of(&Method::GET, &HeaderMap::new());
-//!         let mut action = Action::Send(self.group.begin(facts, self.now()));
+//!         let mut action = self.group.begin(facts, self.now());
 //!         loop {
 //!             action = match action {
 //!                 Action::Send(attempt) => match send(attempt.target()) {
 //!                     Ok(status) => attempt.handle_response(status, None, status, self.now()),
-//!                     Err(error) => attempt.handle_error(Evidence::NotSent, error, self.now()),
+//!                     Err(error) => attempt.handle_error(Evidence::NoConnection, error, self.now()),
 //!                 },
 //!                 Action::Wait(wait) => {
 //!                     std::thread::sleep(wait.pause());
@@ -76,8 +76,8 @@
 //! let story = client.get(|_| Err("no route")).unwrap_err();
 //! assert_eq!(
 //!     story,
-//!     "all targets were tried: target 2: not sent: no route; target 1: not sent: no route; \
-//!      target 0: not sent: no route"
+//!     "all targets were tried: target 2: no connection: no route; target 1: no connection: no route; \
+//!      target 0: no connection: no route"
 //! );
 //! # Ok::<(), failover_core::BuildError>(())
 //! ```
@@ -86,8 +86,10 @@
 //!
 //! | what happened | replay needs | goes to | target's health | cursor |
 //! | --- | --- | --- | --- | --- |
-//! | [`NotSent`](Evidence::NotSent) | nothing | next | connect failure | leaves |
-//! | [`HandedBack`](Evidence::HandedBack), first time in the call (then `NotSent`) | nothing | same, free | none | stays |
+//! | [`NoConnection`](Evidence::NoConnection) | a body that is not gone | next | connect failure | leaves |
+//! | [`NotSent`](Evidence::NotSent) | a body that is not gone | next | none | leaves |
+//! | [`NoRoom`](Evidence::NoRoom); where all attempts end so, the call stops as by a local fault | a body that is not gone | next | none | stays |
+//! | [`HandedBack`](Evidence::HandedBack), first time in the call (then `NotSent`) | a body that is not gone | same, free | none | stays |
 //! | [`Refused`](Evidence::Refused), or a status in `not_processed` that is no failover code | the body | next | failure | stays |
 //! | [`Stale`](Evidence::Stale), first time in the call (then `MaybeProcessed`) | proof and the body | same, free | none | stays |
 //! | [`MaybeProcessed`](Evidence::MaybeProcessed) | proof and the body | next | failure | leaves |

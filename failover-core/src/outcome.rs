@@ -111,7 +111,7 @@ impl<R, E> Stopped<R, E> {
         self.reason
     }
 
-    /// The failures, in the order in which they happened; there is at least one.
+    /// The failures, in the order in which they happened; none if the time was over before the call began.
     #[must_use]
     pub fn failures(&self) -> &[Failure<E>] {
         &self.trail.failures
@@ -126,6 +126,9 @@ impl<R, E> Stopped<R, E> {
 
 impl<R, E: fmt::Display> fmt::Display for Stopped<R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.failures().is_empty() {
+            return f.write_str("the time of the call was over before it began");
+        }
         write!(f, "{}", self.reason)?;
         for (nth, failure) in self.failures().iter().enumerate() {
             write!(f, "{} {failure}", if nth == 0 { ":" } else { ";" })?;

@@ -36,12 +36,14 @@ pub struct Policy {
     pub not_processed: Option<StatusCodes>,
     /// When a request that may have been executed is sent again. By default with proof.
     pub replay: Replay,
+    /// The bound of resolve, connect and TLS together, at most that of the attempt. By default 3 s.
+    pub connect_timeout: Duration,
     /// The bound of one attempt: resolve, connect, TLS and the wait for the head of the answer. By default 10 s. Where
     /// the deadline is shorter, that holds.
     pub attempt_timeout: Duration,
     /// The bound of a call: no attempt starts and no pause ends after it. By default 30 s.
     pub deadline: Option<Duration>,
-    /// The pause between attempts on different targets. By default none.
+    /// The pause between attempts on different targets, but at most half of the time that is left. By default none.
     pub interval: Duration,
     /// How often each target is tried, at most. By default once.
     pub rounds: u8,
@@ -73,6 +75,7 @@ impl Default for Policy {
             failover_codes: codes(501, 504),
             not_processed: Some(codes(421, 421).union(codes(425, 425)).union(codes(501, 501))),
             replay: Replay::Auto,
+            connect_timeout: Duration::from_secs(3),
             attempt_timeout: Duration::from_secs(10),
             deadline: Some(Duration::from_secs(30)),
             interval: Duration::ZERO,
@@ -130,6 +133,7 @@ impl Policy {
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         // A deadline of zero makes the attempt timeout zero that gives way to it.
         self.deadline.map_or(Ok(()), |deadline| positive("deadline", deadline))?;
+        positive("connect_timeout", self.connect_timeout)?;
         positive("attempt_timeout", self.attempt_timeout)?;
         at_least_one("rounds", self.rounds == 0)?;
         at_least_one("max_attempts", self.max_attempts == Some(0))?;

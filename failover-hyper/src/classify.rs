@@ -42,7 +42,7 @@ use crate::evidence;
 /// /// For a client of hyper-util's, with `retry_canceled_requests(false)`.
 /// fn classify(error: &(dyn Error + 'static)) -> Evidence {
 ///     match error.downcast_ref::<legacy::Error>() {
-///         Some(error) if error.is_connect() => Evidence::NotSent,
+///         Some(error) if error.is_connect() => Evidence::NoConnection,
 ///         _ => Evidence::MaybeProcessed,
 ///     }
 /// }

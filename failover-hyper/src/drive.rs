@@ -46,7 +46,7 @@ impl<X: Exchange> Driver<'_, X> {
     ) -> Result<Response<ResponseBody<X::Body>>, Stopped<Response<ResponseBody<X::Body>>, AttemptError>> {
         let began = self.clock.now();
         let mut watch = Watch::begin(self.span, self.group.targets(), self.clock, began);
-        let mut action = Action::Send(self.group.begin(self.template.facts(), began));
+        let mut action = self.group.begin(self.template.facts(), began);
         loop {
             action = match action {
                 Action::Send(attempt) => self.attempt::<R>(attempt, &mut watch).await,
@@ -77,7 +77,7 @@ impl<X: Exchange> Driver<'_, X> {
         let (index, began) = (attempt.index(), attempt.began());
         watch.sends(index);
         let progress = Progress::start::<R>();
-        let bound = Bound::new(attempt.timeout(), progress.clone());
+        let bound = Bound::new(attempt.timeout(), attempt.connect_timeout(), progress.clone());
         let result = match self.template.aim(attempt.target(), progress) {
             Ok(request) => self.exchange.exchange(index, request, bound).await,
             Err(error) => Err(AttemptError::unbuilt(error)),

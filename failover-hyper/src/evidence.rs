@@ -23,7 +23,7 @@ impl AttemptError {
     /// A request that was given up while it waited for a connection.
     #[must_use]
     pub fn unconnected() -> Self {
-        Self::new(Evidence::NotSent, Fault::ConnectTimeout, None)
+        Self::new(Evidence::NoConnection, Fault::ConnectTimeout, None)
     }
 
     /// An attempt that was dropped at its limit.
@@ -63,11 +63,9 @@ pub(crate) fn of(error: &(dyn StdError + 'static)) -> (Evidence, Fault) {
     let Some(TransportError(error)) = find(error) else {
         return (Evidence::MaybeProcessed, Fault::Service);
     };
-    if find::<io::Error>(error).is_some_and(is_local) {
-        return (Evidence::LocalFault, Fault::Local);
-    }
     match error.connect_info() {
         Some(connected) => after_connect(error, connected),
+        None if find::<io::Error>(error).is_some_and(is_local) => (Evidence::NoRoom, Fault::Local),
         None => before_connect(error),
     }
 }
@@ -88,10 +86,10 @@ fn before_connect(error: &legacy::Error) -> (Evidence, Fault) {
             return (Evidence::HandedBack, Fault::Unsent);
         }
         None if error.is_connect() => Fault::Connect,
-        None if error.source().is_some() => Fault::Unsent,
+        None if error.source().is_some() => return (Evidence::NotSent, Fault::Unsent),
         None => return (Evidence::LocalFault, Fault::Local),
     };
-    (Evidence::NotSent, fault)
+    (Evidence::NoConnection, fault)
 }
 
 fn after_connect(error: &legacy::Error, connected: &Connected) -> (Evidence, Fault) {
@@ -143,7 +141,7 @@ fn is_closed(error: &io::Error) -> bool {
     )
 }
 
-/// Whether this process or machine is short of something, so that no target could do better.
+/// Whether this process or machine is short of what a connection needs.
 fn is_local(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::OutOfMemory
         || error.raw_os_error().is_some_and(|code| NO_DESCRIPTORS.contains(&code))

@@ -170,6 +170,12 @@ macro_rules! setters {
             self
         }
 
+        /// Sets the time that resolve, connect and TLS have together.
+        pub fn connect_timeout(mut self, time: Duration) -> Self {
+            self.settings.connect_timeout = Some(time);
+            self
+        }
+
         /// Sets the time that an attempt has: resolve, connect, TLS and the wait for the head of the answer.
         ///
         /// A default deadline that is shorter gives way.

@@ -80,14 +80,16 @@ impl Stage {
 #[derive(Debug)]
 pub struct Bound {
     limit: Duration,
+    /// While there is no connection.
+    connect_limit: Duration,
     progress: Progress,
 }
 
 impl Bound {
-    /// A bound of `limit` without progress.
+    /// A bound of `limit` without progress, and of `connect_limit` without a connection.
     #[must_use]
-    pub fn new(limit: Duration, progress: Progress) -> Self {
-        Self { limit, progress }
+    pub fn new(limit: Duration, connect_limit: Duration, progress: Progress) -> Self {
+        Self { limit, connect_limit: connect_limit.min(limit), progress }
     }
 
     /// Notes who has the request.
@@ -106,15 +108,16 @@ impl Bound {
         F: Future<Output: Send> + Send,
     {
         let mut attempt = pin!(attempt);
-        let mut left = self.limit;
+        let mut left = self.connect_limit;
         loop {
             if let Some(output) = R::timeout(left, attempt.as_mut()).await {
                 return Ok(output);
             }
             let State { at, starved, stage } = self.progress.state().clone();
-            left = self.limit.saturating_sub(R::now().saturating_duration_since(at));
+            let limit = if stage.is_unconnected() { self.connect_limit } else { self.limit };
+            left = limit.saturating_sub(R::now().saturating_duration_since(at));
             if left.is_zero() {
-                return Err(Elapsed { limit: self.limit, starved, stage });
+                return Err(Elapsed { limit, starved, stage });
             }
         }
     }
@@ -144,6 +147,7 @@ impl Elapsed {
 mod tests {
     use std::future::pending;
 
+    use hyper_util::client::legacy::connect::capture_connection;
     use tokio::time::{Instant, sleep};
 
     use super::*;
@@ -152,7 +156,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_progress_an_attempt_ends_at_its_limit() {
         let began = Instant::now();
-        let bound = Bound::new(SECOND, Progress::start::<Tokio>());
+        let bound = Bound::new(SECOND, SECOND, Progress::start::<Tokio>());
         assert!(!bound.hold::<Tokio, _>(pending::<()>()).await.unwrap_err().starved);
         assert_eq!(began.elapsed(), SECOND);
     }
@@ -161,7 +165,7 @@ mod tests {
     async fn progress_of_the_body_restarts_the_clock() {
         let began = Instant::now();
         let progress = Progress::start::<Tokio>();
-        let bound = Bound::new(SECOND, progress.clone());
+        let bound = Bound::new(SECOND, SECOND, progress.clone());
         let upload = async {
             for _ in 0..5 {
                 sleep(SECOND * 4 / 5).await;
@@ -174,8 +178,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn connect_bound_without_a_connection_an_attempt_ends_sooner() {
+        let began = Instant::now();
+        let progress = Progress::start::<Tokio>();
+        let bound = Bound::new(SECOND * 10, SECOND * 3, progress.clone());
+        progress.reach(Stage::Pooled(capture_connection(&mut http::Request::new(()))));
+        assert!(bound.hold::<Tokio, _>(pending::<()>()).await.unwrap_err().stage.is_unconnected());
+        assert_eq!(began.elapsed(), SECOND * 3);
+        // Whoever else has the request has all the time.
+        progress.reach(Stage::Taken);
+        assert_eq!(bound.hold::<Tokio, _>(sleep(SECOND * 5)).await.ok(), Some(()));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_longest_limit_is_no_panic() {
-        let bound = Bound::new(Duration::MAX, Progress::start::<Tokio>());
+        let bound = Bound::new(Duration::MAX, Duration::MAX, Progress::start::<Tokio>());
         assert!(bound.hold::<Tokio, _>(sleep(SECOND)).await.is_ok());
     }
 

@@ -19,6 +19,8 @@ pub struct Settings {
     pub policy: Option<Policy>,
     /// The statuses that give a target up.
     pub failover_codes: Option<StatusCodes>,
+    /// The time that connecting has.
+    pub connect_timeout: Option<Duration>,
     /// The time that an attempt has.
     pub attempt_timeout: Option<Duration>,
     /// The pause between attempts on different targets.
@@ -82,6 +84,7 @@ impl Settings {
             None => Policy::default().with_bounds(self.attempt_timeout, self.deadline),
         };
         policy.failover_codes = self.failover_codes.unwrap_or(policy.failover_codes);
+        policy.connect_timeout = self.connect_timeout.unwrap_or(policy.connect_timeout);
         policy.interval = self.interval.unwrap_or(policy.interval);
         policy.replay = self.replay.unwrap_or(policy.replay);
         policy
@@ -94,7 +97,7 @@ impl Settings {
     /// A setting was refused, or there is no TLS for an https target.
     pub fn transport<R: Runtime>(&mut self) -> Result<Transport<R>, BuildError> {
         self.check()?;
-        let transport = Transport::new(self.effective_policy().attempt_timeout, self.protocols);
+        let transport = Transport::new(self.effective_policy().connect_timeout, self.protocols);
         #[cfg(feature = "tls")]
         let transport = match self.tls.take() {
             Some(tls) => transport.with_tls(tls),

@@ -122,7 +122,7 @@ impl FailoverClient {
         let transport = self.failover.targets.current().service(0).clone();
         transport.prepare(&targets)?;
         self.failover.targets.replace(|list| {
-            let bound = policy.attempt_timeout;
+            let bound = policy.connect_timeout;
             let list = list.with_targets(targets, policy)?;
             transport.set_connect_bound(bound);
             Ok(list)

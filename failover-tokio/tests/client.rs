@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use failover_tokio::{
     Answered, Builder, Error, Evidence, FailoverClient, Fault, Policy, Reason, Replay, ResponseBody, Target,
+    Within,
 };
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -31,7 +32,7 @@ async fn a_refused_connection_fails_over_and_is_remembered() {
     let response = client.post("/", "order").await.unwrap();
     let answered = answered(&response);
     assert_eq!((answered.target(), answered.attempts(), client.sticky()), (1, 2, 1));
-    assert_eq!(answered.failures()[0].evidence(), Some(Evidence::NotSent));
+    assert_eq!(answered.failures()[0].evidence(), Some(Evidence::NoConnection));
     assert_eq!(answered.failures()[0].error().unwrap().fault(), Fault::Refused);
     assert_eq!(text(response).await, "here");
 
@@ -296,8 +297,18 @@ async fn a_failed_tls_handshake_fails_over_whatever_the_method() {
     let client = FailoverClient::builder().targets(targets).tls(config).build().unwrap();
     let response = client.post("/", "order").await.unwrap();
     let failure = &answered(&response).failures()[0];
-    assert_eq!(failure.evidence(), Some(Evidence::NotSent));
+    assert_eq!(failure.evidence(), Some(Evidence::NoConnection));
     assert_eq!(failure.error().unwrap().fault(), Fault::Tls);
+}
+
+#[tokio::test]
+async fn deadline_a_call_whose_time_is_over_before_it_begins_is_refused_unsent() {
+    let mirror = Server::mirror().await;
+    let client = FailoverClient::builder().targets([mirror.url("")]).build().unwrap();
+    let late = Request::post("/").extension(Within(Duration::ZERO)).body("money").unwrap();
+    let Err(Error::Stopped(stopped)) = client.request(late).await else { panic!("it has no time") };
+    assert_eq!((stopped.reason(), stopped.failures().len()), (Reason::Deadline, 0));
+    assert_eq!(mirror.hits.load(Ordering::Relaxed), 0);
 }
 
 #[test]

@@ -72,7 +72,7 @@ async fn a_stack_without_tls_does_not_speak_in_the_clear_to_an_https_target() {
     let target = Target::parse(&format!("https://127.0.0.1:{}", server.port)).unwrap();
     let failover = Failover::new([target], Policy::default(), transport).unwrap();
     let failure = stopped(failover.forward(Request::get("/").body(Pieces::of([])).unwrap()).await);
-    assert_eq!((failure.evidence(), fault(&failure)), (Some(Evidence::NotSent), Fault::Tls));
+    assert_eq!((failure.evidence(), fault(&failure)), (Some(Evidence::NoConnection), Fault::Tls));
 }
 
 struct Identity {

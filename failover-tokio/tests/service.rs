@@ -246,7 +246,7 @@ async fn the_client_is_a_service_and_its_transport_the_ground_of_stacks() {
     let failover = Failover::new(targets, Policy::default(), transport).unwrap();
     let response = failover.oneshot(post("echo")).await.unwrap();
     let failure = &answered(&response).failures()[0];
-    assert_eq!(failure.evidence(), Some(Evidence::NotSent));
+    assert_eq!(failure.evidence(), Some(Evidence::NoConnection));
     assert_eq!(failure.error().unwrap().fault(), Fault::Refused);
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "echo");
 
@@ -254,14 +254,45 @@ async fn the_client_is_a_service_and_its_transport_the_ground_of_stacks() {
         Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build_http::<AttemptBody>();
     let failover = Failover::new(builder().build().unwrap().targets(), Policy::default(), client).unwrap();
     let response = failover.classify(vouched).oneshot(post("echo")).await.unwrap();
-    assert_eq!(answered(&response).failures()[0].evidence(), Some(Evidence::NotSent));
+    assert_eq!(answered(&response).failures()[0].evidence(), Some(Evidence::NoConnection));
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "echo");
+}
+
+#[tokio::test]
+async fn body_gone_a_request_whose_body_was_read_goes_on_only_if_all_of_it_was_kept() {
+    for (size, goes_on) in [(10, true), (100 << 10, false)] {
+        let works = Recording::answering(StatusCode::OK);
+        let standby = works.clone();
+        // Reads the body, as to sign it, before it finds nobody to send it to.
+        let service = service_fn(move |request: Request<AttemptBody>| {
+            let mut standby = standby.clone();
+            async move {
+                if request.uri().host() == Some("t1.example") {
+                    return standby.call(request).await;
+                }
+                request.into_body().collect().await?;
+                Err("nobody listens".into())
+            }
+        });
+        let failover = Failover::new([target(0), target(1)], Policy::default(), service).unwrap();
+        let failover = failover.classify(|_: &(dyn StdError + 'static)| Evidence::NoConnection);
+        let body = "x".repeat(size);
+        let streamed = Request::post("/").body(Full::new(Bytes::from(body.clone())).boxed()).unwrap();
+        match failover.oneshot(streamed).await {
+            Ok(_) => assert!(goes_on && works.bodies() == [body]),
+            Err(Error::Stopped(stopped)) => {
+                assert!(!goes_on && works.bodies().is_empty());
+                assert!(matches!(stopped.reason(), Reason::BodyGone | Reason::OneShotBody), "{stopped}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// For a client that sends each request once.
 fn vouched(error: &(dyn StdError + 'static)) -> Evidence {
     match error.downcast_ref::<hyper_util::client::legacy::Error>() {
-        Some(error) if error.is_connect() => Evidence::NotSent,
+        Some(error) if error.is_connect() => Evidence::NoConnection,
         _ => Evidence::MaybeProcessed,
     }
 }

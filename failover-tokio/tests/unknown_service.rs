@@ -69,14 +69,14 @@ async fn unknown_service_that_could_not_connect_is_believed_only_if_somebody_vou
     failover.prefer(0).unwrap();
     let response = failover.classify(vouched).oneshot(post()).await.unwrap();
     let answered = response.extensions().get::<Answered>().unwrap();
-    assert_eq!(answered.failures()[0].evidence(), Some(Evidence::NotSent));
+    assert_eq!(answered.failures()[0].evidence(), Some(Evidence::NoConnection));
     assert_eq!((standby.executed(), response.status()), (1, StatusCode::OK));
 }
 
 /// For a client that sends each request once.
 fn vouched(error: &(dyn StdError + 'static)) -> Evidence {
     match error.downcast_ref::<reqwest::Error>() {
-        Some(error) if error.is_connect() => Evidence::NotSent,
+        Some(error) if error.is_connect() => Evidence::NoConnection,
         _ => Evidence::MaybeProcessed,
     }
 }

@@ -52,7 +52,7 @@ pub fn call(
     mut outcome: impl FnMut(usize, usize) -> Outcome,
 ) -> Trace {
     let (mut tried, mut seen, mut pauses) = (vec![], vec![], vec![]);
-    let mut action = Action::Send(group.begin(facts(request), now));
+    let mut action = group.begin(facts(request), now);
     let end = loop {
         action = match action {
             Action::Send(attempt) => {

@@ -57,6 +57,7 @@ struct Failure {
     target: usize,
     harm: Harm,
     stays: bool,
+    no_room: bool,
     ended: u64,
     mark: Mark,
     retry_after: Option<u64>,
@@ -97,24 +98,31 @@ impl Model {
     }
 
     /// A call begins; returns its number.
+    ///
+    /// # Panics
+    ///
+    /// The machine does otherwise.
     pub fn begin(&mut self, request: Request, within: Option<Duration>, now: u64, step: &Step) -> usize {
         let proof = match self.policy.replay {
-            Replay::Auto => request.proof,
+            Replay::Auto | Replay::Methods => request.proof,
             Replay::Always => true,
             Replay::Never => false,
+            other => unreachable!("{other:?} is not played"),
         };
         let number = self.calls.len();
-        if self.policy.budget.is_some() {
+        let deadline =
+            [self.policy.deadline, within].into_iter().flatten().map(|time| now + nanos(time)).min();
+        let refused = deadline.is_some_and(|deadline| deadline <= now);
+        if refused {
+            let Action::Fail(stopped) = step else { panic!("{step:?} of a call whose time is over") };
+            assert_eq!((stopped.reason(), stopped.failures().len()), (Reason::Deadline, 0));
+        } else if self.policy.budget.is_some() {
             self.begun.push(now.max(self.last_counted()));
         }
         let mut call = Call {
             proof,
             body: request.body,
-            deadline: [self.policy.deadline, within]
-                .into_iter()
-                .flatten()
-                .map(|time| now + nanos(time))
-                .min(),
+            deadline,
             latest: now,
             seen: (self.cursor, self.moves),
             target: self.cursor,
@@ -125,6 +133,10 @@ impl Model {
             tries: vec![0; self.marks.len()],
             failures: vec![],
         };
+        if refused {
+            self.calls.push(call);
+            return number;
+        }
         if let Some(failback) = self.policy.failback {
             let clock = doubled(failback.after, self.failed_probes, failback.max);
             let patience = if proof && request.body { 0 } else { clock };
@@ -209,14 +221,17 @@ impl Model {
         let (needs, same, harm, stays) = match outcome {
             Outcome::Error(Evidence::HandedBack) if free => (Needs::Nothing, true, Harm::None, true),
             Outcome::Error(Evidence::Stale) if free => (Needs::Proof, true, Harm::None, true),
+            Outcome::Error(Evidence::NoConnection) => (Needs::Nothing, false, Harm::Connect, false),
             Outcome::Error(Evidence::NotSent | Evidence::HandedBack) => {
-                (Needs::Nothing, false, Harm::Connect, false)
+                (Needs::Nothing, false, Harm::None, false)
             }
+            Outcome::Error(Evidence::NoRoom) => (Needs::Nothing, false, Harm::None, true),
             Outcome::Error(Evidence::MaybeProcessed | Evidence::Stale) => {
                 (Needs::Proof, false, Harm::Failure, false)
             }
             Outcome::Error(Evidence::Refused) => (Needs::Body, false, Harm::Failure, true),
             Outcome::Error(Evidence::LocalFault) => (Needs::Never, false, Harm::None, true),
+            Outcome::Error(_) => unreachable!("every kind has its row"),
             Outcome::Status(_) if !failover => (Needs::Body, false, Harm::Failure, true),
             Outcome::Status(_) if not_processed => (Needs::Body, false, by_status, false),
             Outcome::Status(_) => (Needs::Proof, false, by_status, false),
@@ -225,7 +240,8 @@ impl Model {
         let asked = asked.filter(|_| outcome.status().is_some());
         let retry_after = policy.retry_after.and_then(|most| Some(nanos(asked?.min(most))));
         let mark = call.mark;
-        call.failures.push(Failure { target, harm, stays, ended, mark, retry_after });
+        let no_room = outcome == Outcome::Error(Evidence::NoRoom);
+        call.failures.push(Failure { target, harm, stays, no_room, ended, mark, retry_after });
         call.tries[target] += 1;
         call.latest = ended;
         let neutral = harm == Harm::None && stays;
@@ -262,6 +278,11 @@ impl Model {
         if policy.max_attempts.is_some_and(|most| tries >= usize::from(most) + usize::from(call.probed)) {
             return self.stop(number, Reason::MaxAttempts, step, snapshot);
         }
+        let deadline = call.deadline.unwrap_or(u64::MAX);
+        if ended >= deadline {
+            return self.stop(number, Reason::Deadline, step, snapshot);
+        }
+        let half = if deadline == u64::MAX { u64::MAX } else { (deadline - ended) / 2 };
         let interval = nanos(policy.interval);
         let (least, most) = if tries % count == 0 {
             let granted = retry_after.unwrap_or(0).min(10_000_000_000);
@@ -271,18 +292,9 @@ impl Model {
         } else {
             (interval, interval)
         };
-        let deadline = call.deadline.unwrap_or(u64::MAX);
-        let drawn = match step {
-            Action::Wait(wait) => nanos(wait.pause()),
-            Action::Fail(stopped) if stopped.reason() == Reason::Deadline => {
-                deadline.saturating_sub(ended).max(least)
-            }
-            _ => least,
-        };
+        let (least, most) = (least.min(half), most.min(half));
+        let drawn = if let Action::Wait(wait) = step { nanos(wait.pause()) } else { least };
         assert!((least..=most).contains(&drawn), "a pause of {drawn} instead of {least} to {most}: {step:?}");
-        if ended + drawn >= deadline {
-            return self.stop(number, Reason::Deadline, step, snapshot);
-        }
         if needs == Needs::Proof && !probe && !self.grants(ended) {
             return self.stop(number, Reason::Budget, step, snapshot);
         }
@@ -324,8 +336,9 @@ impl Model {
 
     fn stop(&mut self, number: usize, reason: Reason, step: &Step, snapshot: &Snapshot) {
         let Action::Fail(stopped) = step else { panic!("{step:?} instead of {reason:?}") };
-        assert_eq!(stopped.reason(), reason);
         let call = &self.calls[number];
+        let no_room = reason == Reason::TargetsTried && call.failures.iter().all(|failure| failure.no_room);
+        assert_eq!(stopped.reason(), if no_room { Reason::LocalFault } else { reason });
         if call.tries.contains(&0) {
             let harmed = call.failures.iter().rfind(|failure| failure.target == call.seen.0);
             let harmed = harmed.is_some_and(|failure| failure.harm != Harm::None);
@@ -357,9 +370,15 @@ impl Model {
         let tries: usize = call.tries.iter().sum();
         let most =
             self.policy.max_attempts.map_or(usize::MAX, |most| usize::from(most) + usize::from(call.probed));
-        let left = most.min(self.marks.len() * usize::from(self.policy.rounds)) - tries;
-        let share = call.deadline.map_or(u64::MAX, |deadline| (deadline - call.latest) / left as u64);
-        assert_eq!(nanos(attempt.timeout()), share.min(nanos(self.policy.attempt_timeout)));
+        let another = tries + 1 < most.min(self.marks.len() * usize::from(self.policy.rounds));
+        let left = |half: bool| {
+            let left = call.deadline.map_or(u64::MAX, |deadline| deadline - call.latest);
+            if half && call.deadline.is_some() { left / 2 } else { left }
+        };
+        let timeout = left(another && call.proof && call.body).min(nanos(self.policy.attempt_timeout));
+        assert_eq!(nanos(attempt.timeout()), timeout);
+        let connect = nanos(self.policy.connect_timeout).min(timeout).min(left(another));
+        assert_eq!(nanos(attempt.connect_timeout()), connect);
     }
 
     /// Books the failures of a call that ends, and takes over the waits that the machine drew.

@@ -19,12 +19,14 @@ impl Outcome {
     pub const OK: Self = Self::Status(200);
 
     /// One outcome of each kind that the table distinguishes.
-    pub const KINDS: [Self; 10] = [
+    pub const KINDS: [Self; 12] = [
         Self::OK,
         Self::Status(503),
         Self::Status(501),
         Self::Status(421),
+        Self::Error(Evidence::NoConnection),
         Self::Error(Evidence::NotSent),
+        Self::Error(Evidence::NoRoom),
         Self::Error(Evidence::HandedBack),
         Self::Error(Evidence::Refused),
         Self::Error(Evidence::Stale),
@@ -108,19 +110,23 @@ pub fn careful(
 ) -> Trace {
     let order: Vec<usize> = (0..targets).map(|k| (sticky + k) % targets).collect();
     let mut trace = Trace { tried: vec![], pauses: vec![], end: Err(Reason::TargetsTried), cursor: sticky };
-    let (mut free, mut sticky_stays, mut sticky_harmed) = (true, false, false);
+    let (mut free, mut sticky_stays, mut sticky_harmed, mut no_room) = (true, false, false, true);
     for (place, &target) in order.iter().enumerate() {
         if place > 0 {
             trace.pauses.push(trace.tried.len());
         }
         loop {
             trace.tried.push(target);
-            let (needs, same, harm, stays) = match (outcome(trace.tried.len() - 1), free) {
+            let met = outcome(trace.tried.len() - 1);
+            no_room &= met == Outcome::Error(Evidence::NoRoom);
+            let (needs, same, harm, stays) = match (met, free) {
                 (Outcome::Error(Evidence::HandedBack), true) => ("nothing", true, false, true),
                 (Outcome::Error(Evidence::Stale), true) => ("proof", true, false, true),
+                (Outcome::Error(Evidence::NoConnection), _) => ("nothing", false, true, false),
                 (Outcome::Error(Evidence::NotSent | Evidence::HandedBack), _) => {
-                    ("nothing", false, true, false)
+                    ("nothing", false, false, false)
                 }
+                (Outcome::Error(Evidence::NoRoom), _) => ("nothing", false, false, true),
                 (Outcome::Error(Evidence::MaybeProcessed | Evidence::Stale), _) => {
                     ("proof", false, true, false)
                 }
@@ -130,6 +136,7 @@ pub fn careful(
                 (Outcome::Error(Evidence::LocalFault), _) => ("never", false, false, true),
                 (Outcome::Status(501), _) => ("body", false, false, false),
                 (Outcome::Status(502..=504), _) => ("proof", false, true, false),
+                (Outcome::Error(_), _) => unreachable!("every kind has its row"),
                 (Outcome::Status(_), _) => {
                     trace.end = Ok(target);
                     if !sticky_stays {
@@ -159,6 +166,9 @@ pub fn careful(
             }
             free = false;
         }
+    }
+    if no_room {
+        trace.end = Err(Reason::LocalFault);
     }
     trace
 }

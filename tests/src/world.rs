@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_core::{Attempt, Evidence, Group, Policy, StatusCodes, Timestamp};
+use failover_core::{Action, Attempt, Evidence, Group, Policy, StatusCodes, Timestamp};
 
 use crate::drive::{call, facts};
 use crate::oracle::{Outcome, Request, Trace};
@@ -17,7 +17,7 @@ pub const STREAM: Request = Request { proof: false, body: false };
 /// An answer.
 pub const OK: Outcome = Outcome::OK;
 /// No connection.
-pub const DEAD: Outcome = Outcome::Error(Evidence::NotSent);
+pub const DEAD: Outcome = Outcome::Error(Evidence::NoConnection);
 /// No answer.
 pub const UNCLEAR: Outcome = Outcome::Error(Evidence::MaybeProcessed);
 /// The target states that it did nothing.
@@ -52,8 +52,12 @@ impl World {
     }
 
     /// Begins a call.
+    ///
+    /// # Panics
+    ///
+    /// It is refused.
     pub fn begin(&self, request: Request) -> Attempt<usize, usize, Outcome> {
-        self.group.begin(facts(request), self.now)
+        first(self.group.begin(facts(request), self.now))
     }
 
     /// Makes a call whose attempts end like this, one after another.
@@ -76,6 +80,16 @@ impl World {
     pub fn sleep(&mut self, time: f64) {
         self.now = self.now + seconds(time);
     }
+}
+
+/// The first attempt of a call that has begun.
+///
+/// # Panics
+///
+/// The call was refused.
+pub fn first<T, R, E>(action: Action<T, R, E>) -> Attempt<T, R, E> {
+    let Action::Send(attempt) = action else { panic!("a call that was refused") };
+    attempt
 }
 
 /// The default policy without what is remembered of targets.

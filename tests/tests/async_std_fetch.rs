@@ -50,7 +50,7 @@ fn a_line_tells_the_whole_call() {
             "target": 2,
             "attempts": 3,
             "failures": [
-                { "target": 0, "evidence": "not_sent", "error": null },
+                { "target": 0, "evidence": "no_connection", "error": null },
                 { "target": 1, "status": 503 },
             ],
             "body": "right",
@@ -71,7 +71,7 @@ fn a_call_without_a_response_is_a_line_with_the_reason() {
     let line = &lines(&run)[0];
     assert_eq!((run.code, &line["reason"], &line["attempts"]), (1, &json!("no_proof"), &json!(2)));
     let evidence: Vec<_> = (0..2).map(|nth| line["failures"][nth]["evidence"].as_str().unwrap()).collect();
-    assert_eq!(evidence, ["not_sent", "maybe_processed"]);
+    assert_eq!(evidence, ["no_connection", "maybe_processed"]);
     assert!(line["error"].is_string() && !run.printed.contains("secret"), "{}", run.printed);
     assert_eq!(line.as_object().unwrap().len(), 4);
 

@@ -137,12 +137,12 @@ fn failures_have_types_and_say_what_they_prove() {
     let client =
         surf::Client::with_http_client(Transport::plain().connect_timeout(Duration::from_millis(200)));
     for (url, fault, evidence) in [
-        (down.url(), Fault::Refused, Evidence::NotSent),
-        (silent.url(), Fault::ConnectTimeout, Evidence::NotSent),
-        ("http://no-such-host.invalid".to_owned(), Fault::Resolve, Evidence::NotSent),
+        (down.url(), Fault::Refused, Evidence::NoConnection),
+        (silent.url(), Fault::ConnectTimeout, Evidence::NoConnection),
+        ("http://no-such-host.invalid".to_owned(), Fault::Resolve, Evidence::NoConnection),
         (reset.url(), Fault::Closed, Evidence::MaybeProcessed),
         // There is no TLS.
-        (down.url().replace("http", "https"), Fault::Tls, Evidence::NotSent),
+        (down.url().replace("http", "https"), Fault::Tls, Evidence::NoConnection),
         ("ftp://host.invalid/".to_owned(), Fault::Local, Evidence::LocalFault),
         ("data:secret".to_owned(), Fault::Local, Evidence::LocalFault),
     ] {
@@ -278,7 +278,7 @@ fn not_sent_always_a_post_moves_on_when_our_transport_proves_that_nothing_was_se
             let mut response = adapter.post("money").unwrap();
             let answered = response.ext::<Answered>().unwrap();
             assert_eq!((answered.target(), answered.attempts()), (1, 2));
-            assert_eq!(answered.failures()[0].evidence(), Some(Evidence::NotSent), "{face:?} {url}");
+            assert_eq!(answered.failures()[0].evidence(), Some(Evidence::NoConnection), "{face:?} {url}");
             assert_eq!(block_on(response.body_string()).unwrap(), "right");
             assert_eq!((works.requests().len(), works.requests()[0].text()), (1, "money"));
             assert_eq!(adapter.sticky(), 1);

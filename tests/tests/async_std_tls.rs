@@ -45,7 +45,7 @@ fn not_sent_always_a_post_moves_on_from_a_certificate_that_is_not_trusted() {
             .unwrap();
         let mut response = block_on(client.post("/", "money")).unwrap();
         let failure = &response.ext::<Answered>().unwrap().failures()[0];
-        assert_eq!(failure.evidence(), Some(Evidence::NotSent));
+        assert_eq!(failure.evidence(), Some(Evidence::NoConnection));
         assert_eq!(failure.error().unwrap().fault(), Fault::Tls);
         assert_eq!(block_on(response.body_string()).unwrap(), "in the clear");
         assert_eq!(plain.requests()[0].text(), "money");

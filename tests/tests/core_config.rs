@@ -51,6 +51,7 @@ fn every_knob_is_a_key() {
         failover_codes = ["5xx", 429, "!501"]
         not_processed = 421
         replay = "never"
+        connect_timeout = "1s"
         attempt_timeout = "2s"
         deadline = "1m 30s"
         interval = "500ms"
@@ -71,6 +72,7 @@ fn every_knob_is_a_key() {
         failover_codes: "5xx, 429, !501".parse().expect("codes"),
         not_processed: Some("421".parse().expect("codes")),
         replay: Replay::Never,
+        connect_timeout: seconds(1),
         attempt_timeout: seconds(2),
         deadline: Some(seconds(90)),
         interval: Duration::from_millis(500),
@@ -135,7 +137,7 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         ),
         ("interval = nan", "interval = NaN: expected a time that is not negative and not too long"),
         ("deadline = '0s'", "deadline = 0ns: expected a time above zero"),
-        ("replay = 'sometimes'", "replay = sometimes: expected one of auto, always, never"),
+        ("replay = 'sometimes'", "replay = sometimes: expected one of auto, methods, always, never"),
         ("preset = 'hasty'", "preset = hasty: expected one of ballerina, default"),
         ("free_repeat = 1", "free_repeat = 1: expected one of on, off"),
         (
@@ -224,15 +226,15 @@ fn a_snapshot_serializes() {
         .group()
         .expect("a group");
     let facts = Facts::of(&http::Method::GET, &http::HeaderMap::new());
-    let call = group.begin::<(), _>(facts, Timestamp::ORIGIN);
-    let Action::Send(call) = call.handle_error(Evidence::NotSent, "", Timestamp::ORIGIN) else {
+    let call = failover_tests::world::first(group.begin::<(), _>(facts, Timestamp::ORIGIN));
+    let Action::Send(call) = call.handle_error(Evidence::NoConnection, "", Timestamp::ORIGIN) else {
         panic!("it goes on")
     };
     let answer = call.handle_response(http::StatusCode::OK, None, (), Timestamp::ORIGIN);
     assert!(matches!(answer, Action::Return(_)));
     let json = serde_json::to_value(group.snapshot(Timestamp::ORIGIN)).expect("JSON");
     assert_eq!(json["sticky"], 1);
-    assert_eq!(json["targets"][0]["last_failure"], "not_sent");
+    assert_eq!(json["targets"][0]["last_failure"], "no_connection");
     assert!(json["targets"][0]["cooling"].as_f64().is_some_and(|seconds| (4.9..=6.0).contains(&seconds)));
     assert!(json["targets"][1]["cooling"].is_null());
     assert!(json["failback_in"].as_f64().is_some_and(|seconds| (29.9..=36.0).contains(&seconds)));

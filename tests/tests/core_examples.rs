@@ -18,7 +18,7 @@ fn each_example_goes_on_to_the_target_that_answers() {
         let printed = String::from_utf8(output.stdout).unwrap();
         let lines: Vec<_> = printed.lines().collect();
         assert_eq!(output.status.code(), Some(0), "{printed}");
-        assert!(lines[0].starts_with("target 0: not sent: "), "{printed}");
+        assert!(lines[0].starts_with("target 0: no connection: "), "{printed}");
         assert_eq!(
             lines[1..],
             ["target 1 answered 503 Service Unavailable", "target 2 answered 200 OK", "hello"]

@@ -1,6 +1,6 @@
 //! Two and three calls at a time: every order of their events, and every outcome of their attempts.
 
-use failover_core::{Action, Group, Policy, Reason, Timestamp};
+use failover_core::{Action, Evidence, Group, Policy, Reason, Timestamp};
 use failover_tests::drive::{Step, facts, report};
 use failover_tests::explore::{Choices, explore};
 use failover_tests::oracle::{Outcome, Request, Trace, ballerina, careful};
@@ -18,10 +18,13 @@ fn two_calls_each_follow_the_table_and_a_stale_result_moves_nothing() {
 }
 
 #[test]
-fn two_calls_with_outcomes_of_every_kind_each_follow_the_table() {
+fn two_calls_with_outcomes_of_every_effect_each_follow_the_table() {
     let policy = Policy { cool_down: None, failback: None, ..Policy::default() };
+    // The effects of these two are those of a second `HandedBack` and of `Refused`.
+    let others = [Outcome::Error(Evidence::NotSent), Outcome::Status(421)];
+    let kinds: Vec<_> = Outcome::KINDS.into_iter().filter(|kind| !others.contains(kind)).collect();
     let runs = explore(|choices| {
-        interleave(choices, 2, &policy, &[WRITE, READ], &Outcome::KINDS, careful);
+        interleave(choices, 2, &policy, &[WRITE, READ], &kinds, careful);
     });
     assert_eq!(runs, 2_399_420);
 }
@@ -121,7 +124,7 @@ impl Call {
     /// Begins, or has its attempt end somehow.
     fn advance(&mut self, group: &Group<usize>, outcome: impl FnOnce() -> Outcome) {
         let step = match self.step.take() {
-            None => Action::Send(group.begin(facts(self.request), NOW)),
+            None => group.begin(facts(self.request), NOW),
             Some(Action::Send(attempt)) => {
                 let outcome = outcome();
                 self.met.push(outcome);

@@ -6,7 +6,7 @@ use failover_core::{Action, Budget, Cause, CoolDown, Evidence, Failback, Policy,
 use failover_tests::drive::{facts, report};
 use failover_tests::oracle::{Outcome, Trace};
 use failover_tests::world::{
-    BUSY, DEAD, LOCAL, OK, READ, REFUSED, STALE, UNCLEAR, WRITE, World, at, codes, plain, seconds,
+    BUSY, DEAD, LOCAL, OK, READ, REFUSED, STALE, UNCLEAR, WRITE, World, at, codes, first, plain, seconds,
 };
 
 // Failback
@@ -144,7 +144,10 @@ fn a_target_that_fails_cools_down_is_tried_last_and_has_its_place_back() {
         world.group.prefer(0, world.now).expect("a target");
         assert_eq!(world.call(READ, &[DEAD, OK]).tried, [0, 1]);
         let told = world.group.snapshot(world.now).targets[0].clone();
-        assert_eq!((told.strikes, told.last_failure), (strikes, Some(Cause::Error(Evidence::NotSent, ()))));
+        assert_eq!(
+            (told.strikes, told.last_failure),
+            (strikes, Some(Cause::Error(Evidence::NoConnection, ())))
+        );
         let left = told.cooling.expect("it cools").as_secs_f64();
         assert!((cooling - 0.001..=cooling * 1.2).contains(&left), "{left} instead of {cooling}");
         world.group.prefer(0, world.now).expect("a target");
@@ -327,7 +330,7 @@ fn identity_failback_is_due_at_once_if_target_0_is_another() {
     world.group.prefer(1, world.now).expect("a target");
     let changed = |list: [usize; 3]| {
         let group = world.group.with_targets(list, Policy::default()).expect("a valid group");
-        group.begin::<usize, Outcome>(facts(READ), world.now).index()
+        first(group.begin::<usize, Outcome>(facts(READ), world.now)).index()
     };
     assert_eq!(changed([0, 1, 9]), 1, "the clock runs on");
     assert_eq!(changed([9, 1, 0]), 0, "a new one is tried");
@@ -446,7 +449,7 @@ fn sixty_posts_that_every_target_answers_with_501_move_nothing() {
 fn a_caller_in_a_hurry_still_fails_over_inside_its_own_time() {
     let mut world = World::new(3, Policy::default());
     let facts = facts(READ).within(seconds(1.0));
-    let mut action: Action<_, usize, Outcome> = Action::Send(world.group.begin(facts, world.now));
+    let mut action: Action<_, usize, Outcome> = world.group.begin(facts, world.now);
     let mut hung = 0;
     let answer = loop {
         action = match action {

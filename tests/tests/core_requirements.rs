@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use failover_core::{
-    Action, Attempt, BuildError, CoolDown, Evidence, Facts, Failback, Group, Policy, Reason, Replay,
-    Timestamp,
+    Action, BuildError, CoolDown, Evidence, Facts, Failback, Group, Policy, Reason, Replay, Timestamp,
 };
 use failover_tests::drive::{facts, report};
 use failover_tests::oracle::{Outcome, Request};
 use failover_tests::world::{
     BUSY, DEAD, HANDED_BACK, LOCAL, OK, READ, REFUSED, STALE, STREAM, UNCLEAR, WRITE, World, at, codes,
-    plain, seconds,
+    first, plain, seconds,
 };
 use http::{HeaderMap, Method, StatusCode};
 
@@ -114,11 +113,55 @@ fn steer_post_only_traffic_leaves_a_dead_target_and_comes_back_by_failback() {
 #[test]
 fn not_sent_always_fails_over_for_every_request() {
     for request in Request::ALL {
-        for replay in [Replay::Auto, Replay::Always, Replay::Never] {
-            let world = World::new(3, Policy { replay, ..plain() });
-            assert_eq!(world.call(request, &[DEAD, DEAD, OK]).end, Ok(2), "{request:?} {replay:?}");
+        for replay in [Replay::Auto, Replay::Methods, Replay::Always, Replay::Never] {
+            for kind in [Evidence::NoConnection, Evidence::NotSent, Evidence::NoRoom] {
+                let world = World::new(3, Policy { replay, ..plain() });
+                let unsent = Outcome::Error(kind);
+                assert_eq!(world.call(request, &[unsent, unsent, OK]).end, Ok(2), "{request:?} {replay:?}");
+            }
         }
     }
+}
+
+#[test]
+fn body_gone_a_request_never_goes_on_without_its_body_whatever_is_proved() {
+    for kind in Evidence::ALL {
+        for request in Request::ALL {
+            let world = World::new(2, Policy { replay: Replay::Always, ..plain() });
+            let mut call = world.begin(request);
+            call.body_gone();
+            let action = report(call, 0, Outcome::Error(kind), None, world.now);
+            let Action::Fail(stopped) = action else { panic!("{kind:?} goes on: {action:?}") };
+            let reason = match kind {
+                Evidence::LocalFault => Reason::LocalFault,
+                _ if !request.body => Reason::OneShotBody,
+                _ => Reason::BodyGone,
+            };
+            assert_eq!(stopped.reason(), reason);
+        }
+    }
+}
+
+#[test]
+fn replay_methods_takes_no_key_for_proof_and_a_call_can_say_better() {
+    let mut headers = HeaderMap::new();
+    headers.insert("idempotency-key", "8e03978e".parse().expect("a value"));
+    let (keyed, read) = (Facts::of(&Method::POST, &headers), Facts::of(&Method::GET, &HeaderMap::new()));
+    let replayed = |facts: Facts, replay| {
+        let world = World::new(2, Policy { replay, ..plain() });
+        matches!(
+            report(first(world.group.begin(facts, world.now)), 0, UNCLEAR, None, world.now),
+            Action::Send(_)
+        )
+    };
+    assert!(replayed(keyed, Replay::Auto) && !replayed(keyed, Replay::Methods));
+    assert!(replayed(read, Replay::Methods));
+    assert!(replayed(Facts::of(&Method::QUERY, &HeaderMap::new()), Replay::Methods));
+    assert!(
+        !replayed(read.idempotent(false), Replay::Auto) && replayed(keyed.idempotent(true), Replay::Methods)
+    );
+    assert!(!replayed(read.replay(Replay::Never), Replay::Always), "the call's own rule holds");
+    assert!(replayed(keyed.replay(Replay::Auto), Replay::Never));
 }
 
 #[test]
@@ -137,7 +180,9 @@ fn an_idempotency_key_is_proof_unless_it_is_empty() {
     assert!(!Facts::of(&Method::POST, &headers).is_idempotent());
     headers.insert("Idempotency-Key", "\"8e03978e\"".parse().expect("a value"));
     assert!(Facts::of(&Method::POST, &headers).is_idempotent());
-    for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "POST", "PATCH", "CONNECT", "LOCK"] {
+    for method in
+        ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY", "POST", "PATCH", "CONNECT", "LOCK"]
+    {
         let idempotent = !matches!(method, "POST" | "PATCH" | "CONNECT" | "LOCK");
         let method = method.parse().expect("a method");
         assert_eq!(Facts::of(&method, &HeaderMap::new()).is_idempotent(), idempotent, "{method}");
@@ -180,7 +225,7 @@ fn deadline_no_attempt_starts_after_it() {
     assert_eq!(second.timeout(), Duration::from_millis(1));
     world.sleep(0.001);
     let Action::Fail(stopped) =
-        report(world.group.begin(facts(READ), Timestamp::ORIGIN), 0, UNCLEAR, None, world.now)
+        report(first(world.group.begin(facts(READ), Timestamp::ORIGIN)), 0, UNCLEAR, None, world.now)
     else {
         panic!("it is too late")
     };
@@ -188,14 +233,26 @@ fn deadline_no_attempt_starts_after_it() {
 }
 
 #[test]
+fn deadline_a_call_whose_time_is_over_before_it_begins_is_refused_unsent() {
+    let mut world = World::new(2, Policy::default());
+    world.sleep(1.0);
+    let before = world.group.snapshot(world.now);
+    let action = world.group.begin::<(), &str>(facts(READ).within(Duration::ZERO), world.now);
+    let Action::Fail(stopped) = action else { panic!("{action:?} of a call without time") };
+    assert_eq!((stopped.reason(), stopped.failures().len()), (Reason::Deadline, 0));
+    assert_eq!(stopped.to_string(), "the time of the call was over before it began");
+    assert!(stopped.ballerina().to_string().starts_with("All the failover endpoints failed. "));
+    assert_eq!(world.group.snapshot(world.now), before);
+    let shortest = facts(READ).within(Duration::from_nanos(1));
+    assert!(matches!(world.group.begin::<usize, Outcome>(shortest, world.now), Action::Send(_)));
+}
+
+#[test]
 fn deadline_the_callers_own_holds_if_it_is_shorter() {
     let world = World::new(3, plain());
-    let within = |time| world.group.begin::<usize, Outcome>(facts(READ).within(seconds(time)), world.now);
-    assert_eq!(
-        within(3.0).timeout(),
-        seconds(1.0),
-        "a third of it, so that it can still fail over inside it"
-    );
+    let within =
+        |time| first(world.group.begin::<usize, Outcome>(facts(READ).within(seconds(time)), world.now));
+    assert_eq!(within(3.0).timeout(), seconds(1.5), "half of it, so that it can still fail over inside it");
     assert_eq!(within(3000.0).timeout(), seconds(10.0));
 }
 
@@ -211,10 +268,10 @@ fn attempt_bound_the_deadline_holds_where_it_is_shorter_and_every_target_gets_it
     assert_eq!(World::new(1, patient.clone()).begin(READ).timeout(), seconds(9.0));
     let mut world = World::new(3, patient);
     let mut action = Action::Send(world.begin(READ));
-    for target in 0..3 {
+    for (target, bound) in [4.5, 2.25, 2.25].into_iter().enumerate() {
         let Action::Send(attempt) = action else { panic!("target {target} is untried: {action:?}") };
-        assert_eq!((attempt.index(), attempt.timeout()), (target, seconds(3.0)));
-        world.sleep(3.0);
+        assert_eq!((attempt.index(), attempt.timeout()), (target, seconds(bound)));
+        world.sleep(bound);
         action = report(attempt, target, UNCLEAR, None, world.now);
     }
     let Action::Fail(stopped) = action else { panic!("{action:?} after all targets") };
@@ -240,28 +297,74 @@ fn attempt_bound_and_deadline_are_defaults_that_give_way_to_what_was_chosen() {
 }
 
 #[test]
-fn share_an_attempt_gets_its_part_of_the_time_that_is_left() {
-    let mut world = World::new(5, Policy { deadline: Some(seconds(20.0)), ..plain() });
-    let call = world.begin(READ);
-    assert_eq!(call.timeout(), seconds(4.0));
-    world.sleep(1.0);
-    let Action::Send(call) = report(call, 0, UNCLEAR, None, world.now) else { panic!("it goes on") };
-    assert_eq!(call.timeout(), seconds(19.0 / 4.0));
-    let world = World::new(5, Policy { max_attempts: Some(2), ..plain() });
-    assert_eq!(
-        world.begin(READ).timeout(),
-        seconds(10.0),
-        "the share of 15 s is bounded by the attempt's own"
-    );
+fn standby_a_further_target_takes_nothing_from_a_call_that_the_first_would_answer() {
+    for targets in 1..=5 {
+        let deadline = |time| Policy { deadline: Some(seconds(time)), ..plain() };
+        let share = if targets == 1 { 1.0 } else { 0.5 };
+        assert_eq!(
+            World::new(targets, deadline(1.0)).begin(READ).timeout(),
+            seconds(share),
+            "{targets} targets"
+        );
+        assert_eq!(World::new(targets, deadline(30.0)).begin(READ).timeout(), seconds(10.0));
+        // A timeout would be the end of the call.
+        assert_eq!(World::new(targets, deadline(9.0)).begin(WRITE).timeout(), seconds(9.0));
+        assert_eq!(World::new(targets, deadline(9.0)).begin(STREAM).timeout(), seconds(9.0));
+    }
+    let once = Policy { max_attempts: Some(1), deadline: Some(seconds(9.0)), ..plain() };
+    assert_eq!(World::new(5, once).begin(READ).timeout(), seconds(9.0));
 }
 
 #[test]
-fn no_doomed_pause_that_would_end_at_or_after_the_deadline() {
-    let policy = Policy { interval: seconds(10.0), deadline: Some(seconds(10.0)), ..plain() };
-    let trace = World::new(2, policy.clone()).call(READ, &[DEAD]);
-    assert_eq!((trace.end, trace.pauses.len()), (Err(Reason::Deadline), 0));
-    let trace = World::new(2, Policy { interval: seconds(9.999), ..policy }).call(READ, &[DEAD, OK]);
-    assert_eq!((trace.end, trace.pauses), (Ok(1), vec![1]));
+fn connect_bound_leaves_time_for_an_untried_target_whatever_the_method() {
+    let connect = |targets, policy, request| World::new(targets, policy).begin(request).connect_timeout();
+    let deadline = |time| Policy { deadline: Some(seconds(time)), ..plain() };
+    for request in Request::ALL {
+        assert_eq!(connect(3, plain(), request), seconds(3.0));
+        assert_eq!(connect(3, deadline(4.0), request), seconds(2.0), "half of the time, {request:?}");
+        assert_eq!(connect(1, deadline(2.0), request), seconds(2.0), "there is no other target");
+    }
+    let hasty = Policy { attempt_timeout: seconds(1.0), ..plain() };
+    assert_eq!(connect(3, hasty, WRITE), seconds(1.0), "at most the attempt's");
+    assert_eq!(connect(3, Policy::ballerina(), WRITE), seconds(15.0));
+
+    let world = World::new(2, deadline(4.0));
+    let mut gone = world.begin(WRITE);
+    gone.body_gone();
+    assert_eq!(gone.connect_timeout(), seconds(3.0), "it cannot go to another target");
+}
+
+#[test]
+fn no_doomed_pause_but_one_that_gives_way_to_the_attempt() {
+    let policy = |interval| Policy { interval: seconds(interval), deadline: Some(seconds(10.0)), ..plain() };
+    for (interval, pause) in [(4.0, 4.0), (5.0, 5.0), (9.0, 5.0), (3000.0, 5.0)] {
+        let world = World::new(2, policy(interval));
+        let Action::Wait(wait) = report(world.begin(READ), 0, DEAD, None, world.now) else {
+            panic!("a pause")
+        };
+        assert_eq!(wait.pause(), seconds(pause));
+        assert!(matches!(wait.resume(at(pause)), Action::Send(_)));
+    }
+    // Two targets that hang, an interval, and a third that works: it is asked.
+    let mut world = World::new(3, Policy { deadline: Some(seconds(12.0)), ..policy(4.0) });
+    let mut action = Action::Send(world.begin(READ));
+    let mut asked = vec![];
+    loop {
+        action = match action {
+            Action::Send(attempt) if attempt.index() == 2 => break asked.push(2),
+            Action::Send(attempt) => {
+                asked.push(attempt.index());
+                world.now = world.now + attempt.timeout();
+                report(attempt, 0, UNCLEAR, None, world.now)
+            }
+            Action::Wait(wait) => {
+                world.now = world.now + wait.pause();
+                wait.resume(world.now)
+            }
+            ended => panic!("{ended:?} before target 2 was asked"),
+        }
+    }
+    assert_eq!(asked, [0, 1, 2]);
 }
 
 #[test]
@@ -286,7 +389,10 @@ fn saturating_no_time_is_too_long_and_none_runs_backwards() {
     };
     for now in [Timestamp::ORIGIN, Timestamp::from_nanos(u64::MAX - 1), Timestamp::from_nanos(u64::MAX)] {
         let group = Group::new(0..2, forever.clone()).expect("a valid group");
-        let call: Attempt<_, usize, Outcome> = group.begin(facts(READ).within(Duration::MAX), now);
+        let Action::Send(call) = group.begin::<usize, Outcome>(facts(READ).within(Duration::MAX), now) else {
+            assert_eq!(now, Timestamp::from_nanos(u64::MAX), "there is no time after it");
+            continue;
+        };
         let _ = call.timeout();
         let asked = Some(Duration::MAX);
         match report(call, 0, BUSY, asked, Timestamp::ORIGIN) {
@@ -367,6 +473,10 @@ fn rejected_nonsense_names_the_key_and_the_value() {
     assert_eq!(refused(Policy { rounds: 0, ..d() }), "rounds = 0: expected at least 1");
     assert_eq!(refused(Policy { max_attempts: Some(0), ..d() }), "max_attempts = 0: expected at least 1");
     assert_eq!(
+        refused(Policy { connect_timeout: Duration::ZERO, ..d() }),
+        "connect_timeout = 0ns: expected a time above zero"
+    );
+    assert_eq!(
         refused(Policy { attempt_timeout: Duration::ZERO, ..d() }),
         "attempt_timeout = 0ns: expected a time above zero"
     );
@@ -398,8 +508,12 @@ fn explain_every_stop_has_its_reason() {
     assert_eq!(stop(plain(), READ, &[DEAD, DEAD]), Err(Reason::TargetsTried));
     let once = Policy { max_attempts: Some(1), ..plain() };
     assert_eq!(stop(once, READ, &[DEAD]), Err(Reason::MaxAttempts));
-    let hasty = Policy { interval: seconds(30.0), ..plain() };
-    assert_eq!(stop(hasty, READ, &[DEAD]), Err(Reason::Deadline));
+    let world = World::new(2, plain());
+    let Action::Fail(late) = report(world.begin(READ), 0, DEAD, None, at(30.0)) else { panic!("it is late") };
+    assert_eq!(late.reason(), Reason::Deadline);
+    let no_room = Outcome::Error(Evidence::NoRoom);
+    assert_eq!(stop(plain(), READ, &[no_room, no_room]), Err(Reason::LocalFault), "of this side alone");
+    assert_eq!(stop(plain(), READ, &[no_room, DEAD]), Err(Reason::TargetsTried));
     assert_eq!(stop(plain(), WRITE, &[UNCLEAR]), Err(Reason::NoProof));
     assert_eq!(stop(plain(), STREAM, &[REFUSED]), Err(Reason::OneShotBody));
     assert_eq!(stop(plain(), WRITE, &[LOCAL]), Err(Reason::LocalFault));
@@ -419,7 +533,7 @@ fn last_answer_is_kept_when_an_error_follows() {
     let Action::Fail(stopped) = report(second, 1, DEAD, None, world.now) else { panic!("no target is left") };
     assert_eq!(stopped.last_response(), Some(&0));
     assert_eq!(stopped.failures()[0].status(), Some(StatusCode::SERVICE_UNAVAILABLE));
-    assert_eq!(stopped.failures()[1].evidence(), Some(Evidence::NotSent));
+    assert_eq!(stopped.failures()[1].evidence(), Some(Evidence::NoConnection));
 }
 
 #[test]
@@ -444,8 +558,8 @@ fn explain_the_story_tells_when_each_attempt_began_and_ended() {
 fn explain_a_stop_is_one_line() {
     let group = Group::new(["http://user:s3cret@a/token"; 3], plain()).expect("a valid group");
     let now = Timestamp::ORIGIN;
-    let call = group.begin::<(), &str>(facts(READ), now);
-    let Action::Send(call) = call.handle_error(Evidence::NotSent, "no such host", now) else {
+    let Action::Send(call) = group.begin::<(), &str>(facts(READ), now) else { panic!("it begins") };
+    let Action::Send(call) = call.handle_error(Evidence::NoConnection, "no such host", now) else {
         panic!("it goes on")
     };
     let Action::Send(call) = call.handle_response(StatusCode::BAD_GATEWAY, None, (), now) else {
@@ -456,7 +570,7 @@ fn explain_a_stop_is_one_line() {
     };
     assert_eq!(
         stopped.to_string(),
-        "the fault is on this side: target 0: not sent: no such host; target 1 answered 502 Bad Gateway; \
+        "the fault is on this side: target 0: no connection: no such host; target 1 answered 502 Bad Gateway; \
          target 2: local fault: no memory"
     );
     assert_eq!(
@@ -476,7 +590,9 @@ fn explain_the_seeds_message_tells_the_last_code() {
     let group = Group::new(["a"], Policy { failover_codes: codes("503, 599"), ..Policy::ballerina() });
     let group = group.expect("a valid group");
     for (code, text) in [(503, "503 Service Unavailable"), (599, "599")] {
-        let call = group.begin::<(), &str>(facts(READ), Timestamp::ORIGIN);
+        let Action::Send(call) = group.begin::<(), &str>(facts(READ), Timestamp::ORIGIN) else {
+            panic!("it begins")
+        };
         let status = StatusCode::from_u16(code).expect("a status");
         let Action::Fail(stopped) = call.handle_response(status, None, (), Timestamp::ORIGIN) else {
             panic!("it stops")
@@ -490,13 +606,16 @@ fn explain_the_seeds_message_tells_the_last_code() {
 #[test]
 fn explain_names_are_fixed() {
     let evidence = [
+        (Evidence::NoConnection, "no_connection", "no connection"),
         (Evidence::NotSent, "not_sent", "not sent"),
+        (Evidence::NoRoom, "no_room", "no room"),
         (Evidence::HandedBack, "handed_back", "handed back"),
         (Evidence::Refused, "refused", "refused"),
         (Evidence::Stale, "stale", "stale connection"),
         (Evidence::MaybeProcessed, "maybe_processed", "maybe processed"),
         (Evidence::LocalFault, "local_fault", "local fault"),
     ];
+    assert_eq!(evidence.map(|(kind, ..)| kind), Evidence::ALL);
     for (kind, name, words) in evidence {
         assert_eq!((kind.as_str(), kind.to_string().as_str()), (name, words));
     }

@@ -588,7 +588,7 @@ async fn no_nesting_a_request_that_the_pool_handed_back_is_counted_and_moves_on(
     let answered = response.extensions().get::<Answered>().unwrap().clone();
     let seen: Vec<_> =
         answered.failures().iter().map(|failure| (failure.target(), failure.evidence())).collect();
-    assert_eq!(seen, [(0, Some(Evidence::HandedBack)), (0, Some(Evidence::NotSent))]);
+    assert_eq!(seen, [(0, Some(Evidence::HandedBack)), (0, Some(Evidence::NoConnection))]);
     assert_eq!(text(response).await, "second");
     assert_eq!((first.requests().len(), second.requests()[0].text(), client.sticky()), (1, "money", 1));
 }
@@ -656,10 +656,15 @@ async fn without_file_descriptors() {
     let hoard: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
     assert!(hoard.len() < 64);
     for _ in 0..5 {
-        is_local_fault(&client.post("/", "money").await.unwrap_err(), Fault::Local);
-        let error = client.get("/").await.unwrap_err();
-        is_local_fault(&error, Fault::Local);
-        assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+        for error in [client.post("/", "money").await, client.get("/").await].map(Result::unwrap_err) {
+            assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+            let Error::Stopped(stopped) = error else { panic!("{error}") };
+            assert_eq!((stopped.reason(), stopped.failures().len()), (Reason::LocalFault, 2), "{stopped}");
+            for failure in stopped.failures() {
+                assert_eq!(failure.evidence(), Some(Evidence::NoRoom));
+                assert_eq!(failure.error().unwrap().fault(), Fault::Local);
+            }
+        }
     }
     drop(hoard);
     assert_eq!(client.sticky(), 0);

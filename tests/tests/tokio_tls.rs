@@ -51,7 +51,7 @@ async fn not_sent_always_a_post_moves_on_from_a_certificate_that_is_not_trusted(
             .unwrap();
         let response = client.post("/", "money").await.unwrap();
         let failure = &response.extensions().get::<Answered>().unwrap().failures()[0];
-        assert_eq!(failure.evidence(), Some(Evidence::NotSent));
+        assert_eq!(failure.evidence(), Some(Evidence::NoConnection));
         let error = failure.error().unwrap();
         assert_eq!(error.fault(), Fault::Tls);
         assert!(error.cause().unwrap().to_string().starts_with("invalid peer certificate: "), "{error:?}");

@@ -137,12 +137,14 @@ impl Config {
             "not_processed" if value.is_text("all") => policy.not_processed = None,
             "not_processed" => policy.not_processed = Some(value.codes(key)?),
             "replay" => {
-                policy.replay = match value.word(key, &["auto", "always", "never"])? {
+                policy.replay = match value.word(key, &["auto", "methods", "always", "never"])? {
+                    "methods" => Replay::Methods,
                     "always" => Replay::Always,
                     "never" => Replay::Never,
                     _ => Replay::Auto,
                 };
             }
+            "connect_timeout" => policy.connect_timeout = value.duration(key)?,
             "attempt_timeout" => policy.attempt_timeout = value.duration(key)?,
             "timeout" => policy.attempt_timeout = value.duration_or(key, Duration::from_secs(1))?,
             "timeoutInMillis" => policy.attempt_timeout = value.duration_or(key, Duration::from_millis(1))?,
@@ -188,6 +190,7 @@ const KEYS: &[&str] = &[
     "failover_codes",
     "not_processed",
     "replay",
+    "connect_timeout",
     "attempt_timeout",
     "deadline",
     "interval",

@@ -54,7 +54,7 @@ async fn shows_what_happens(scheme: &str) {
     }
     page.wait_for("#state", "failed over to target 2").await;
     page.wait_for("#targets tr:nth-child(3) td:nth-child(3)", "sticky: calls begin here").await;
-    page.wait_for("#targets tr:nth-child(1) td:nth-child(5)", "not sent").await;
+    page.wait_for("#targets tr:nth-child(1) td:nth-child(5)", "no connection").await;
     page.wait_for("#failovers tr:nth-child(1) td:nth-child(3)", &format!("1 {}", busy.url())).await;
     page.wait_for("#failovers tr:nth-child(1) td:nth-child(4)", &format!("2 {}", works.url())).await;
     page.wait_for("#failovers tr:nth-child(1) td:nth-child(5)", "answered 503 Service Unavailable").await;

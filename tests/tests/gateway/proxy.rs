@@ -289,7 +289,7 @@ fn explain_a_call_without_an_answer_is_a_problem_with_the_attempts() {
             "detail": "the request may have been executed and must not be sent again",
             "reason": "no_proof",
             "attempts": [
-                { "target": 0, "url": down.url(), "evidence": "not_sent", "error": "connection refused" },
+                { "target": 0, "url": down.url(), "evidence": "no_connection", "error": "connection refused" },
                 { "target": 1, "url": cut.url(), "evidence": "maybe_processed", "error": "the connection closed before the answer" },
             ],
         })

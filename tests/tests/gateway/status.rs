@@ -19,7 +19,7 @@ fn the_status_tells_of_targets_calls_and_failovers() {
     let calls = json!({ "waiting": 0, "answered": 3, "failed_over": 1, "stopped": 0, "abandoned": 0 });
     assert_eq!(status["calls"], calls);
     for (target, (server, cooling, last_failure, attempts, failed)) in targets(&status).iter().zip([
-        (&down, true, json!("not_sent"), 1, 1),
+        (&down, true, json!("no_connection"), 1, 1),
         (&busy, false, json!(503), 1, 1),
         (&works, false, Value::Null, 3, 0),
     ]) {
@@ -119,7 +119,7 @@ fn metrics_are_in_the_format_of_prometheus() {
     for line in [
         "# TYPE failover_calls_total counter",
         "failover_calls_total{outcome=\"answered\"} 1",
-        &format!("failover_attempts_total{{target=\"{down}\",outcome=\"not_sent\"}} 1"),
+        &format!("failover_attempts_total{{target=\"{down}\",outcome=\"no_connection\"}} 1"),
         &format!("failover_attempts_total{{target=\"{works}\",outcome=\"answered\"}} 1"),
         &format!("failover_failovers_total{{from=\"{down}\",to=\"{works}\"}} 1"),
         "# TYPE failover_call_duration_seconds histogram",

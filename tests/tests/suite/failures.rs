@@ -29,7 +29,7 @@ fn not_sent_always_a_post_moves_on_when_nothing_was_sent() {
         let (client, works) = beside_one_that_works(&place, policy());
         let answer = client.call(&Call::post("money")).unwrap();
         assert_eq!((answer.text(), answer.target), ("right", 1));
-        assert_eq!(evidence(&answer), [Evidence::NotSent]);
+        assert_eq!(evidence(&answer), [Evidence::NoConnection]);
         assert_eq!(works.requests().len(), 1);
         assert_eq!(works.requests()[0].text(), "money");
         assert_eq!(place.executed(), 0);
@@ -46,14 +46,14 @@ fn not_sent_always_a_post_moves_on_under_replay_never() {
 }
 
 #[test]
-fn not_sent_always_a_post_moves_on_when_its_share_of_the_time_ends_before_it_is_connected() {
+fn not_sent_always_a_post_moves_on_when_its_time_to_connect_ends() {
     let (blackhole, works) = (Blackhole::new(), Server::script([Reply::ok("right")]));
     let targets = [blackhole.url(), blackhole.url(), works.url()].map(|url| target(&url));
     let bound = 3 * ATTEMPT;
     let policy = Policy { attempt_timeout: bound, deadline: Some(bound), ..policy() };
     let answer = Client::new(targets.into(), policy).call(&Call::post("money")).unwrap();
     assert_eq!((answer.text(), answer.target), ("right", 2));
-    assert_eq!(evidence(&answer), [Evidence::NotSent; 2]);
+    assert_eq!(evidence(&answer), [Evidence::NoConnection; 2]);
     assert_eq!(works.requests()[0].text(), "money");
 }
 
@@ -187,7 +187,7 @@ fn last_answer_a_real_answer_is_kept_with_its_body_though_an_error_came_after_it
     assert_eq!(stopped.answer, Some((503, b"back at noon".to_vec())));
     let seen: Vec<_> =
         stopped.failures.iter().map(|failed| (failed.target, failed.status, failed.evidence)).collect();
-    assert_eq!(seen, [(0, Some(503), None), (1, None, Some(Evidence::NotSent))]);
+    assert_eq!(seen, [(0, Some(503), None), (1, None, Some(Evidence::NoConnection))]);
     assert_eq!(client.sticky(), 0);
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use failover_core::{Policy, Reason};
-use failover_tests::lab::{LIMIT, Reply, Server};
+use failover_core::{Evidence, Policy, Reason};
+use failover_tests::lab::{Blackhole, LIMIT, Reply, Server};
 
-use super::{ATTEMPT, Call, client, client_with, policy};
+use super::{ATTEMPT, Call, Client, client, client_with, policy, target};
 
 #[test]
 fn the_interval_is_waited_between_targets_and_not_before_the_first() {
@@ -18,14 +18,27 @@ fn the_interval_is_waited_between_targets_and_not_before_the_first() {
 }
 
 #[test]
-fn no_doomed_pause_a_call_that_has_no_time_for_its_pause_ends_at_once() {
+fn no_doomed_pause_a_pause_gives_way_to_the_attempt_after_it() {
     let (first, second) =
         (Server::script([Reply::status(503).body("no")]), Server::script([Reply::ok("right")]));
-    let interval = 100 * LIMIT;
-    let client = client_with([&first, &second], Policy { interval, deadline: Some(interval), ..policy() });
-    let stopped = client.call(&Call::get("/")).unwrap_err();
-    assert_eq!((stopped.reason, stopped.answer), (Reason::Deadline, Some((503, b"no".to_vec()))));
-    assert_eq!(second.connections(), 0);
+    let deadline = Some(Duration::from_secs(6));
+    let client = client_with([&first, &second], Policy { interval: 100 * LIMIT, deadline, ..policy() });
+    assert_eq!(client.call(&Call::get("/")).unwrap().text(), "right");
+    assert_eq!((first.requests().len(), second.requests().len()), (1, 1));
+}
+
+#[test]
+fn connect_bound_a_connect_that_nobody_answers_takes_its_bound_and_not_the_attempts() {
+    let connect_timeout = Duration::from_millis(300);
+    for call in [Call::get("/"), Call::post("money")] {
+        let (blackhole, works) = (Blackhole::new(), Server::script([Reply::ok("right")]));
+        let targets = [blackhole.url(), works.url()].map(|url| target(&url));
+        let policy = Policy { connect_timeout, attempt_timeout: 100 * LIMIT, deadline: None, ..policy() };
+        let began = Instant::now();
+        let answer = Client::new(targets.into(), policy).call(&call).unwrap();
+        assert!(began.elapsed() >= connect_timeout);
+        assert_eq!((answer.text(), answer.failures[0].evidence), ("right", Some(Evidence::NoConnection)));
+    }
 }
 
 #[test]

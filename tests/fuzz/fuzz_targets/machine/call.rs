@@ -23,6 +23,7 @@ enum State {
 struct Story {
     group: Group<u8>,
     proof: bool,
+    gone: bool,
     has_body: bool,
     deadline: Timestamp,
     latest: Timestamp,
@@ -41,16 +42,19 @@ enum Verdict {
 }
 
 impl Call {
-    pub(crate) fn begin(group: Group<u8>, request: Request, now: Timestamp) -> Self {
+    /// A call, unless its time is over before it begins.
+    pub(crate) fn begin(group: Group<u8>, request: Request, now: Timestamp) -> Option<Self> {
         let (facts, policy) = (request.facts(), group.policy());
-        let attempt = group.begin(facts, now);
+        let action = group.begin(facts, now);
         let bounds = [policy.deadline, request.within.map(Span::duration)];
         let mut story = Story {
             proof: match policy.replay {
-                Replay::Auto => request.idempotent,
+                Replay::Auto | Replay::Methods => request.idempotent,
                 Replay::Always => true,
                 Replay::Never => false,
+                other => panic!("{other:?} is not played"),
             },
+            gone: false,
             has_body: !request.one_shot,
             deadline: bounds.into_iter().flatten().map(|bound| now + bound).min().unwrap_or(NEVER),
             latest: now,
@@ -58,14 +62,23 @@ impl Call {
             responses: Rc::new(()),
             group,
         };
-        story.check_attempt(&attempt);
-        Self { state: State::Sending(attempt), story }
+        match action {
+            Action::Send(attempt) => {
+                story.check_attempt(&attempt);
+                Some(Self { state: State::Sending(attempt), story })
+            }
+            Action::Fail(stopped) => {
+                assert!(story.deadline <= now && stopped.failures().is_empty(), "{stopped:?}");
+                None
+            }
+            other => panic!("{other:?} at the beginning"),
+        }
     }
 
     pub(crate) fn body_gone(&mut self) {
         if let State::Sending(attempt) = &mut self.state {
             attempt.body_gone();
-            self.story.has_body = false;
+            (self.story.gone, self.story.has_body) = (true, false);
         }
     }
 
@@ -119,7 +132,7 @@ impl Call {
         let mut open = Some(self);
         while let Some(call) = open {
             let now = call.story.latest;
-            open = call.report(Outcome::Error(Kind::NotSent), now);
+            open = call.report(Outcome::Error(Kind::NoConnection), now);
         }
     }
 }
@@ -129,10 +142,11 @@ impl Story {
     fn verdict(&self, outcome: Outcome) -> Verdict {
         let allowed = match outcome {
             Outcome::Error(kind) => match kind.evidence() {
-                Evidence::NotSent | Evidence::HandedBack => true,
+                Evidence::NoConnection | Evidence::NotSent | Evidence::NoRoom | Evidence::HandedBack => !self.gone,
                 Evidence::Refused => self.has_body,
                 Evidence::Stale | Evidence::MaybeProcessed => self.has_body && self.proof,
                 Evidence::LocalFault => false,
+                other => panic!("{other:?} is not played"),
             },
             Outcome::Answer(status, _) => match not_executed(self.group.policy(), status.code()) {
                 None => return Verdict::Accepted,
@@ -167,8 +181,9 @@ impl Story {
     fn check_end(&self, stopped: &Stopped<Rc<()>, ()>) {
         let policy = self.group.policy();
         assert_eq!(stopped.failures().len(), self.sent.len());
+        let no_room = stopped.failures().iter().all(|failure| failure.evidence() == Some(Evidence::NoRoom));
         match stopped.reason() {
-            Reason::TargetsTried => {
+            Reason::TargetsTried | Reason::LocalFault if (stopped.reason() == Reason::LocalFault) == no_room => {
                 let mut targets = 0..self.group.targets().len();
                 assert!(targets.all(|target| self.times(target) >= policy.rounds.into()), "{:?}", self.sent);
             }

@@ -32,7 +32,7 @@ impl Fleet {
         match event {
             Event::Begin(request, at) => {
                 let now = self.moment(at);
-                self.calls.push(Call::begin(self.group.clone(), request, now));
+                self.calls.extend(Call::begin(self.group.clone(), request, now));
             }
             Event::Report(index, outcome, at) => {
                 let now = self.moment(at);

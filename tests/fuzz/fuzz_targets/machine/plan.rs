@@ -52,7 +52,9 @@ pub(crate) enum Outcome {
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(crate) enum Kind {
+    NoConnection,
     NotSent,
+    NoRoom,
     HandedBack,
     Refused,
     Stale,
@@ -63,7 +65,9 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn evidence(self) -> Evidence {
         match self {
+            Self::NoConnection => Evidence::NoConnection,
             Self::NotSent => Evidence::NotSent,
+            Self::NoRoom => Evidence::NoRoom,
             Self::HandedBack => Evidence::HandedBack,
             Self::Refused => Evidence::Refused,
             Self::Stale => Evidence::Stale,

@@ -7,7 +7,7 @@ use core::time::Duration;
 use http::StatusCode;
 
 use crate::cursor::Position;
-use crate::evidence::{Ending, Evidence, Facts, Goes, Harm, Moves, Needs, Row, Standing};
+use crate::evidence::{Ending, Evidence, Facts, Goes, Harm, Moves, Needs, Row, Standing, is_well};
 use crate::failback::Lease;
 use crate::group::Group;
 use crate::mark::Mark;
@@ -88,7 +88,7 @@ impl<T, R, E> Attempt<T, R, E> {
             let step = self.0.give_up_answer(status, retry_after, response, now);
             self.0.perform(step)
         } else {
-            Action::Return(self.0.answer(response, now))
+            Action::Return(self.0.answer(status, response, now))
         }
     }
 
@@ -248,28 +248,33 @@ impl<T, R, E> Call<T, R, E> {
 
     /// Ends the call with an answer: clears the target's mark, books the failures before it, moves the cursor.
     #[inline]
-    fn answer(&mut self, response: R, now: Timestamp) -> Answer<R, E> {
+    fn answer(&mut self, status: StatusCode, response: R, now: Timestamp) -> Answer<R, E> {
         let ended = self.latest.max(now);
         let sticky = usize::from(self.target) == self.seen.target();
         if self.mark != Mark::CLEAN || self.trail.is_some() || !sticky {
-            self.settle(ended);
+            self.settle(status, ended);
         }
         let (began, target) = (self.latest, self.target);
         Answer { response, trail: self.trail.take(), began, ended, target }
     }
 
     #[inline(never)]
-    fn settle(&mut self, ended: Timestamp) {
+    fn settle(&mut self, status: StatusCode, ended: Timestamp) {
         if let Some(trail) = &mut self.trail {
             trail.response = None;
         }
         let answered = usize::from(self.target);
-        self.group.shared().health.succeeded(answered, self.mark);
+        let well = is_well(status);
+        if well {
+            self.group.shared().health.succeeded(answered, self.mark);
+        }
         self.note_failures();
         self.book_failures(Some(answered));
         let sticky = self.seen.target();
         let stays = self.last_failure_of(sticky).is_some_and(|row| row.cursor == Moves::Stays);
-        if answered != sticky && !stays {
+        if self.lease.is_held() && !well {
+            self.fail_probe(ended);
+        } else if answered != sticky && !stays {
             self.group.shared().move_cursor(self.seen, answered, ended);
         }
     }

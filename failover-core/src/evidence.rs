@@ -307,6 +307,12 @@ pub(crate) enum Moves {
     Stays,
 }
 
+/// Whether a returned answer shows that its target works: one of 5xx, or 429, is passed on, but is no recovery
+/// (`not_well`).
+pub(crate) fn is_well(status: StatusCode) -> bool {
+    !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
+}
+
 /// A status of 4xx or 501 speaks about the request, not about the target's health.
 fn harm(status: StatusCode) -> Harm {
     if status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED { Harm::None } else { Harm::Failure }

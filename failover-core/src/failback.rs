@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 ///
 /// The clock is armed when the cursor leaves target 0; moves among the others do not restart it. When it is due, one
 /// call begins at target 0: one that may be replayed and has its body at hand, or, when the clock has been due for as
-/// long again, any. An answer moves the cursor back; a failed probe doubles the clock. So there is at most one return
-/// by probe per `after`.
+/// long again, any. An answer moves the cursor back, unless it is one of 5xx or 429, which is no recovery; a failed probe
+/// doubles the clock. So there is at most one return by probe per `after`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Failback {
     /// How long the cursor stays away before the first probe.

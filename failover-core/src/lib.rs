@@ -95,7 +95,7 @@
 //! | [`MaybeProcessed`](Evidence::MaybeProcessed) | proof and the body | next | failure | leaves |
 //! | failover code in `not_processed` | the body | next | failure, unless 501 or 4xx | leaves |
 //! | any other failover code | proof and the body | next | failure, unless 501 or 4xx | leaves |
-//! | any other status | - | returned | success | confirmed |
+//! | any other status | - | returned | success, unless 5xx or 429 | confirmed; a probe answered by 5xx or 429 has failed |
 //! | [`LocalFault`](Evidence::LocalFault) | never | - | none | stays |
 //! | the attempt or wait is dropped | - | - | none | stays |
 //!

@@ -199,10 +199,15 @@ impl Model {
         if outcome.status().is_some() && !failover && !not_processed {
             let Action::Return(answer) = step else { panic!("{step:?} instead of an answer") };
             assert_eq!(answer.target(), target);
-            if self.marks[target] == call.mark {
+            let (well, probe) = (!matches!(outcome, Outcome::Status(429 | 500..=599)), call.probing);
+            if self.marks[target] == call.mark && well {
                 self.marks[target] = Mark::default();
             }
             self.book(number, Some(target), snapshot);
+            if probe && !well {
+                self.calls[number].probing = false;
+                return self.fail_probe(number, ended, snapshot);
+            }
             let call = &self.calls[number];
             let stays =
                 call.failures.iter().rfind(|failure| failure.target == call.seen.0).is_some_and(|f| f.stays);

@@ -108,7 +108,9 @@ fn events() -> impl Strategy<Value = Event> {
 fn acts() -> impl Strategy<Value = Act> {
     let request = prop_oneof![3 => Just(Request::ALL[0]), 1 => prop::sample::select(&Request::ALL[..])];
     let within = prop::option::weighted(0.2, 0..20_000_u64);
-    let outcome = prop_oneof![2 => Just(Outcome::OK), 5 => prop::sample::select(&Outcome::KINDS[..])];
+    let unwell = prop::sample::select(&[429, 500, 599][..]).prop_map(Outcome::Status);
+    let outcome =
+        prop_oneof![2 => Just(Outcome::OK), 1 => unwell, 5 => prop::sample::select(&Outcome::KINDS[..])];
     let asked = prop::option::weighted(0.2, prop_oneof![0..30_000_u64, Just(u64::MAX)]);
     prop_oneof![
         6 => (request, within).prop_map(|(request, within)| Act::Begin(request, within)),

@@ -65,6 +65,35 @@ fn failback_moves_among_the_others_do_not_restart_the_clock() {
 }
 
 #[test]
+fn not_well_a_500_is_no_recovery() {
+    for code in 100..=999 {
+        let mut world = away();
+        world.sleep(40.0);
+        let trace = world.call(READ, &[Outcome::Status(code), OK]);
+        if matches!(code, 421 | 425 | 501..=504) {
+            assert_eq!((&trace.tried[..], trace.cursor), (&[0, 1][..], 1), "{code} gives up");
+            continue;
+        }
+        let well = !matches!(code, 429 | 500..=599);
+        assert_eq!((trace.end, trace.cursor), (Ok(0), usize::from(!well)), "{code} is passed on");
+        assert_eq!(world.group.snapshot(world.now).failed_probes, u8::from(!well), "{code}");
+        assert_eq!(world.call(READ, &[OK]).tried, [usize::from(!well)]);
+    }
+}
+
+#[test]
+fn not_well_a_500_clears_no_strikes() {
+    let strikes = |code| {
+        let world = World::new(2, Policy::default());
+        let _ = world.call(READ, &[BUSY, OK]);
+        world.group.prefer(0, world.now).expect("a target");
+        let _ = world.call(READ, &[Outcome::Status(code)]);
+        world.group.snapshot(world.now).targets[0].strikes
+    };
+    assert_eq!([200, 404, 429, 500, 599].map(strikes), [0, 0, 1, 1, 1]);
+}
+
+#[test]
 fn single_flight_one_call_at_a_time_probes() {
     let mut world = away();
     world.sleep(40.0);

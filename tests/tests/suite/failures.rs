@@ -1,12 +1,30 @@
 //! The failure table: what each misbehaviour of target 0 means for a GET and for a POST, beside a target 1 that works.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use failover_core::{Evidence, Policy, Reason, Replay};
+use failover_core::{Evidence, Failback, Policy, Reason, Replay};
 use failover_tests::lab::{Accept, Blackhole, End, Reply, Server};
 
-use super::{ATTEMPT, Answered, Call, Place, each, policy, target};
+use super::{ATTEMPT, Answered, Call, Place, client_with, each, policy, target};
 use crate::Client;
+
+#[test]
+fn not_well_a_target_that_is_back_with_500s_takes_nobody_from_the_one_that_works() {
+    let calls = AtomicUsize::new(0);
+    let back = Server::start(move |_| match calls.fetch_add(1, Ordering::Relaxed) {
+        0 => Reply::status(503),
+        _ => Reply::status(500),
+    });
+    let works = Server::start(|_| Reply::ok("right"));
+    let failback = Some(Failback { after: Duration::from_secs(1), max: Duration::from_secs(100) });
+    let client = client_with([&back, &works], Policy { failback, ..policy() });
+    assert_eq!(client.call(&Call::get("/")).unwrap().target, 1);
+    thread::sleep(Duration::from_millis(1_300));
+    assert_eq!(client.call(&Call::get("/")).unwrap().status, 500, "the probe's own answer is passed on");
+    assert_eq!((client.sticky(), back.requests().len()), (1, 2));
+}
 
 #[test]
 fn never_refused_untried_a_get_is_answered_whatever_target_0_does() {

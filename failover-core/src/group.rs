@@ -55,10 +55,10 @@ impl<T> Group<T> {
 
     /// A group with another list of targets, or another policy, that remembers what this one knows (`identity`).
     ///
-    /// Targets that are equal are the same target; of several equal ones, the first is the first. The cursor stays at
-    /// its target; if that is gone, it goes to the first one after it that is still there, else to target 0. If
-    /// target 0 is another than before, failback to it is due at once. Calls in flight finish on the old list and
-    /// report to the old memory.
+    /// `is_same` says which targets are the same one, such as [`Target::is_same`](crate::Target::is_same); of several that
+    /// are, the first is the first. The cursor stays at its target; if that is gone, it goes to the first one after it that
+    /// is still there, else to target 0. If target 0 is another than before, failback to it is due at once. What the
+    /// policy no longer has is forgotten. Calls in flight finish on the old list and report to the old memory.
     ///
     /// # Errors
     ///
@@ -67,19 +67,19 @@ impl<T> Group<T> {
         &self,
         targets: impl IntoIterator<Item = T>,
         policy: Policy,
-    ) -> Result<Self, BuildError>
-    where
-        T: PartialEq,
-    {
+        is_same: impl Fn(&T, &T) -> bool,
+    ) -> Result<Self, BuildError> {
         let targets = checked(targets, &policy)?;
         let (old, shared) = (self.targets(), self.shared());
-        let health = Health::new((0..targets.len()).map(|index| match same_target(&targets, index, old) {
-            Some(index) => (shared.health.mark(index), shared.health.last_failure(index)),
-            None => (Mark::CLEAN, None),
+        let health = Health::new((0..targets.len()).map(|index| {
+            let Some(index) = same_target(&targets, index, old, &is_same) else { return (Mark::CLEAN, None) };
+            let mark = policy.cool_down.map_or(Mark::CLEAN, |_| shared.health.mark(index));
+            (mark, shared.health.last_failure(index))
         }));
-        let sticky =
-            (self.sticky()..old.len()).find_map(|index| same_target(old, index, &targets)).unwrap_or(0);
-        let due = if targets.first() == old.first() { shared.failback.due() } else { Mark::CLEAN };
+        let place = |index| same_target(old, index, &targets, &is_same);
+        let sticky = (self.sticky()..old.len()).find_map(place).unwrap_or(0);
+        let same_first = targets.first().zip(old.first()).is_some_and(|(new, old)| is_same(new, old));
+        let due = if same_first { shared.failback.due() } else { Mark::CLEAN };
         Ok(Self::assemble(targets, policy, sticky, health, FailbackClock::new(due)))
     }
 
@@ -242,10 +242,15 @@ fn checked<T>(targets: impl IntoIterator<Item = T>, policy: &Policy) -> Result<B
 }
 
 /// Where the target at `index` of one list stands in another list: the n-th of equal ones is the n-th.
-fn same_target<T: PartialEq>(list: &[T], index: usize, other: &[T]) -> Option<usize> {
+fn same_target<T>(list: &[T], index: usize, other: &[T], is_same: impl Fn(&T, &T) -> bool) -> Option<usize> {
     let target = list.get(index)?;
-    let nth = list.iter().take(index).filter(|before| *before == target).count();
-    other.iter().enumerate().filter(|(_, candidate)| *candidate == target).nth(nth).map(|(place, _)| place)
+    let nth = list.iter().take(index).filter(|before| is_same(before, target)).count();
+    other
+        .iter()
+        .enumerate()
+        .filter(|(_, candidate)| is_same(candidate, target))
+        .nth(nth)
+        .map(|(place, _)| place)
 }
 
 /// A list in order of preference that is longer is no list of preferences.

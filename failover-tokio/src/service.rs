@@ -119,7 +119,9 @@ impl<S, C> Failover<S, C> {
     ) -> Result<(), BuildError> {
         let targets: Vec<_> = targets.into_iter().collect();
         self.targets.replace(|list| {
-            List::with_services(targets, |targets| list.group.with_targets(targets, seeded(policy)))
+            List::with_services(targets, |targets| {
+                list.group.with_targets(targets, seeded(policy), Target::is_same)
+            })
         })
     }
 

@@ -97,15 +97,16 @@ impl<S: Clone> List<S> {
         targets: impl IntoIterator<Item = Target>,
         policy: Policy,
     ) -> Result<Self, BuildError> {
-        let group = self.group.with_targets(targets, seeded(policy))?;
+        let group = self.group.with_targets(targets, seeded(policy), Target::is_same)?;
         let services = match &self.services {
             Services::One(service) => Services::One(service.clone()),
             Services::Each(services) => {
                 let (old, new) = (self.group.targets(), group.targets());
                 let service = |(index, target): (usize, &Target)| {
-                    // Of several equal targets, the first is the first.
-                    let nth = new[..index].iter().filter(|other| *other == target).count();
-                    let service = old.iter().zip(services).filter(|(other, _)| *other == target).nth(nth);
+                    // Of several that are the same, the first is the first.
+                    let nth = new[..index].iter().filter(|other| other.is_same(target)).count();
+                    let service =
+                        old.iter().zip(services).filter(|(other, _)| other.is_same(target)).nth(nth);
                     let service = service.map(|(_, service)| service.clone());
                     service.ok_or_else(|| BuildError::new("targets", target, "a target that has a service"))
                 };

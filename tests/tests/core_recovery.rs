@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_core::{Action, Budget, Cause, CoolDown, Evidence, Failback, Policy, Reason, Timestamp};
+use failover_core::{Action, Budget, Cause, CoolDown, Evidence, Failback, Group, Policy, Reason, Timestamp};
 use failover_tests::drive::{facts, report};
 use failover_tests::oracle::{Outcome, Trace};
 use failover_tests::world::{
@@ -332,7 +332,10 @@ fn identity_targets_keep_what_is_known_of_them_when_the_list_changes() {
     let world = World::new(4, Policy::default());
     assert_eq!(world.call(READ, &[DEAD, BUSY, OK]).cursor, 2);
     let told = |list: &[usize]| {
-        let group = world.group.with_targets(list.iter().copied(), Policy::default()).expect("a valid group");
+        let group = world
+            .group
+            .with_targets(list.iter().copied(), Policy::default(), PartialEq::eq)
+            .expect("a valid group");
         let strikes: Vec<u8> =
             group.snapshot(world.now).targets.iter().map(|target| target.strikes).collect();
         (group.targets()[group.sticky()], strikes)
@@ -341,16 +344,29 @@ fn identity_targets_keep_what_is_known_of_them_when_the_list_changes() {
     assert_eq!(told(&[3, 2, 1, 0]), (2, vec![0, 0, 1, 3]));
     assert_eq!(told(&[0, 9, 1, 3]), (3, vec![3, 0, 1, 0]), "the first survivor after the one that is gone");
     assert_eq!(told(&[8, 0, 1]), (8, vec![0, 3, 1]), "no survivor after it");
-    assert!(world.group.with_targets([], Policy::default()).is_err());
+    assert!(world.group.with_targets([], Policy::default(), PartialEq::eq).is_err());
 }
 
 #[test]
 fn identity_of_equal_targets_the_nth_is_the_nth() {
     let world = World::new(1, Policy::default());
-    let group = world.group.with_targets([0, 0, 0], Policy::default()).expect("a valid group");
+    let group = world.group.with_targets([0, 0, 0], Policy::default(), PartialEq::eq).expect("a valid group");
     group.prefer(1, world.now).expect("a target");
-    let group = group.with_targets([5, 0, 0], Policy::default()).expect("a valid group");
+    let group = group.with_targets([5, 0, 0], Policy::default(), PartialEq::eq).expect("a valid group");
     assert_eq!(group.sticky(), 2);
+}
+
+#[test]
+fn identity_what_a_new_policy_no_longer_has_is_forgotten() {
+    let world = World::new(2, Policy::default());
+    assert_eq!(world.call(READ, &[DEAD, OK]).cursor, 1);
+    world.group.prefer(0, world.now).expect("a target");
+    let with = |policy| world.group.with_targets([0, 1], policy, PartialEq::eq).expect("a valid group");
+    let cools = |group: &Group<usize>| group.snapshot(world.now).targets[0].cooling.is_some();
+    assert!(cools(&with(Policy::default())));
+    let group = with(Policy { cool_down: None, ..Policy::default() });
+    assert!(!cools(&group));
+    assert_eq!(first(group.begin::<usize, Outcome>(facts(READ), world.now)).index(), 0);
 }
 
 #[test]
@@ -358,7 +374,7 @@ fn identity_failback_is_due_at_once_if_target_0_is_another() {
     let mut world = World::new(3, Policy::default());
     world.group.prefer(1, world.now).expect("a target");
     let changed = |list: [usize; 3]| {
-        let group = world.group.with_targets(list, Policy::default()).expect("a valid group");
+        let group = world.group.with_targets(list, Policy::default(), PartialEq::eq).expect("a valid group");
         first(group.begin::<usize, Outcome>(facts(READ), world.now)).index()
     };
     assert_eq!(changed([0, 1, 9]), 1, "the clock runs on");
@@ -371,7 +387,7 @@ fn identity_failback_is_due_at_once_if_target_0_is_another() {
 fn handle_pin_a_call_finishes_on_the_list_that_it_began_with() {
     let world = World::new(2, Policy::default());
     let call = world.begin(READ);
-    let group = world.group.with_targets([7, 8], Policy::default()).expect("a valid group");
+    let group = world.group.with_targets([7, 8], Policy::default(), PartialEq::eq).expect("a valid group");
     let Action::Send(second) = report(call, 0, DEAD, None, world.now) else { panic!("it goes on") };
     assert_eq!(*second.target(), 1);
     let Action::Return(_) = report(second, 1, OK, None, world.now) else { panic!("an answer") };

@@ -135,6 +135,23 @@ impl Target {
         uri.build().map_err(|_| PathError::TooLong)
     }
 
+    /// Whether this is the same place as the `other`: the same URL, whatever their headers are (`identity`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use failover_core::Target;
+    ///
+    /// let (old, new) = (Target::parse("http://me:old@api.example/v1")?, Target::parse("http://me:new@api.example/v1/")?);
+    /// assert!(old.is_same(&new) && old != new);
+    /// # Ok::<(), failover_core::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.scheme, &self.authority, &self.base_path)
+            == (&other.scheme, &other.authority, &other.base_path)
+    }
+
     /// The scheme, http or https.
     #[must_use]
     pub fn scheme(&self) -> &Scheme {

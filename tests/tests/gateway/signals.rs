@@ -34,6 +34,20 @@ fn identity_other_targets_are_taken_and_what_is_remembered_stays() {
 }
 
 #[test]
+fn identity_a_target_whose_credentials_are_rotated_is_the_same_target() {
+    let (down, works) =
+        (Server::down(), Server::start(|request| Reply::ok(request.header("authorization").unwrap())));
+    let urls = |secret| [&down, &works].map(|server| format!("http://u:{secret}@{}", server.address()));
+    let gateway = Gateway::configured(&config("", &urls("old"), ""));
+    let old = gateway.get("/").text().to_owned();
+    gateway.reload(&config("", &urls("new"), ""));
+    let status = gateway.status();
+    assert_eq!((&status["sticky"], &status["targets"][0]["cooling"]), (&json!(1), &json!(true)));
+    assert_eq!(status["targets"][0]["attempts"], json!(1));
+    assert_ne!(gateway.get("/").text(), old, "and yet the new credentials are sent");
+}
+
+#[test]
 fn rejected_a_bad_file_changes_nothing_and_says_why() {
     let works = Server::script([Reply::ok("right")]);
     let gateway = Gateway::before([&Server::down(), &works], "");

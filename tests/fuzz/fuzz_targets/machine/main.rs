@@ -58,7 +58,7 @@ impl Fleet {
                 assert!(!known || self.group.sticky() == usize::from(index));
             }
             Event::Replace(targets, knobs) => {
-                if let Ok(group) = self.group.with_targets(few(targets), knobs.policy()) {
+                if let Ok(group) = self.group.with_targets(few(targets), knobs.policy(), PartialEq::eq) {
                     self.group = group;
                 }
             }

@@ -2,6 +2,8 @@
 //!
 //! `cargo run -p failover-core --example blocking -- /path http://localhost:8080/base http://localhost:8081`
 
+#[path = "common/by_hand.rs"]
+mod by_hand;
 mod common;
 #[path = "common/net.rs"]
 mod net;
@@ -44,7 +46,7 @@ fn get(
 ) -> Result<Response<Vec<u8>>, (Evidence, io::Error)> {
     let until = Instant::now() + bound;
     let unconnected = |error| (Evidence::NoConnection, error);
-    let (address, request) = common::request(target, path).map_err(unconnected)?;
+    let (address, request) = by_hand::request(target, path).map_err(unconnected)?;
     let stream = net::connect(&address, until).map_err(unconnected)?;
     net::exchange(stream, &request, until).map_err(|error| (Evidence::MaybeProcessed, error))
 }

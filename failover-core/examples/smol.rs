@@ -2,6 +2,8 @@
 //!
 //! `cargo run -p failover-core --example smol -- /path http://localhost:8080/base http://localhost:8081`
 
+#[path = "common/by_hand.rs"]
+mod by_hand;
 mod common;
 
 use std::io::{self, ErrorKind};
@@ -46,7 +48,7 @@ async fn get(
 ) -> Result<Response<Vec<u8>>, (Evidence, io::Error)> {
     let until = Instant::now() + bound;
     let unconnected = |error| (Evidence::NoConnection, error);
-    let (host, request) = common::request(target, path).map_err(unconnected)?;
+    let (host, request) = by_hand::request(target, path).map_err(unconnected)?;
     let stream = by(until, TcpStream::connect(host)).await.map_err(unconnected)?;
     by(until, exchange(stream, &request)).await.map_err(|error| (Evidence::MaybeProcessed, error))
 }
@@ -55,7 +57,7 @@ async fn exchange(mut stream: TcpStream, request: &[u8]) -> io::Result<Response<
     stream.write_all(request).await?;
     let mut read = Vec::new();
     stream.read_to_end(&mut read).await?;
-    common::response(&read)
+    by_hand::response(&read)
 }
 
 /// The result of `work`, if it is there in time.

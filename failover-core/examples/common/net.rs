@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::Response;
 
-use crate::common;
+use crate::by_hand;
 
 /// Tries each address of a host.
 pub(crate) fn connect(host: &str, until: Instant) -> io::Result<TcpStream> {
@@ -29,7 +29,7 @@ pub(crate) fn exchange(
     loop {
         stream.set_read_timeout(Some(left(until)?))?;
         match stream.read(&mut chunk) {
-            Ok(0) => return common::response(&read),
+            Ok(0) => return by_hand::response(&read),
             Ok(count) => read.extend(&chunk[..count]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {} // The time is up.
             Err(error) => return Err(error),

@@ -1,0 +1,71 @@
+//! A driver on ureq.
+//!
+//! `cargo run -p failover-core --example ureq -- /path http://localhost:8080/base http://localhost:8081`
+
+mod common;
+
+use std::io;
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use failover_core::{Action, Evidence, Facts, Target, Timestamp};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Response};
+use ureq::{Agent, Error, Timeout};
+
+fn main() -> ExitCode {
+    // A status is an answer, and no redirect is followed: what is sent where is for the machine to say.
+    let agent: Agent =
+        Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build().into();
+    common::run(|group, path| {
+        let origin = Instant::now();
+        let now = || Timestamp::from(origin.elapsed());
+        let mut action = group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now());
+        loop {
+            action = match action {
+                Action::Send(attempt) => {
+                    let bounds = [attempt.connect_timeout(), attempt.timeout()];
+                    match get(&agent, attempt.target(), path, bounds) {
+                        Ok(response) => attempt.handle_response(response.status(), None, response, now()),
+                        Err(error) => attempt.handle_error(evidence(&error), error.into_io(), now()),
+                    }
+                }
+                Action::Wait(wait) => {
+                    sleep(wait.pause());
+                    wait.resume(now())
+                }
+                Action::Return(answer) => return Ok(answer),
+                Action::Fail(stopped) => return Err(stopped),
+            };
+        }
+    })
+}
+
+fn get(
+    agent: &Agent,
+    target: &Target,
+    path: &PathAndQuery,
+    [connect, all]: [Duration; 2],
+) -> Result<Response<Vec<u8>>, Error> {
+    let uri = target.uri(path).map_err(io::Error::other)?;
+    let mut request =
+        agent.get(uri).config().timeout_connect(Some(connect)).timeout_global(Some(all)).build();
+    for (name, value) in target.headers() {
+        request = request.header(name, value);
+    }
+    let (head, mut body) = request.call()?.into_parts();
+    Ok(Response::from_parts(head, body.read_to_vec()?))
+}
+
+/// What ureq's error proves, since it sends each request once.
+fn evidence(error: &Error) -> Evidence {
+    match error {
+        Error::HostNotFound
+        | Error::ConnectionFailed
+        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => Evidence::NoConnection,
+        // No connection that stands is refused any more.
+        Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => Evidence::NoConnection,
+        _ => Evidence::MaybeProcessed,
+    }
+}

@@ -73,6 +73,10 @@ browser:
 soak seconds="20":
     tests/kill-backends.sh {{seconds}}
 
+# The machine, and others, in the scenes of a simulated world.
+world *options:
+    cargo run --locked --release -p failover-tests --bin world -- {{options}}
+
 # Throughput beside hyper-util's client, and beside surf's own transports.
 peers:
     cargo bench --locked -p failover-tokio --bench overhead

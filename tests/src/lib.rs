@@ -10,6 +10,7 @@ pub mod explore;
 pub mod lab;
 pub mod model;
 pub mod oracle;
+pub mod simulation;
 pub mod wire;
 pub mod world;
 

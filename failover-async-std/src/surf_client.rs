@@ -35,6 +35,8 @@ pub(crate) fn template_of(request: &mut surf::Request, limit: usize) -> Result<O
 pub(crate) struct Ticket {
     /// Where failover sent the request: one that comes somewhere else was redirected, after it was executed.
     uri: Uri,
+    /// The attempt's, which is told who has the request.
+    attempt: Option<Progress>,
     passage: Arc<Mutex<Passage>>,
 }
 
@@ -53,8 +55,9 @@ enum Passage {
 }
 
 impl Ticket {
-    fn to(uri: &Uri) -> Self {
-        Self { uri: uri.clone(), passage: Arc::default() }
+    fn of_attempt(request: &Request<AttemptBody>) -> Self {
+        let attempt = Some(request.body().progress().clone());
+        Self { uri: request.uri().clone(), attempt, passage: Arc::default() }
     }
 
     /// The ticket of a request that arrives in the transport: one that nobody asks if the request has none to there.
@@ -72,6 +75,7 @@ impl Ticket {
         progress: Progress,
         sending: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Option<E>> {
+        self.tell(progress.stage());
         *self.passage() = Passage::Inside(progress);
         let inside = Inside(self);
         let mut sending = pin!(sending);
@@ -105,6 +109,12 @@ impl Ticket {
         waits
     }
 
+    fn tell(&self, stage: Stage) {
+        if let Some(attempt) = &self.attempt {
+            attempt.reach(stage);
+        }
+    }
+
     fn passage(&self) -> MutexGuard<'_, Passage> {
         self.passage.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,6 +125,7 @@ struct Inside(Ticket);
 
 impl Drop for Inside {
     fn drop(&mut self) {
+        self.0.tell(Stage::Taken);
         let mut passage = self.0.passage();
         if matches!(&*passage, Passage::Inside(_)) {
             *passage = Passage::Unknown;
@@ -150,7 +161,7 @@ pub(crate) async fn through<F>(
 where
     F: Future<Output = surf::Result<surf::Response>> + Send,
 {
-    let ticket = Ticket::to(request.uri());
+    let ticket = Ticket::of_attempt(&request);
     let mut request = to_surf(request).map_err(AttemptError::unbuilt)?;
     request.set_ext(ticket.clone());
     bound.reach(Stage::Taken);

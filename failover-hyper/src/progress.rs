@@ -28,6 +28,12 @@ impl Progress {
         self.state().stage = stage;
     }
 
+    /// Who has the request.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.state().stage.clone()
+    }
+
     /// Whether the transport has the request and no connection for it yet, so that nothing of it was sent.
     #[must_use]
     pub fn is_unconnected(&self) -> bool {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
 use async_std::io::{BufRead, Read};
@@ -555,6 +555,22 @@ fn settings_that_make_no_sense_together_are_refused() {
     assert!(error.to_string().starts_with("targets"), "{error}");
     let error = FailoverClient::builder().targets([url, "http://user:secret@"]).build().unwrap_err();
     assert!(!error.to_string().contains("secret"), "{error}");
+}
+
+#[test]
+fn connect_bound_holds_in_each_form() {
+    let connect_timeout = Duration::from_millis(300);
+    let policy = Policy { connect_timeout, attempt_timeout: 100 * LIMIT, deadline: None, ..policy() };
+    for face in FACES {
+        let (silent, works) = (Blackhole::new(), Server::script([Reply::ok("right")]));
+        let adapter = face.over(vec![target(&silent.url()), target(&works.url())], policy.clone());
+        let began = Instant::now();
+        let response = adapter.post("money").unwrap();
+        assert!(began.elapsed() >= connect_timeout);
+        let answered = response.ext::<Answered>().unwrap();
+        assert_eq!(answered.failures()[0].evidence(), Some(Evidence::NoConnection), "{face:?}");
+        assert_eq!(works.requests().len(), 1);
+    }
 }
 
 #[test]

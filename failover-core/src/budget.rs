@@ -7,7 +7,8 @@ use crate::time::Timestamp;
 ///
 /// In tumbling windows of 10 s: replays are at most `percent` of the calls in this window or the last, whichever saw
 /// more, rounded down, plus `reserve`. Replays that need no proof, the free repeat and the replay after a failed
-/// probe are exempt. Above 262,143 calls in a window the count stands still, which grants fewer replays, not more.
+/// probe are exempt. Above 262,143 calls in a window the count stands still, which grants fewer replays, not more. After a
+/// pause of a multiple of 10,240 s, give or take a window, the counts before it are taken for the last ones.
 ///
 /// It breaks the promise that no call is refused while a target that works was left untried, exactly when it counts;
 /// hence it is off by default. Each target is tried once, so without it load grows by at most the number of targets.
@@ -85,19 +86,21 @@ impl Window {
             | u64::from(self.replays)
     }
 
-    /// The window of `now`: this one, the next, or a fresh one. Time that goes backwards stands still.
+    /// The window of `now`: this one, the next, or a fresh one. Time that goes backwards by a window stands still; whatever
+    /// is farther away is a pause (`idle`).
     fn at(self, now: Timestamp) -> Self {
         let number = u16::try_from(now.as_nanos() / WINDOW % u64::from(WINDOWS)).unwrap_or_default();
         match number.wrapping_sub(self.number) % WINDOWS {
             0 => self,
             1 => Self { number, calls: 0, calls_before: self.calls, replays: 0 },
-            ahead if ahead <= WINDOWS / 2 => Self { number, calls: 0, calls_before: 0, replays: 0 },
-            _ => self,
+            BEHIND => self,
+            _ => Self { number, calls: 0, calls_before: 0, replays: 0 },
         }
     }
 }
 
 const WINDOW: u64 = 10_000_000_000;
 const WINDOWS: u16 = 1 << 10;
+const BEHIND: u16 = WINDOWS - 1;
 const COUNT_BITS: u32 = 18;
 const COUNT_MAX: u32 = (1 << COUNT_BITS) - 1;

@@ -427,12 +427,25 @@ fn budget_exact_replays_are_a_part_of_the_calls_and_a_reserve() {
 fn budget_exact_time_that_goes_backwards_grants_nothing_new() {
     let budget = Some(Budget { percent: 0, reserve: 1 });
     let mut world = World::new(2, Policy { budget, ..plain() });
-    for (time, granted) in
-        [(5_000.0, true), (4_999.0, false), (4_000.0, false), (0.0, false), (5_010.0, true)]
-    {
+    for (time, granted) in [(5_000.0, true), (4_999.0, false), (4_991.0, false), (5_010.0, true)] {
         world.now = at(time);
         world.group.prefer(0, world.now).expect("a target");
         assert_eq!(world.by_target(READ, |target| [UNCLEAR, OK][target]).end.is_ok(), granted, "at {time}");
+    }
+}
+
+#[test]
+fn idle_the_budget_is_exact_after_any_pause_but_a_whole_turn_of_its_windows() {
+    let budget = Some(Budget { percent: 0, reserve: 1 });
+    for windows in (2..40_000_u32).filter(|windows| !matches!(windows % 1024, 0 | 1 | 1023)).step_by(97) {
+        let mut world = World::new(2, Policy { budget, ..plain() });
+        let replayed = |world: &World| {
+            world.group.prefer(0, world.now).expect("a target");
+            world.by_target(READ, |target| [UNCLEAR, OK][target]).end.is_ok()
+        };
+        assert_eq!([replayed(&world), replayed(&world)], [true, false]);
+        world.sleep(10.0 * f64::from(windows));
+        assert_eq!([replayed(&world), replayed(&world)], [true, false], "after {windows} windows");
     }
 }
 

@@ -251,23 +251,24 @@ impl<T, R, E> Call<T, R, E> {
     fn answer(&mut self, status: StatusCode, response: R, now: Timestamp) -> Answer<R, E> {
         let ended = self.latest.max(now);
         let sticky = usize::from(self.target) == self.seen.target();
+        let mut cleared = Mark::CLEAN;
         if self.mark != Mark::CLEAN || self.trail.is_some() || !sticky {
-            self.settle(status, ended);
+            cleared = self.settle(status, ended);
         }
         let (began, target) = (self.latest, self.target);
-        Answer { response, trail: self.trail.take(), began, ended, target }
+        Answer { response, trail: self.trail.take(), began, ended, cleared, target }
     }
 
+    /// Tells what the answer cleared of its target's mark.
     #[inline(never)]
-    fn settle(&mut self, status: StatusCode, ended: Timestamp) {
+    fn settle(&mut self, status: StatusCode, ended: Timestamp) -> Mark {
         if let Some(trail) = &mut self.trail {
             trail.response = None;
         }
         let answered = usize::from(self.target);
         let well = is_well(status);
-        if well {
-            self.group.shared().health.succeeded(answered, self.mark);
-        }
+        let health = &self.group.shared().health;
+        let cleared = if well { health.succeeded(answered, self.mark) } else { Mark::CLEAN };
         self.note_failures();
         self.book_failures(Some(answered));
         let sticky = self.seen.target();
@@ -277,6 +278,7 @@ impl<T, R, E> Call<T, R, E> {
         } else if answered != sticky && !stays {
             self.group.shared().move_cursor(self.seen, answered, ended);
         }
+        cleared
     }
 
     #[inline(never)]

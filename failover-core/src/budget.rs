@@ -91,9 +91,8 @@ impl Window {
     fn at(self, now: Timestamp) -> Self {
         let number = u16::try_from(now.as_nanos() / WINDOW % u64::from(WINDOWS)).unwrap_or_default();
         match number.wrapping_sub(self.number) % WINDOWS {
-            0 => self,
+            0 | BEHIND => self,
             1 => Self { number, calls: 0, calls_before: self.calls, replays: 0 },
-            BEHIND => self,
             _ => Self { number, calls: 0, calls_before: 0, replays: 0 },
         }
     }

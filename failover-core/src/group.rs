@@ -12,6 +12,7 @@ use crate::evidence::{Needs, Standing};
 use crate::failback::{FailbackClock, Lease};
 use crate::health::Health;
 use crate::mark::Mark;
+use crate::outcome::BodyToken;
 use crate::pause::Jitter;
 use crate::policy::Policy;
 use crate::snapshot::{Snapshot, TargetSnapshot};
@@ -119,6 +120,34 @@ impl<T> Group<T> {
         }
         while !self.shared.move_cursor(self.shared.cursor.read(), index, now) {}
         Ok(())
+    }
+
+    /// Books that the body of an answer broke off after its head, by the target's doing: a strike, beside those that the
+    /// head cleared (`broken_body`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use failover_core::{Action, Facts, Group, Policy, Timestamp};
+    /// use http::{HeaderMap, Method, StatusCode};
+    ///
+    /// let group = Group::new(["http://breaks", "http://works"], Policy::default())?;
+    /// let (facts, now) = (Facts::of(&Method::GET, &HeaderMap::new()), Timestamp::ORIGIN);
+    /// for _ in 0..3 {
+    ///     let Action::Send(attempt) = group.begin::<_, &str>(facts, now) else { unreachable!() };
+    ///     let Action::Return(answer) = attempt.handle_response(StatusCode::OK, None, "half", now) else { unreachable!() };
+    ///     assert_eq!(answer.target(), 0);
+    ///     group.body_broke_off(answer.body(), now);
+    /// }
+    /// let Action::Send(attempt) = group.begin::<&str, &str>(facts, now) else { unreachable!() };
+    /// assert_eq!(attempt.index(), 1);
+    /// # Ok::<(), failover_core::BuildError>(())
+    /// ```
+    pub fn body_broke_off(&self, body: BodyToken, now: Timestamp) {
+        let shared = self.shared();
+        if let Some(rule) = shared.policy.cool_down {
+            shared.health.broke_off(body, rule, &shared.jitter, now);
+        }
     }
 
     /// What the group remembers, for a status page.

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::evidence::{Evidence, Harm};
 use crate::mark::{Mark, SharedMark, doubled};
-use crate::outcome::{Cause, Failure};
+use crate::outcome::{BodyToken, Cause, Failure};
 use crate::pause::Jitter;
 use crate::sync::{AtomicU16, Ordering};
 use crate::time::Timestamp;
@@ -77,11 +77,28 @@ impl Health {
         self.last_failures.get(target)?.read()
     }
 
-    /// Books a success: clears the mark that was `seen` when the attempt began.
+    /// Books a success: clears the mark that was `seen` when the attempt began, and tells what it cleared.
     #[inline]
-    pub(crate) fn succeeded(&self, target: usize, seen: Mark) {
-        if seen != Mark::CLEAN {
-            self.replace(target, seen, Mark::CLEAN);
+    pub(crate) fn succeeded(&self, target: usize, seen: Mark) -> Mark {
+        let cleared = seen != Mark::CLEAN && self.replace(target, seen, Mark::CLEAN);
+        if cleared { seen } else { Mark::CLEAN }
+    }
+
+    /// Books the end of a body that broke off: what its head cleared, and one strike (`broken_body`). While the target
+    /// cools, nothing is added.
+    pub(crate) fn broke_off(&self, body: BodyToken, rule: CoolDown, jitter: &Jitter, now: Timestamp) {
+        let target = usize::from(body.target);
+        loop {
+            let seen = self.mark(target);
+            if seen.until() > now {
+                return;
+            }
+            let strikes = seen.strikes().saturating_add(body.cleared.strikes()).saturating_add(1);
+            let cooling = rule.duration(strikes).map(|time| jitter.lengthen(time));
+            let until = cooling.map_or(seen.until(), |time| now + time);
+            if self.replace(target, seen, Mark::new(until, strikes)) {
+                return;
+            }
         }
     }
 
@@ -105,10 +122,8 @@ impl Health {
         }
     }
 
-    fn replace(&self, target: usize, seen: Mark, mark: Mark) {
-        if let Some(shared) = self.marks.get(target) {
-            shared.replace(seen, mark);
-        }
+    fn replace(&self, target: usize, seen: Mark, mark: Mark) -> bool {
+        self.marks.get(target).is_none_or(|shared| shared.replace(seen, mark))
     }
 }
 

@@ -156,7 +156,7 @@ pub use crate::evidence::{Evidence, Facts, Replay};
 pub use crate::failback::Failback;
 pub use crate::group::Group;
 pub use crate::health::CoolDown;
-pub use crate::outcome::{Answer, Cause, Failure, Stopped};
+pub use crate::outcome::{Answer, BodyToken, Cause, Failure, Stopped};
 pub use crate::pause::Backoff;
 pub use crate::policy::Policy;
 pub use crate::reason::Reason;

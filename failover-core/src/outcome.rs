@@ -19,6 +19,8 @@ pub struct Answer<R, E> {
     pub(crate) trail: Option<Box<Trail<R, E>>>,
     pub(crate) began: Timestamp,
     pub(crate) ended: Timestamp,
+    /// What the answer cleared of its target's mark.
+    pub(crate) cleared: Mark,
     pub(crate) target: u8,
 }
 
@@ -33,6 +35,13 @@ impl<R, E> Answer<R, E> {
     #[must_use]
     pub fn into_parts(self) -> (R, usize, Vec<Failure<E>>) {
         (self.response, self.target.into(), self.trail.map_or_else(Vec::new, |trail| trail.failures))
+    }
+
+    /// What is to be kept until the response's body ends, and told to the group by
+    /// [`body_broke_off`](crate::Group::body_broke_off) if it does so too early.
+    #[must_use]
+    pub fn body(&self) -> BodyToken {
+        BodyToken { target: self.target, cleared: self.cleared }
     }
 
     /// The response.
@@ -75,6 +84,13 @@ impl<R, E: fmt::Debug> fmt::Debug for Answer<R, E> {
             .field("ended", &self.ended)
             .finish_non_exhaustive()
     }
+}
+
+/// The body of an answer, as long as it may break off.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyToken {
+    pub(crate) target: u8,
+    pub(crate) cleared: Mark,
 }
 
 /// A call that ended without an acceptable answer: the reason, the failures, and the last response if there was one.

@@ -56,7 +56,9 @@ impl<X: Exchange> Driver<'_, X> {
                 }
                 Action::Return(answer) => {
                     watch.answered(answer.ended());
+                    let body = answer.body();
                     let (mut response, target, failures) = answer.into_parts();
+                    response.body_mut().accept(body, self.clock);
                     response.extensions_mut().insert(Answered::accepted(target, failures));
                     return Ok(response);
                 }
@@ -93,7 +95,7 @@ impl<X: Exchange> Driver<'_, X> {
             }
         };
         let (status, wait) = (response.status(), retry_after(response.headers()));
-        let origin = Origin { group: self.group.clone(), index };
+        let origin = Origin { group: self.group.clone(), index, body: None };
         let response = response.map(|body| ResponseBody::new(body, Some(origin)));
         let given_up = attempt.gives_up(status);
         watch.response(index, took, status, given_up);

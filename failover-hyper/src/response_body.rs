@@ -9,10 +9,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use failover_core::{Group, Target};
+use failover_core::{BodyToken, Group, Target};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
+use crate::clock::Clock;
 use crate::error::BoxError;
 use crate::observe;
 use crate::runtime::Runtime;
@@ -36,6 +37,8 @@ pub struct Origin {
     pub group: Group<Target>,
     /// Its index.
     pub index: usize,
+    /// Of an answer that was accepted: whom it tells when its body breaks off, and by which clock.
+    pub body: Option<(BodyToken, Clock)>,
 }
 
 /// What is left of a body after what was read ahead.
@@ -84,6 +87,13 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
 }
 
 impl<B: Body> ResponseBody<B> {
+    /// Has the target blamed if the body breaks off.
+    pub(crate) fn accept(&mut self, body: BodyToken, clock: Clock) {
+        if let Some(origin) = &mut self.origin {
+            origin.body = Some((body, clock));
+        }
+    }
+
     /// Whether a part of it will not come, since the call went on from its target.
     #[must_use]
     pub fn is_let_go(&self) -> bool {
@@ -142,8 +152,11 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
             },
         };
         if matches!(frame, Some(Err(_))) {
-            if let Some(Origin { group, index }) = this.origin.take() {
+            if let Some(Origin { group, index, body }) = this.origin.take() {
                 observe::answer_broke_off(index, &group.targets()[index]);
+                if let Some((body, clock)) = body {
+                    group.body_broke_off(body, clock.now());
+                }
             }
         }
         Poll::Ready(frame)

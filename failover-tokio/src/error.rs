@@ -38,9 +38,9 @@ impl<B: Body> Error<B> {
     /// The status by which a server tells its client of this error, unless it passes on the last response (RFC 9110,
     /// sections 15.5 and 15.6).
     ///
-    /// 504 if the last attempt ran out of time, and 502 if it failed otherwise; 503 for a fault on this side, but 400,
-    /// 408 or 414 where it is the client's, whose body broke off or came too slowly, or whose path is too long; 501 for
-    /// what is never sent.
+    /// 504 if the last attempt ran out of time or there was none for a first one, and 502 if it failed otherwise; 503 for a
+    /// fault on this side, but 400, 408 or 414 where it is the client's, whose body broke off or came too slowly, or whose
+    /// path is too long; 501 for what is never sent.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -53,6 +53,7 @@ impl<B: Body> Error<B> {
                         StatusCode::URI_TOO_LONG
                     }
                     (Reason::LocalFault, _) => StatusCode::SERVICE_UNAVAILABLE,
+                    (Reason::Deadline, None) if stopped.failures().is_empty() => StatusCode::GATEWAY_TIMEOUT,
                     (_, Some((Fault::Timeout(_) | Fault::ConnectTimeout | Fault::NotReady, _))) => {
                         StatusCode::GATEWAY_TIMEOUT
                     }

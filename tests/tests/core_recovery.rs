@@ -94,6 +94,50 @@ fn not_well_a_500_clears_no_strikes() {
 }
 
 #[test]
+fn broken_body_three_in_a_row_are_left_and_a_whole_one_between_them_forgives() {
+    let world = World::new(2, Policy::default());
+    let head = |world: &World| {
+        let Action::Return(answer) = report(world.begin(READ), 0, OK, None, world.now) else {
+            panic!("an answer")
+        };
+        (answer.target(), answer.body())
+    };
+    let strikes = |world: &World| world.group.snapshot(world.now).targets[0].strikes;
+    for expected in [1, 2] {
+        let (target, body) = head(&world);
+        world.group.body_broke_off(body, world.now);
+        assert_eq!((target, strikes(&world)), (0, expected), "what the head cleared is restored");
+    }
+    // The next one is whole.
+    let _ = head(&world);
+    assert_eq!(strikes(&world), 0);
+    for _ in 0..2 {
+        world.group.body_broke_off(head(&world).1, world.now);
+    }
+    assert_eq!(strikes(&world), 2);
+    // Of answers that came at once, one cleared what the others find cleared, and each counts.
+    let ((_, first), (_, second)) = (head(&world), head(&world));
+    world.group.body_broke_off(second, world.now);
+    assert_eq!(strikes(&world), 1);
+    world.group.body_broke_off(first, world.now);
+    assert_eq!((strikes(&world), head(&world).0), (4, 1), "it cools");
+    world.group.body_broke_off(first, world.now);
+    assert_eq!(strikes(&world), 4, "while it cools, nothing adds");
+}
+
+#[test]
+fn broken_body_is_nobodys_concern_without_a_cool_down() {
+    let world = World::new(2, plain());
+    for _ in 0..9 {
+        let Action::Return(answer) = report(world.begin(READ), 0, OK, None, world.now) else {
+            panic!("an answer")
+        };
+        world.group.body_broke_off(answer.body(), world.now);
+    }
+    assert_eq!((world.group.snapshot(world.now).targets[0].strikes, world.begin(READ).index()), (0, 0));
+}
+
+#[test]
 fn single_flight_one_call_at_a_time_probes() {
     let mut world = away();
     world.sleep(40.0);

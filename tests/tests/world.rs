@@ -200,6 +200,7 @@ const MET: &[&str] = &[
     "report_post",
     "two_hang",
     "not_well",
+    "broken_body",
     "network_blips",
     "posts_only",
     "budget_idle",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_core::{Action, Attempt, Budget, Evidence, Facts, Group, Policy, Timestamp, Wait};
+use failover_core::{Action, Attempt, BodyToken, Budget, Evidence, Facts, Group, Policy, Timestamp, Wait};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::simulation::scene::{Callers, Knobs};
@@ -21,6 +21,7 @@ enum Open {
     Nothing,
     Attempt(Attempt<usize, (), ()>),
     Wait(Wait<usize, (), ()>),
+    Body(BodyToken),
 }
 
 impl Machine {
@@ -55,7 +56,7 @@ impl Machine {
                 let pause = wait.pause();
                 (Open::Wait(wait), Step::Pause(pause))
             }
-            Action::Return(_) => (Open::Nothing, Step::Return),
+            Action::Return(answer) => (Open::Body(answer.body()), Step::Return),
             Action::Fail(_) => (Open::Nothing, Step::Stop),
         };
         self.calls[call] = open;
@@ -104,7 +105,13 @@ impl Subject for Machine {
         self.calls[call] = Open::Nothing;
     }
 
-    fn body_ended(&mut self, _call: usize, _whole: bool, _now: Duration) {}
+    fn body_ended(&mut self, call: usize, whole: bool, now: Duration) {
+        if let Open::Body(body) = std::mem::replace(&mut self.calls[call], Open::Nothing) {
+            if !whole {
+                self.group.body_broke_off(body, Timestamp::from(now));
+            }
+        }
+    }
 
     fn cursor(&self) -> usize {
         self.group.sticky()

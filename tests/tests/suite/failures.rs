@@ -11,6 +11,21 @@ use super::{ATTEMPT, Answered, Call, Place, client_with, each, policy, target};
 use crate::Client;
 
 #[test]
+fn broken_body_a_target_whose_answers_break_off_is_left_after_three() {
+    let broken = Server::start(|_| Reply::ok("0123456789").cut(4));
+    let works = Server::start(|_| Reply::ok("right"));
+    let client = client_with([&broken, &works], policy());
+    for _ in 0..3 {
+        let answer = client.call(&Call::get("/")).unwrap();
+        assert!(answer.target == 0 && answer.body.is_err());
+    }
+    for _ in 0..3 {
+        assert_eq!(client.call(&Call::get("/")).unwrap().text(), "right");
+    }
+    assert_eq!((client.sticky(), broken.requests().len()), (1, 3));
+}
+
+#[test]
 fn not_well_a_target_that_is_back_with_500s_takes_nobody_from_the_one_that_works() {
     let calls = AtomicUsize::new(0);
     let back = Server::start(move |_| match calls.fetch_add(1, Ordering::Relaxed) {

@@ -120,7 +120,10 @@ fn away(policy: Policy) -> Group<usize> {
 }
 
 fn begin(group: &Group<usize>, now: Timestamp) -> Call {
-    group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now)
+    match group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now) {
+        Action::Send(attempt) => attempt,
+        other => panic!("{other:?} of a call with time"),
+    }
 }
 
 fn fail(call: Call, now: Timestamp) -> Call {

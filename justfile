@@ -53,8 +53,10 @@ msrv:
 minimal-versions:
     tests/minimal-versions.sh {{published}}
 
-# The packages as they would be published, each built from what is in it.
+# The packages as they would be published, each built from what is in it. Cargo keeps what it unpacked for that by name and
+# version, which stay the same here while the content changes.
 package *options:
+    rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/{cache,src}/-*/failover-*
     cargo package --locked {{chosen}} {{options}}
 
 # Licences, sources and bans.

@@ -53,11 +53,14 @@ msrv:
 minimal-versions:
     tests/minimal-versions.sh {{published}}
 
-# The packages as they would be published, each built from what is in it. Cargo keeps what it unpacked for that by name and
-# version, which stay the same here while the content changes.
+# Where packages are verified.
+packages := env("CARGO_TARGET_DIR", "target") / "packages"
+
+# The packages as they would be published, each built from what is in it. Cargo keeps what it unpacked and built for that by
+# name and version, which stay the same here while the content changes.
 package *options:
-    rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/{cache,src}/-*/failover-*
-    cargo package --locked {{chosen}} {{options}}
+    rm -rf "{{packages}}" "${CARGO_HOME:-$HOME/.cargo}"/registry/{cache,src}/-*/failover-*
+    cargo package --locked {{chosen}} --target-dir "{{packages}}" {{options}}
 
 # Licences, sources and bans.
 deny:

@@ -103,12 +103,11 @@ impl HttpClient for Transport {
         let request = from_surf(&mut inbound).map_err(|error| failed(AttemptError::unbuilt(error)))?;
         let ticket = Ticket::of(&mut inbound, request.uri());
         let progress = request.body().progress().clone();
-        let sent = ticket.watch(progress, self.pool.clone().call(request)).await;
-        let response = sent.map_err(|error| match error {
-            Some(error) => AttemptError::service(Proven.classify(&error), error),
-            None => AttemptError::unconnected(),
+        let sending = self.pool.clone().call(request);
+        let sent = ticket.watch(progress, async {
+            receive(sending.await.map_err(|error| AttemptError::service(Proven.classify(&error), error))?)
         });
-        let response = response.and_then(receive).map_err(failed)?;
+        let response = sent.await.map_err(|error| failed(error.unwrap_or_else(AttemptError::unconnected)))?;
         let shown = shown(response).map_err(|answer| surf::Error::new(StatusCode::BadGateway, answer))?;
         Ok(shown.into())
     }

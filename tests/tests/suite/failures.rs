@@ -36,6 +36,7 @@ fn not_well_a_target_that_is_back_with_500s_takes_nobody_from_the_one_that_works
     let failback = Some(Failback { after: Duration::from_secs(1), max: Duration::from_secs(100) });
     let client = client_with([&back, &works], Policy { failback, ..policy() });
     assert_eq!(client.call(&Call::get("/")).unwrap().target, 1);
+    // Until the clock is due, which is lengthened by up to a fifth.
     thread::sleep(Duration::from_millis(1_300));
     assert_eq!(client.call(&Call::get("/")).unwrap().status, 500, "the probe's own answer is passed on");
     assert_eq!((client.sticky(), back.requests().len()), (1, 2));

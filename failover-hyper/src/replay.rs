@@ -234,18 +234,18 @@ pub(crate) const SLICE: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
     use std::convert::Infallible;
     use std::task::Wake;
 
     use super::*;
+    use crate::testing::{Frames, Stalled};
 
     #[test]
     fn every_attempt_sends_every_byte_once_wherever_the_one_before_ended() {
         for pieces in 0..=4 {
             for first in 0..=pieces + 1 {
                 for second in 0..=pieces + 1 {
-                    let (inbound, all) = Inbound::of(pieces);
+                    let (inbound, all) = inbound(pieces);
                     let replay = ReplayBody::new(inbound, all.len());
                     read(&mut replay.reader(), first.into());
                     assert!(replay.rewind());
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_body_that_outgrows_the_bound_goes_on_and_cannot_be_sent_again() {
-        let (inbound, all) = Inbound::of(3);
+        let (inbound, all) = inbound(3);
         let replay = ReplayBody::new(inbound, all.len() - 1);
         assert_eq!(read(&mut replay.reader(), usize::MAX), (all, true));
         assert!(!replay.rewind());
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_reader_whose_attempt_was_given_up_reads_nothing_more() {
-        let (inbound, all) = Inbound::of(2);
+        let (inbound, all) = inbound(2);
         let replay = ReplayBody::new(inbound, 100);
         let mut old = replay.reader();
         replay.rewind();
@@ -292,17 +292,6 @@ mod tests {
                 *self.0.lock().unwrap() = true;
             }
         }
-        struct Stalled;
-        impl Body for Stalled {
-            type Data = Bytes;
-            type Error = Infallible;
-            fn poll_frame(
-                self: Pin<&mut Self>,
-                _: &mut Context<'_>,
-            ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-                Poll::Pending
-            }
-        }
         let replay = ReplayBody::new(Stalled, 100);
         let woken = Arc::new(Woken(Mutex::new(false)));
         let waker = Waker::from(Arc::clone(&woken));
@@ -311,28 +300,12 @@ mod tests {
         assert!(*woken.0.lock().unwrap());
     }
 
-    /// Pieces of different lengths, and trailers.
-    struct Inbound(VecDeque<Frame<Bytes>>);
-
-    impl Inbound {
-        fn of(pieces: u8) -> (Self, Vec<u8>) {
-            let pieces = (1..=pieces).map(|piece| vec![piece; usize::from(piece)]);
-            let all = pieces.clone().flatten().collect();
-            let frames = pieces.map(|piece| Frame::data(Bytes::from(piece)));
-            (Self(frames.chain([Frame::trailers(HeaderMap::new())]).collect()), all)
-        }
-    }
-
-    impl Body for Inbound {
-        type Data = Bytes;
-        type Error = Infallible;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            Poll::Ready(self.0.pop_front().map(Ok))
-        }
+    /// Pieces of different lengths, and trailers; and all that the pieces hold.
+    fn inbound(pieces: u8) -> (Frames<Infallible>, Vec<u8>) {
+        let pieces = (1..=pieces).map(|piece| vec![piece; usize::from(piece)]);
+        let all = pieces.clone().flatten().collect();
+        let frames = pieces.map(|piece| Frame::data(Bytes::from(piece)));
+        (Frames(frames.chain([Frame::trailers(HeaderMap::new())]).map(Ok).collect()), all)
     }
 
     /// Reads so many frames, or to the end: the data, and whether trailers came.

@@ -245,7 +245,7 @@ mod tests {
     use http_body_util::Full;
 
     use super::*;
-    use crate::testing::Tokio;
+    use crate::testing::{Frames, Stalled, Tokio};
 
     #[tokio::test]
     async fn a_short_body_is_read_to_its_end_and_a_long_one_is_not() {
@@ -312,33 +312,5 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_is_not_waited_for() {
         assert!(ResponseBody::new(Stalled, None).drain::<Tokio>().await.1.is_some());
-    }
-
-    struct Frames<E>(VecDeque<Result<Frame<Bytes>, E>>);
-
-    impl<E: Unpin> Body for Frames<E> {
-        type Data = Bytes;
-        type Error = E;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, E>>> {
-            Poll::Ready(self.0.pop_front())
-        }
-    }
-
-    struct Stalled;
-
-    impl Body for Stalled {
-        type Data = Bytes;
-        type Error = Infallible;
-
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            Poll::Pending
-        }
     }
 }

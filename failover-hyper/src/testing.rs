@@ -1,9 +1,15 @@
-//! A runtime for the tests of this crate.
+//! A runtime and bodies for the tests of this crate.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body::{Body, Frame};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -46,5 +52,32 @@ impl Runtime for Tokio {
 
     fn io(stream: Stream) -> TokioIo<Stream> {
         TokioIo::new(stream)
+    }
+}
+
+/// A body of these frames.
+pub(crate) struct Frames<E>(pub(crate) VecDeque<Result<Frame<Bytes>, E>>);
+
+impl<E: Unpin> Body for Frames<E> {
+    type Data = Bytes;
+    type Error = E;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+        Poll::Ready(self.0.pop_front())
+    }
+}
+
+/// A body of which nothing comes.
+pub(crate) struct Stalled;
+
+impl Body for Stalled {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
     }
 }

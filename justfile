@@ -45,6 +45,10 @@ doc:
 loom:
     RUSTFLAGS="--cfg loom" cargo test --locked --release -p failover-core --test loom --target-dir "${CARGO_TARGET_DIR:-target}/loom"
 
+# The same words, under many random schedules.
+shuttle:
+    RUSTFLAGS="--cfg shuttle" SHUTTLE_SILENCE_WARNINGS=1 cargo test --locked --release -p failover-core --test shuttle --target-dir "${CARGO_TARGET_DIR:-target}/shuttle"
+
 # The published crates by the lowest Rust that they declare.
 msrv:
     tests/msrv.sh {{published}}
@@ -88,7 +92,7 @@ peers:
     cargo run --locked --release --manifest-path tests/bench-surf/Cargo.toml
 
 # Everything that CI runs, in its order.
-ci: _begin fmt lint test readme doc loom msrv minimal-versions package browser (soak "10")
+ci: _begin fmt lint test readme doc loom shuttle msrv minimal-versions package browser (soak "10")
     @just _where "cargo deny --version" deny "no cargo-deny"
     @just _where "cargo +nightly fuzz --version" fuzz "no cargo-fuzz, or no nightly toolchain for it"
     @just _end

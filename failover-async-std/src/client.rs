@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use failover_core::{BuildError, Group, Snapshot, Target};
+use failover_core::{AdminState, BuildError, Group, Snapshot, Target};
 use failover_hyper::{AttemptBody, AttemptError, Bound, CallBody, Exchange, Template, TransportBody};
 use http::{Method, Request, Response};
 use http_body_util::Either;
@@ -62,7 +62,7 @@ impl Exchange for Sender {
         &self,
         _: usize,
         request: Request<AttemptBody>,
-        bound: Bound,
+        bound: Bound<'_>,
     ) -> Result<Response<Self::Body>, AttemptError> {
         match self {
             Self::Transport(transport) => Ok(transport.exchange(request, bound).await?.map(Either::Left)),
@@ -148,6 +148,15 @@ impl FailoverClient {
     /// There is no such target.
     pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
         self.shared.targets.prefer(index)
+    }
+
+    /// Sets whether a target is to be used, by the hand of an administrator: see [`AdminState`].
+    ///
+    /// # Errors
+    ///
+    /// There is no target with this index.
+    pub fn set_state(&self, index: usize, state: AdminState) -> Result<(), BuildError> {
+        self.shared.targets.group.set_state(index, state)
     }
 
     /// The targets in order.

@@ -108,8 +108,8 @@ mod unrepresentable;
 
 pub use failover_core as core;
 pub use failover_core::{
-    BuildError, Cause, Evidence, Failure, InvalidCodes, PathError, Policy, Reason, Replay, Snapshot,
-    StatusCodes, Stopped, Target,
+    AdminState, BuildError, Cause, Evidence, Failure, InvalidCodes, PathError, Policy, Reason, Replay,
+    Snapshot, StatusCodes, Stopped, Target,
 };
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;

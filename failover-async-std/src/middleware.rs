@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use failover_core::{BuildError, Group, Snapshot, Target};
+use failover_core::{AdminState, BuildError, Group, Snapshot, Target};
 use surf::StatusCode;
 use surf::middleware::{Middleware, Next};
 use surf::utils::async_trait;
@@ -59,6 +59,15 @@ impl FailoverMiddleware {
     /// There is no such target.
     pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
         self.targets.prefer(index)
+    }
+
+    /// Sets whether a target is to be used, by the hand of an administrator: see [`AdminState`].
+    ///
+    /// # Errors
+    ///
+    /// There is no target with this index.
+    pub fn set_state(&self, index: usize, state: AdminState) -> Result<(), BuildError> {
+        self.targets.group.set_state(index, state)
     }
 
     /// The targets in order.

@@ -146,7 +146,7 @@ impl Exchange for Rest<'_> {
         &self,
         _: usize,
         request: Request<AttemptBody>,
-        bound: Bound,
+        bound: Bound<'_>,
     ) -> Result<Response<SurfBody>, AttemptError> {
         through(request, bound, |request| self.next.run(request, self.client.clone())).await
     }
@@ -155,7 +155,7 @@ impl Exchange for Rest<'_> {
 /// Sends a request through a client of surf's.
 pub(crate) async fn through<F>(
     request: Request<AttemptBody>,
-    bound: Bound,
+    mut bound: Bound<'_>,
     send: impl FnOnce(surf::Request) -> F,
 ) -> Result<Response<SurfBody>, AttemptError>
 where
@@ -164,7 +164,7 @@ where
     let ticket = Ticket::of_attempt(&request);
     let mut request = to_surf(request).map_err(AttemptError::unbuilt)?;
     request.set_ext(ticket.clone());
-    bound.reach(Stage::Taken);
+    bound.progress().reach(Stage::Taken);
     // It lives on until the ticket was asked.
     let mut sending = pin!(send(request));
     match bound.hold::<AsyncStd, _>(sending.as_mut()).await {

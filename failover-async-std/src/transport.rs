@@ -87,7 +87,7 @@ impl Transport {
     pub(crate) async fn exchange(
         &self,
         request: Request<AttemptBody>,
-        bound: Bound,
+        bound: Bound<'_>,
     ) -> Result<Response<TransportBody>, AttemptError> {
         send::<AsyncStd, _, _>(self.pool.clone(), request, bound, &Proven).await
     }

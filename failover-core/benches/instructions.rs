@@ -18,11 +18,12 @@ use gungraun::{
 };
 use http::{HeaderMap, Method, Response, StatusCode};
 
-// A call that is answered at once.
-#[library_benchmark(config = at_most(150, 0))]
-#[bench::default(group(Policy::default()))]
-#[bench::ballerina(group(Policy::ballerina()))]
-#[bench::budget(args = (group(with_budget())), config = at_most(200, 0))]
+// A call that is answered at once, where it is known how long answers take, and the first one of all.
+#[library_benchmark(config = at_most(230, 0))]
+#[bench::default(warm(Policy::default()))]
+#[bench::ballerina(warm(Policy::ballerina()))]
+#[bench::budget(args = (warm(with_budget())), config = at_most(305, 0))]
+#[bench::first(args = (group(Policy::default())), config = at_most(250, 0))]
 fn answered((group, facts): (&'static Group<&'static str>, Facts)) -> u64 {
     match first::<_, &str>(group.begin(facts, BEGAN)).handle_response(StatusCode::OK, None, 7, ENDED) {
         Action::Return(answer) => answer.into_response(),
@@ -31,8 +32,8 @@ fn answered((group, facts): (&'static Group<&'static str>, Facts)) -> u64 {
 }
 
 // The same call, with a response that is large to move.
-#[library_benchmark(config = at_most(200, 0))]
-#[bench::default(group(Policy::default()), Response::new(Vec::new()))]
+#[library_benchmark(config = at_most(320, 0))]
+#[bench::default(warm(Policy::default()), Response::new(Vec::new()))]
 fn answered_by_http(
     (group, facts): (&'static Group<&'static str>, Facts),
     response: Response<Vec<u8>>,
@@ -48,24 +49,24 @@ fn answered_by_http(
     }
 }
 
-#[library_benchmark(config = at_most(100, 0))]
-#[bench::default(group(Policy::default()))]
+#[library_benchmark(config = at_most(110, 0))]
+#[bench::default(warm(Policy::default()))]
 fn begin((group, facts): (&'static Group<&'static str>, Facts)) -> Action<&'static str, u64, &'static str> {
     group.begin(facts, BEGAN)
 }
 
 // An attempt that is given up for an error: the next one goes elsewhere.
 #[library_benchmark]
-#[bench::first(args = (attempt_after(0)), config = at_most(900, 2))]
-#[bench::further(args = (attempt_after(1)), config = at_most(500, 0))]
+#[bench::first(args = (attempt_after(0)), config = at_most(1_450, 2))]
+#[bench::further(args = (attempt_after(1)), config = at_most(1_200, 0))]
 fn failover(attempt: Attempt<&'static str, u64, &'static str>) -> Action<&'static str, u64, &'static str> {
     attempt.handle_error(Evidence::MaybeProcessed, "reset", ENDED)
 }
 
 // The same for a failover code, whose response is held.
 #[library_benchmark]
-#[bench::first(args = (attempt_after(0)), config = at_most(900, 2))]
-#[bench::further(args = (attempt_after(1)), config = at_most(600, 0))]
+#[bench::first(args = (attempt_after(0)), config = at_most(1_700, 2))]
+#[bench::further(args = (attempt_after(1)), config = at_most(1_430, 0))]
 fn failover_code(
     attempt: Attempt<&'static str, u64, &'static str>,
 ) -> Action<&'static str, u64, &'static str> {
@@ -94,8 +95,18 @@ fn group(policy: Policy) -> (&'static Group<&'static str>, Facts) {
     (Box::leak(Box::new(group)), Facts::of(&Method::GET, &HeaderMap::new()))
 }
 
+/// The same group after as many answers as tell what is usual.
+fn warm(policy: Policy) -> (&'static Group<&'static str>, Facts) {
+    let (group, facts) = group(policy);
+    for _ in 0..16 {
+        let attempt = first::<_, &str>(group.begin(facts, BEGAN));
+        drop(attempt.handle_response(StatusCode::OK, None, 7, ENDED));
+    }
+    (group, facts)
+}
+
 fn with_budget() -> Policy {
-    Policy { budget: Some(Budget::default()), ..Policy::default() }
+    Policy::default().budget(Budget::default())
 }
 
 #[inline]

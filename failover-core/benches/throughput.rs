@@ -17,7 +17,7 @@ fn shared(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(threads = [1, 2])]
 fn shared_with_budget(bencher: Bencher<'_, '_>) {
-    measure(bencher, Policy { budget: Some(Budget::default()), ..Policy::default() });
+    measure(bencher, Policy::default().budget(Budget::default()));
 }
 
 fn measure(bencher: Bencher<'_, '_>, policy: Policy) {

@@ -8,7 +8,7 @@ mod common;
 #[path = "common/net.rs"]
 mod net;
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -23,15 +23,25 @@ fn main() -> ExitCode {
         let mut action = group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now());
         loop {
             action = match action {
-                Action::Send(attempt) => match get(attempt.target(), path, attempt.timeout()) {
-                    Ok(response) => attempt.handle_response(response.status(), None, response, now()),
-                    Err((evidence, error)) => attempt.handle_error(evidence, error, now()),
-                },
+                Action::Send(attempt) => {
+                    let bounds = [attempt.connect_timeout(), attempt.timeout()];
+                    match get(attempt.target(), path, bounds) {
+                        Ok(response) => attempt.handle_response(response.status(), None, response, now()),
+                        Err((evidence, error)) if error.kind() == ErrorKind::TimedOut => {
+                            attempt.timed_out(evidence, error, now())
+                        }
+                        Err((evidence, error)) => attempt.handle_error(evidence, error, now()),
+                    }
+                }
                 Action::Wait(wait) => {
                     sleep(wait.pause());
                     wait.resume(now())
                 }
-                Action::Return(answer) => return Ok(answer),
+                Action::Return(answer) => {
+                    // An answer is reported when all of it was read.
+                    group.body_whole(answer.body(), now());
+                    return Ok(answer);
+                }
                 Action::Fail(stopped) => return Err(stopped),
             };
         }
@@ -42,11 +52,11 @@ fn main() -> ExitCode {
 fn get(
     target: &Target,
     path: &PathAndQuery,
-    bound: Duration,
+    [connect, all]: [Duration; 2],
 ) -> Result<Response<Vec<u8>>, (Evidence, io::Error)> {
-    let until = Instant::now() + bound;
+    let began = Instant::now();
     let unconnected = |error| (Evidence::NoConnection, error);
     let (address, request) = by_hand::request(target, path).map_err(unconnected)?;
-    let stream = net::connect(&address, until).map_err(unconnected)?;
-    net::exchange(stream, &request, until).map_err(|error| (Evidence::MaybeProcessed, error))
+    let stream = net::connect(&address, began + connect).map_err(unconnected)?;
+    net::exchange(stream, &request, began + all).map_err(|error| (Evidence::MaybeProcessed, error))
 }

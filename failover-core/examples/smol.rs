@@ -6,11 +6,13 @@
 mod by_hand;
 mod common;
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind};
+use std::pin::pin;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use failover_core::{Action, Evidence, Facts, Target, Timestamp};
+use failover_core::{Action, Attempt, Evidence, Expired, Facts, Target, Timestamp};
 use http::{HeaderMap, Method, Response, uri::PathAndQuery};
 use smol::Timer;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,15 +26,19 @@ fn main() -> ExitCode {
             let mut action = group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now());
             loop {
                 action = match action {
-                    Action::Send(attempt) => match get(attempt.target(), path, attempt.timeout()).await {
-                        Ok(response) => attempt.handle_response(response.status(), None, response, now()),
-                        Err((evidence, error)) => attempt.handle_error(evidence, error, now()),
-                    },
+                    Action::Send(attempt) => {
+                        let target = &group.targets()[attempt.index()];
+                        send(attempt, target, path, now).await
+                    }
                     Action::Wait(wait) => {
                         Timer::after(wait.pause()).await;
                         wait.resume(now())
                     }
-                    Action::Return(answer) => return Ok(answer),
+                    Action::Return(answer) => {
+                        // An answer is reported when all of it was read.
+                        group.body_whole(answer.body(), now());
+                        return Ok(answer);
+                    }
                     Action::Fail(stopped) => return Err(stopped),
                 };
             }
@@ -40,31 +46,55 @@ fn main() -> ExitCode {
     })
 }
 
-/// Once the connection stands, nothing proves that the request was not executed.
+/// Sends the request, and waits for as long as the machine says.
+async fn send(
+    mut attempt: Attempt<Target, Response<Vec<u8>>, io::Error>,
+    target: &Target,
+    path: &PathAndQuery,
+    now: impl Fn() -> Timestamp,
+) -> Action<Target, Response<Vec<u8>>, io::Error> {
+    let began = Instant::now();
+    let is_connected = Cell::new(false);
+    // Once the connection stands, nothing proves that the request was not executed.
+    let evidence = || if is_connected.get() { Evidence::MaybeProcessed } else { Evidence::NoConnection };
+    let mut answer = pin!(get(target, path, &is_connected));
+    let mut asked = began;
+    loop {
+        let mut until = asked + attempt.bound();
+        if !is_connected.get() {
+            until = until.min(began + attempt.connect_timeout());
+        }
+        match by(until, answer.as_mut()).await {
+            Some(Ok(response)) => return attempt.handle_response(response.status(), None, response, now()),
+            Some(Err(error)) => return attempt.handle_error(evidence(), error, now()),
+            None => asked = Instant::now(),
+        }
+        attempt = match attempt.expired(evidence(), ErrorKind::TimedOut.into(), now()) {
+            Expired::WaitOn(attempt) => attempt,
+            Expired::Next(action) => return action,
+        };
+    }
+}
+
 async fn get(
     target: &Target,
     path: &PathAndQuery,
-    bound: Duration,
-) -> Result<Response<Vec<u8>>, (Evidence, io::Error)> {
-    let until = Instant::now() + bound;
-    let unconnected = |error| (Evidence::NoConnection, error);
-    let (host, request) = by_hand::request(target, path).map_err(unconnected)?;
-    let stream = by(until, TcpStream::connect(host)).await.map_err(unconnected)?;
-    by(until, exchange(stream, &request)).await.map_err(|error| (Evidence::MaybeProcessed, error))
-}
-
-async fn exchange(mut stream: TcpStream, request: &[u8]) -> io::Result<Response<Vec<u8>>> {
-    stream.write_all(request).await?;
+    is_connected: &Cell<bool>,
+) -> io::Result<Response<Vec<u8>>> {
+    let (host, request) = by_hand::request(target, path)?;
+    let mut stream = TcpStream::connect(host).await?;
+    is_connected.set(true);
+    stream.write_all(&request).await?;
     let mut read = Vec::new();
     stream.read_to_end(&mut read).await?;
     by_hand::response(&read)
 }
 
 /// The result of `work`, if it is there in time.
-async fn by<T>(until: Instant, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+async fn by<T>(until: Instant, work: impl Future<Output = T>) -> Option<T> {
     let timer = async {
         Timer::at(until).await;
-        Err(ErrorKind::TimedOut.into())
+        None
     };
-    smol::future::or(work, timer).await
+    smol::future::or(async { Some(work.await) }, timer).await
 }

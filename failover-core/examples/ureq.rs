@@ -28,6 +28,9 @@ fn main() -> ExitCode {
                     let bounds = [attempt.connect_timeout(), attempt.timeout()];
                     match get(&agent, attempt.target(), path, bounds) {
                         Ok(response) => attempt.handle_response(response.status(), None, response, now()),
+                        Err(error @ Error::Timeout(_)) => {
+                            attempt.timed_out(evidence(&error), error.into_io(), now())
+                        }
                         Err(error) => attempt.handle_error(evidence(&error), error.into_io(), now()),
                     }
                 }
@@ -35,7 +38,11 @@ fn main() -> ExitCode {
                     sleep(wait.pause());
                     wait.resume(now())
                 }
-                Action::Return(answer) => return Ok(answer),
+                Action::Return(answer) => {
+                    // An answer is reported when all of it was read.
+                    group.body_whole(answer.body(), now());
+                    return Ok(answer);
+                }
                 Action::Fail(stopped) => return Err(stopped),
             };
         }

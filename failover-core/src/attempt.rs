@@ -6,28 +6,35 @@ use core::time::Duration;
 
 use http::StatusCode;
 
+use crate::admin::AdminState;
 use crate::cursor::Position;
+use crate::entry::Bounds;
 use crate::evidence::{Ending, Evidence, Facts, Goes, Harm, Moves, Needs, Row, Standing, is_well};
 use crate::failback::Lease;
 use crate::group::Group;
 use crate::mark::Mark;
 use crate::outcome::{Answer, Cause, Failure, Stopped, Trail};
 use crate::pause::pause;
+use crate::policy::Follow;
 use crate::reason::Reason;
 use crate::time::Timestamp;
+use crate::verdict::Verdict;
 
 impl<T> Group<T> {
-    /// Begins a call: with an attempt at the sticky target, or at target 0 if it is to be probed. A call whose time is
-    /// over before it began is refused unsent.
+    /// Begins a call: with an attempt at the sticky target, or at a preferred one that is to be probed. A call whose time is
+    /// over before it began is refused unsent, and so is one that has no target but such in maintenance.
     ///
     /// `R` is the driver's response and `E` its error.
     #[inline]
     pub fn begin<R, E>(&self, facts: Facts, now: Timestamp) -> Action<T, R, E> {
         let deadline = now + self.shared().deadline.min(facts.deadline());
-        if deadline > now {
-            Action::Send(Attempt(Call::begin(self.clone(), facts, deadline, now)))
-        } else {
-            Action::Fail(Stopped { trail: Box::default(), reason: Reason::Deadline })
+        let refused = |reason| Action::Fail(Stopped { trail: Box::default(), reason });
+        if deadline <= now {
+            return refused(Reason::Deadline);
+        }
+        match Call::begin(self.clone(), facts, deadline, now) {
+            Some(call) => Action::Send(Attempt(call)),
+            None => refused(Reason::Maintenance),
         }
     }
 }
@@ -46,7 +53,7 @@ pub enum Action<T, R, E> {
     Fail(Stopped<R, E>),
 }
 
-/// One request to one target, to be sent, bounded by [`timeout`](Self::timeout), and reported.
+/// One request to one target, to be sent, bounded by [`bound`](Self::bound), and reported.
 ///
 /// Reporting consumes the attempt, so that it can happen once only:
 ///
@@ -67,7 +74,8 @@ pub enum Action<T, R, E> {
 /// }
 /// ```
 ///
-/// Dropping it abandons the call: nothing is booked, and the right to probe is given back (`cancel_neutral`).
+/// Dropping it abandons the call: nothing is booked, and the right to probe is given back (`cancel_neutral`). A driver
+/// whose caller left says [`abandon`](Self::abandon) instead, which has the time at which that was.
 #[must_use = "an attempt that is dropped abandons the call"]
 pub struct Attempt<T, R, E>(Call<T, R, E>);
 
@@ -78,24 +86,106 @@ impl<T, R, E> Attempt<T, R, E> {
     /// pins no connection. See [`retry_after`](crate::retry_after) for the header.
     #[inline]
     pub fn handle_response(
-        mut self,
+        self,
         status: StatusCode,
         retry_after: Option<Duration>,
         response: R,
         now: Timestamp,
     ) -> Action<T, R, E> {
-        if self.gives_up(status) {
-            let step = self.0.give_up_answer(status, retry_after, response, now);
-            self.0.perform(step)
-        } else {
-            Action::Return(self.0.answer(status, response, now))
+        let verdict = self.verdict(status);
+        self.handle_judged(verdict, status, retry_after, response, now)
+    }
+
+    /// Reports an answer with a verdict on it that need not be the policy's: by its body, for example.
+    #[inline]
+    pub fn handle_judged(
+        mut self,
+        verdict: Verdict,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+        response: R,
+        now: Timestamp,
+    ) -> Action<T, R, E> {
+        match verdict {
+            Verdict::Accept => Action::Return(self.0.answer(true, response, now)),
+            Verdict::Pass => Action::Return(self.0.answer(false, response, now)),
+            Verdict::Elsewhere { processed, harm } => {
+                let ending = if self.verdict(status) == verdict {
+                    self.0.ending(status)
+                } else {
+                    Ending::Judged { processed, harm }
+                };
+                let step = self.0.give_up_answer(ending, status, retry_after, response, now);
+                self.0.perform(step)
+            }
         }
     }
 
-    /// Reports an error, or that the attempt's time ran out, by what that proves about the request.
+    /// What the policy makes of an answer with this status.
+    #[must_use]
+    #[inline]
+    pub fn verdict(&self, status: StatusCode) -> Verdict {
+        if self.gives_up(status) {
+            let row = self.0.ending(status).row();
+            Verdict::Elsewhere { processed: row.needs == Needs::ProofAndBody, harm: row.harm != Harm::None }
+        } else if is_well(status) {
+            Verdict::Accept
+        } else {
+            Verdict::Pass
+        }
+    }
+
+    /// Reports an error by what it proves about the request.
     pub fn handle_error(mut self, evidence: Evidence, error: E, now: Timestamp) -> Action<T, R, E> {
-        let step = self.0.give_up(Ending::Error(evidence), Cause::Error(evidence, error), None, now);
+        let step = self.0.give_up_error(evidence, None, error, now);
         self.0.perform(step)
+    }
+
+    /// Reports that there is no answer after [`bound`](Self::bound), or no connection after
+    /// [`connect_timeout`](Self::connect_timeout): the attempt is given up, or goes on, with the request as it is.
+    ///
+    /// `evidence` and `error` are what giving it up comes to: [`NoConnection`](Evidence::NoConnection) while there is none,
+    /// and what [`handle_error`](Self::handle_error) would be told otherwise. A report that comes too early does no harm.
+    #[must_use = "an attempt that is dropped abandons the call"]
+    pub fn expired(mut self, evidence: Evidence, error: E, now: Timestamp) -> Expired<T, R, E> {
+        if self.waits_on(evidence, now) {
+            Expired::WaitOn(self)
+        } else {
+            Expired::Next(self.timed_out(evidence, error, now))
+        }
+    }
+
+    /// Whether the attempt goes on waiting: the first half of [`expired`](Self::expired), for a driver that must take its
+    /// request back before it knows what giving it up proves. If not, it then says [`timed_out`](Self::timed_out).
+    #[must_use]
+    pub fn waits_on(&mut self, evidence: Evidence, now: Timestamp) -> bool {
+        self.0.waits_on(evidence, now)
+    }
+
+    /// Reports that the attempt was given up after it waited in vain: for its [`timeout`](Self::timeout), by a driver that can
+    /// wait once only.
+    pub fn timed_out(mut self, evidence: Evidence, error: E, now: Timestamp) -> Action<T, R, E> {
+        let harm = self.0.harm_of_waiting(evidence, now);
+        let step = self.0.give_up_error(evidence, Some(harm), error, now);
+        self.0.perform(step)
+    }
+
+    /// Reports that the target took bytes of the request: bounds and lateness count anew.
+    ///
+    /// At most once per quarter of the late floor is enough.
+    pub fn progress(&mut self, now: Timestamp) {
+        self.0.sent = self.0.sent.max(now);
+        self.0.asked = self.0.asked.max(now);
+    }
+
+    /// Reports that the caller left; what remains is to drop the attempt. It takes no ownership, so that a guard can say it.
+    ///
+    /// A target that kept him waiting for longer than answers take here, and answered nobody else, has a strike by it
+    /// (`abandoned`); a caller in haste harms nobody (`haste`).
+    pub fn abandon(&mut self, now: Timestamp) {
+        let now = self.0.asked.max(now);
+        let is_strike = self.0.book(Harm::Cut, now);
+        self.0.end_probe(is_strike, now);
     }
 
     /// States that the request's body cannot be sent again after all: it outgrew the replay buffer, or was read by
@@ -119,10 +209,48 @@ impl<T, R, E> Attempt<T, R, E> {
         self.0.target.into()
     }
 
-    /// The bound of the attempt, from its beginning: resolve, connect, TLS and the wait for the head.
+    /// Which attempt of its call this is, from 1 on.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.0.failures().len() + 1
+    }
+
+    /// The failures of the call before this attempt, in the order in which they happened.
+    #[must_use]
+    pub fn failures(&self) -> &[Failure<E>] {
+        self.0.failures()
+    }
+
+    /// Whether this is a failback probe.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.0.probe
+    }
+
+    /// The targets that stand before this one in order and were not tried in this call, and why.
+    pub fn passed_over(&self) -> impl Iterator<Item = (usize, PassedOver)> + '_ {
+        let (call, count) = (&self.0, self.0.group.targets().len());
+        let sticky = call.seen.target();
+        let before = (0..count).map(move |place| (sticky + place) % count);
+        let before = before.take_while(|target| *target != self.index() && !self.is_probe());
+        before.filter_map(|target| Some((target, call.why_not(target)?)))
+    }
+
+    /// How long from now on, which is the last moment that was reported, until the driver must say
+    /// [`expired`](Self::expired).
+    ///
+    /// That is when the attempt is late, when its call must decide whether to go on to another target, or when its time is
+    /// over; it changes with each report. A driver that can wait only once uses [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn bound(&self) -> Duration {
+        self.0.bound()
+    }
+
+    /// The whole bound of the attempt, from its beginning: resolve, connect, TLS and the wait for the head, for a driver that
+    /// can wait only once, and then says [`timed_out`](Self::timed_out).
     ///
     /// It is the policy's attempt timeout, but not longer than the time that is left, and half of that if the call could
-    /// go on to another target afterwards. Progress of the request's body restarts it; bytes of the answer do not.
+    /// go on to another target afterwards. Progress of the request's body restarts it, until the policy's upload deadline; bytes of the answer do not.
     #[must_use]
     #[inline]
     pub fn timeout(&self) -> Duration {
@@ -160,6 +288,30 @@ impl<T, R, E> fmt::Debug for Attempt<T, R, E> {
             .field("began", &self.0.latest)
             .finish_non_exhaustive()
     }
+}
+
+/// Why a target was passed over.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum PassedOver {
+    /// It cools down.
+    Cooling,
+    /// Its checks say that it is down.
+    Down,
+    /// An administrator drains it.
+    Drain,
+    /// It is in maintenance.
+    Maintenance,
+}
+
+/// What a driver does after it waited in vain: one arm each.
+#[derive(Debug)]
+#[must_use = "an action that is not performed abandons the call"]
+pub enum Expired<T, R, E> {
+    /// Goes on waiting for the same answer, for the attempt's next bound.
+    WaitOn(Attempt<T, R, E>),
+    /// Drops the request, and does this.
+    Next(Action<T, R, E>),
 }
 
 /// A pause between two attempts.
@@ -207,13 +359,19 @@ struct Call<T, R, E> {
     deadline: Timestamp,
     /// When the attempt began; while waiting, when the last one ended.
     latest: Timestamp,
+    /// When the target last took bytes of the request, or the attempt began.
+    sent: Timestamp,
+    /// When the driver last reported anything of the attempt.
+    asked: Timestamp,
     /// The cursor, read once when the call began.
     seen: Position,
-    /// The target's mark, read when the attempt began.
-    mark: Mark,
     lease: Lease,
     standing: Standing,
     target: u8,
+    /// The attempt is a probe, even if the lease was given back.
+    probe: bool,
+    /// The attempt was a strike by being late.
+    struck: bool,
 }
 
 /// What a call does next.
@@ -227,107 +385,151 @@ enum Step {
 
 impl<T, R, E> Call<T, R, E> {
     #[inline]
-    fn begin(group: Group<T>, facts: Facts, deadline: Timestamp, now: Timestamp) -> Self {
+    fn begin(group: Group<T>, facts: Facts, deadline: Timestamp, now: Timestamp) -> Option<Self> {
         let shared = group.shared();
         let policy = &shared.policy;
         let standing = facts.standing(policy.replay);
         let seen = shared.cursor.read();
-        let lease = shared.probe(seen, standing, now);
+        let probe = shared.probe(seen, standing, now);
         if policy.budget.is_some() {
             shared.spent.call(now);
         }
-        let mut target = if lease.is_held() { 0 } else { seen.target() };
-        let mut mark = shared.health.mark(target);
-        if mark.until() > now && !lease.is_held() {
-            target = shared.next_target(seen, now, |_| true);
-            mark = shared.health.mark(target);
-        }
+        let (target, lease) = match probe {
+            Some(probe) => probe,
+            None if shared.health.is_ready(seen.target(), now) => (seen.target(), Lease::NONE),
+            None => (shared.next_target(seen, now, |_| true)?, Lease::NONE),
+        };
         let target = target.to_le_bytes()[0];
-        Self { group, trail: None, deadline, latest: now, seen, mark, lease, standing, target }
+        Some(Self {
+            group,
+            trail: None,
+            deadline,
+            latest: now,
+            sent: now,
+            asked: now,
+            seen,
+            lease,
+            standing,
+            target,
+            probe: lease.is_held(),
+            struck: false,
+        })
     }
 
-    /// Ends the call with an answer: clears the target's mark, books the failures before it, moves the cursor.
+    /// Ends the call with an answer: learns from it, and moves the cursor.
     #[inline]
-    fn answer(&mut self, status: StatusCode, response: R, now: Timestamp) -> Answer<R, E> {
-        let ended = self.latest.max(now);
-        let sticky = usize::from(self.target) == self.seen.target();
-        let mut cleared = Mark::CLEAN;
-        if self.mark != Mark::CLEAN || self.trail.is_some() || !sticky {
-            cleared = self.settle(status, ended);
+    fn answer(&mut self, well: bool, response: R, now: Timestamp) -> Answer<R, E> {
+        let ended = self.asked.max(now);
+        let target = usize::from(self.target);
+        let cleared = self.group.shared().health.answered(target, self.sent, well, ended);
+        let mut lease = Lease::NONE;
+        if self.trail.is_some() || target != self.seen.target() {
+            lease = self.settle(well, cleared, ended);
         }
-        let (began, target) = (self.latest, self.target);
-        Answer { response, trail: self.trail.take(), began, ended, cleared, target }
+        let (began, target, seen) = (self.latest, self.target, self.seen);
+        Answer { response, trail: self.trail.take(), began, ended, cleared, seen, lease, target }
     }
 
-    /// Tells what the answer cleared of its target's mark.
+    /// Tells the lease that is the answer's until its body has ended.
     #[inline(never)]
-    fn settle(&mut self, status: StatusCode, ended: Timestamp) -> Mark {
+    fn settle(&mut self, well: bool, cleared: Mark, ended: Timestamp) -> Lease {
         if let Some(trail) = &mut self.trail {
             trail.response = None;
         }
-        let answered = usize::from(self.target);
-        let well = is_well(status);
-        let health = &self.group.shared().health;
-        let cleared = if well { health.succeeded(answered, self.mark) } else { Mark::CLEAN };
-        self.note_failures();
-        self.book_failures(Some(answered));
-        let sticky = self.seen.target();
-        let stays = self.last_failure_of(sticky).is_some_and(|row| row.cursor == Moves::Stays);
-        if self.lease.is_held() && !well {
-            self.fail_probe(ended);
-        } else if answered != sticky && !stays {
-            self.group.shared().move_cursor(self.seen, answered, ended);
+        if self.lease.is_held() {
+            if well {
+                return core::mem::replace(&mut self.lease, Lease::NONE);
+            }
+            self.end_probe(true, ended);
+            return Lease::NONE;
         }
-        cleared
+        let (shared, answered, sticky) = (self.group.shared(), usize::from(self.target), self.seen.target());
+        let leaves = match shared.policy.follow {
+            // What a call learned that saw an older cursor is over.
+            _ if shared.cursor.read() != self.seen => false,
+            Follow::Strikes => well && answered != sticky && shared.health.leaves(sticky, cleared, ended),
+            Follow::Answer => {
+                let is_given_up = |row: Row| row.cursor == Moves::Leaves;
+                shared.health.state(sticky) != AdminState::Ready
+                    || self.last_failure_of(sticky).is_some_and(is_given_up)
+            }
+        };
+        if leaves && answered != sticky {
+            shared.move_cursor(self.seen, answered, ended);
+        }
+        Lease::NONE
+    }
+
+    /// How an attempt ends whose answer the policy gives up.
+    fn ending(&self, status: StatusCode) -> Ending {
+        let policy = self.group.policy();
+        if policy.failover_codes.contains(status) {
+            let not_processed = policy.not_processed.as_ref().is_none_or(|codes| codes.contains(status));
+            Ending::FailoverCode { status, not_processed }
+        } else {
+            Ending::NotProcessed { status }
+        }
     }
 
     #[inline(never)]
     fn give_up_answer(
         &mut self,
+        ending: Ending,
         status: StatusCode,
         retry_after: Option<Duration>,
         response: R,
         now: Timestamp,
     ) -> Step {
         let policy = self.group.policy();
-        let ending = if policy.failover_codes.contains(status) {
-            let not_processed = policy.not_processed.as_ref().is_none_or(|codes| codes.contains(status));
-            Ending::FailoverCode { status, not_processed }
-        } else {
-            Ending::NotProcessed
-        };
         let retry_after = retry_after.and_then(|asked| Some(asked.min(policy.retry_after?)));
+        let (target, now) = (self.target.into(), self.asked.max(now));
+        self.group.shared().health.answered(target, self.sent, false, now);
         self.trail.get_or_insert_default().response = Some(response);
-        self.give_up(ending, Cause::Status(status), retry_after, now)
+        self.give_up(ending, None, Cause::Status(status), retry_after, now)
     }
 
-    /// Gives the attempt up and decides: again, on to the next target, or not at all.
+    #[inline(never)]
+    fn give_up_error(&mut self, evidence: Evidence, harm: Option<Harm>, error: E, now: Timestamp) -> Step {
+        self.give_up(Ending::Error(evidence), harm, Cause::Error(evidence, error), None, now)
+    }
+
+    /// Gives the attempt up and decides: again, on to the next target, or not at all. `harm` is what it says of the target,
+    /// if not what the table has.
     fn give_up(
         &mut self,
         ending: Ending,
+        harm: Option<Harm>,
         cause: Cause<E>,
         retry_after: Option<Duration>,
         now: Timestamp,
     ) -> Step {
-        let (began, ended) = (self.latest, self.latest.max(now));
+        let (began, ended) = (self.latest, self.asked.max(now));
         let mut row = ending.row();
         if row.goes == Goes::SameFree && !self.may_repeat() {
             row = ending.without_free_repeat().row();
         }
-        let probe = self.lease.is_held();
-        if !row.is_neutral() {
-            self.fail_probe(ended);
+        let (is_timeout, harm) = (harm.is_some(), harm.unwrap_or(row.harm));
+        self.group.shared().health.note(self.target.into(), &cause);
+        let is_strike = self.book(harm, ended);
+        if let Some(asked) = retry_after {
+            self.group.shared().health.lengthen(self.target.into(), ended + asked);
+        }
+        let (probe, is_repeated) = (self.probe, row.goes == Goes::SameFree);
+        if !is_repeated {
+            self.end_probe(is_strike, ended);
         }
 
+        let whole = self.bounds().attempt_timeout(self.group.policy());
+        let cut = is_timeout && ended.since(self.sent) < whole;
         self.trail.get_or_insert_default().failures.push(Failure {
             cause,
             began,
             ended,
-            mark: self.mark,
             retry_after,
             row,
             target: self.target,
             probe,
+            cut,
             repeated: false,
         });
         self.latest = ended;
@@ -356,9 +558,7 @@ impl<T, R, E> Call<T, R, E> {
     /// Goes to the next target, after a pause if one is due.
     fn go_on(&mut self, needs: Needs, after_probe: bool) -> Step {
         let tries = self.tries();
-        if tries >= self.all_tries() {
-            return Step::Stop(Reason::TargetsTried);
-        }
+        let Some(next) = self.next_target() else { return Step::Stop(Reason::TargetsTried) };
         if tries >= self.allowed_tries() {
             return Step::Stop(Reason::MaxAttempts);
         }
@@ -370,11 +570,11 @@ impl<T, R, E> Call<T, R, E> {
         if budget.is_some_and(|budget| !shared.spent.replay(budget, self.latest)) {
             return Step::Stop(Reason::Budget);
         }
-        let until = self.latest + self.pause(tries);
+        let until = self.latest + self.pause(next);
         if until > self.latest {
             return Step::Wait(until);
         }
-        self.next(self.latest)
+        self.send_to(next)
     }
 
     /// Begins the next attempt, if there is time for one.
@@ -383,7 +583,12 @@ impl<T, R, E> Call<T, R, E> {
         if self.is_too_late(self.latest) {
             return Step::Stop(Reason::Deadline);
         }
-        self.aim(self.next_target());
+        self.next_target().map_or(Step::Stop(Reason::TargetsTried), |target| self.send_to(target))
+    }
+
+    fn send_to(&mut self, target: usize) -> Step {
+        self.probe = false;
+        self.aim(target);
         Step::Send
     }
 
@@ -396,17 +601,24 @@ impl<T, R, E> Call<T, R, E> {
         }
     }
 
-    /// Ends the call without an answer. If a target was left untried, its failures are booked, and the next call
-    /// begins elsewhere if the sticky target is to blame (`steer`). If all were tried in vain, the cause is likely
-    /// here or in the request, and nothing is learned.
+    /// Ends the call without an answer. With cool-down off, a target that is to be left is not last in order, so the cursor
+    /// moves on by one (`steer`).
     #[inline(never)]
     fn stop(&mut self, reason: Reason) -> Stopped<R, E> {
-        self.note_failures();
-        if self.tries() < self.group.targets().len() {
-            self.book_failures(None);
-            if self.last_failure_of(self.seen.target()).is_some_and(|row| row.harm != Harm::None) {
-                self.group.shared().move_cursor(self.seen, self.next_target(), self.latest);
+        let (shared, sticky) = (self.group.shared(), self.seen.target());
+        let policy = &shared.policy;
+        let is_untried = self.rounds() == 0;
+        let steers = policy.follow == Follow::Strikes && policy.cool_down.is_none() && is_untried;
+        if steers && self.last_failure_of(sticky).is_some() && shared.health.is_to_be_left(sticky) {
+            shared.move_cursor(self.seen, (sticky + 1) % shared.targets.len(), self.latest);
+        }
+        if !is_untried && self.failures().iter().all(|failure| failure.cut) {
+            if let Some(first) = self.failures().first() {
+                shared.health.teach(first.target(), first.ended.since(first.began), self.latest);
             }
+        }
+        if let Some(last) = self.failures().last().filter(|last| is_untried && last.cut) {
+            shared.health.doubt(last.target());
         }
         let is_no_room = |failure: &Failure<E>| failure.evidence() == Some(Evidence::NoRoom);
         let reason = match reason {
@@ -421,48 +633,150 @@ impl<T, R, E> Call<T, R, E> {
     fn aim(&mut self, target: usize) {
         // The list of targets is never longer than 256.
         self.target = target.to_le_bytes()[0];
-        self.mark = self.group.shared().health.mark(target);
+        (self.sent, self.asked) = (self.latest, self.latest);
+        self.struck = false;
     }
 
-    /// Books the probe's failure at once, so that the next probe waits for the doubled clock.
-    fn fail_probe(&mut self, now: Timestamp) {
+    /// Books what an attempt says of its target, at once and always. Tells whether that is a strike.
+    fn book(&mut self, harm: Harm, now: Timestamp) -> bool {
+        let (shared, target) = (self.group.shared(), usize::from(self.target));
+        match harm {
+            Harm::None => false,
+            _ if self.struck => true,
+            Harm::Cut => shared.health.waited(target, (self.latest, self.sent), now, &shared.jitter),
+            Harm::Failure | Harm::Connect => {
+                shared.health.strike(target, harm, self.latest, now, &shared.jitter);
+                true
+            }
+        }
+    }
+
+    /// Ends the call's right to probe, if it has it: by a failure, or undecided.
+    fn end_probe(&mut self, failed: bool, now: Timestamp) {
+        if self.lease.is_held() {
+            let (shared, lease) = (self.group.shared(), core::mem::replace(&mut self.lease, Lease::NONE));
+            if failed {
+                shared.fail_probe(self.target.into(), lease, now);
+            } else {
+                shared.failback.undecided(lease, self.latest);
+            }
+        }
+    }
+
+    /// What an attempt says of its target that waited in vain until now: all that its failure would say if it waited for the
+    /// policy's time, whoever set its bound, and the target answered nobody meanwhile, so that it is not the request's own
+    /// fault (`poison`).
+    fn harm_of_waiting(&self, evidence: Evidence, now: Timestamp) -> Harm {
+        let policy = self.group.policy();
+        let bounds = self.bounds();
+        let (waited, full) = (self.asked.max(now).since(self.sent), bounds.full_time(policy));
+        let is_enough = match evidence {
+            Evidence::NoConnection => waited >= full.min(bounds.connect_timeout(policy)),
+            _ => waited >= full && !self.group.shared().health.was_heard_since(self.target.into(), self.sent),
+        };
+        let harm = Ending::Error(evidence).row().harm;
+        if is_enough || harm == Harm::None { harm } else { Harm::Cut }
+    }
+
+    /// Whether an attempt goes on waiting that was not answered yet; notes whether it is late.
+    fn waits_on(&mut self, evidence: Evidence, now: Timestamp) -> bool {
+        self.asked = self.asked.max(now);
+        let (now, waited) = (self.asked, self.asked.since(self.sent));
+        let is_over = waited >= self.whole_time();
+        let is_unconnected = evidence == Evidence::NoConnection && waited >= self.connect_timeout();
+        if is_over || is_unconnected {
+            return false;
+        }
+        let row = Ending::Error(evidence).row();
+        let could_go_on = self.could_go_on(row.needs, now);
+        let (shared, target) = (self.group.shared(), usize::from(self.target));
+        let late_after = shared.health.late_after(target, now);
+        let is_late = row.harm != Harm::None && late_after.is_some_and(|bound| waited >= bound);
+        if could_go_on && waited >= self.time_left(true) {
+            let is_silent = !shared.health.was_heard_since(target, self.sent);
+            if late_after.is_none() || is_late && is_silent {
+                return false;
+            }
+        }
+        if is_late {
+            self.struck = self.book(Harm::Cut, now);
+            self.end_probe(true, now);
+        }
+        let is_left = self.probe || self.group.shared().health.cools(target, now);
+        !(is_late && is_left && could_go_on && self.has_ready_target(now))
+    }
+
+    /// When the driver is to ask whether the attempt goes on, from its last report on.
+    fn bound(&self) -> Duration {
         let shared = self.group.shared();
-        if let Some(rule) = shared.policy.failback.filter(|_| self.lease.is_held()) {
-            shared.failback.failed(self.lease, rule, &shared.jitter, now);
-            self.lease = Lease::NONE;
+        let mut bound = self.whole_time();
+        let asked_after = self.asked.since(self.sent);
+        let half = self.time_left(true);
+        if half > asked_after && self.has_another_try() {
+            bound = bound.min(half);
         }
+        if let Some(late) = shared.health.late_after(self.target.into(), self.asked) {
+            let again = asked_after.saturating_add(shared.health.floor());
+            bound = bound.min(if late > asked_after { late } else { again });
+        }
+        bound.saturating_sub(asked_after)
     }
 
-    /// Books the failures of all targets but the one that answered.
-    fn book_failures(&self, answered: Option<usize>) {
+    /// The time that the attempt has in any case, since the target last took bytes of the request.
+    fn whole_time(&self) -> Duration {
+        let policy = self.group.policy();
+        let whole = self.bounds().attempt_timeout(policy).min(self.time_left(false));
+        let last = policy.upload_deadline.filter(|_| self.deadline != Timestamp::NEVER);
+        last.map_or(whole, |more| whole.min((self.deadline + more).since(self.sent)))
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.group.shared().bounds(self.target.into())
+    }
+
+    /// Whether the call could go on to another target after what `needs` so much.
+    fn could_go_on(&self, needs: Needs, now: Timestamp) -> bool {
         let shared = self.group.shared();
-        for failure in self.failures().iter().filter(|failure| Some(failure.target()) != answered) {
-            shared.health.failed(failure, shared.policy.cool_down, &shared.jitter);
-        }
+        let budget = shared.policy.budget.filter(|_| needs == Needs::ProofAndBody && !self.probe);
+        self.standing.lacks(needs).is_none()
+            && self.has_another_try()
+            && budget.is_none_or(|budget| shared.spent.has_replay(budget, now))
     }
 
-    /// Remembers what happened last at each target, for status pages only.
-    fn note_failures(&self) {
-        for failure in self.failures() {
-            self.group.shared().health.note(failure);
-        }
+    /// Whether a target is untried in this round, beside the one that is asked, and ready.
+    fn has_ready_target(&self, now: Timestamp) -> bool {
+        let (shared, rounds) = (self.group.shared(), self.rounds());
+        (0..shared.targets.len())
+            .filter(|&target| target != usize::from(self.target) && self.tries_of(target) == rounds)
+            .any(|target| shared.health.is_ready(target, now))
     }
 
-    /// The next target of this round in order: from the sticky one on, circularly, those that cool last, the soonest
-    /// to be done first.
-    fn next_target(&self) -> usize {
-        let rounds = self.tries() / self.group.targets().len();
-        self.group.shared().next_target(self.seen, self.latest, |target| self.tries_of(target) <= rounds)
+    /// The next target in order that has tries left in this round.
+    fn next_target(&self) -> Option<usize> {
+        let rounds = self.rounds();
+        let may_be_tried =
+            |target| rounds < self.group.policy().rounds.into() && self.tries_of(target) == rounds;
+        self.group.shared().next_target(self.seen, self.latest, may_be_tried)
+    }
+
+    /// How often every target that may be tried was tried: the rounds that are over.
+    fn rounds(&self) -> usize {
+        let shared = self.group.shared();
+        let usable = (0..shared.targets.len()).filter(|&target| shared.is_usable(target));
+        usable.map(|target| self.tries_of(target)).min().unwrap_or_default()
     }
 
     fn timeout(&self) -> Duration {
         let could_go_on = self.standing.lacks(Needs::ProofAndBody).is_none() && self.has_another_try();
-        self.group.policy().attempt_timeout.min(self.time_left(could_go_on))
+        self.bounds().attempt_timeout(self.group.policy()).min(self.time_left(could_go_on))
     }
 
     fn connect_timeout(&self) -> Duration {
         let could_go_on = self.standing.lacks(Needs::BodyNotGone).is_none() && self.has_another_try();
-        self.group.policy().connect_timeout.min(self.timeout()).min(self.time_left(could_go_on))
+        self.bounds()
+            .connect_timeout(self.group.policy())
+            .min(self.timeout())
+            .min(self.time_left(could_go_on))
     }
 
     /// The time until the deadline, or half of it.
@@ -476,16 +790,35 @@ impl<T, R, E> Call<T, R, E> {
 
     /// Whether there is one more try beside the one that is under way.
     fn has_another_try(&self) -> bool {
-        self.tries() + 1 < self.allowed_tries()
+        let shared = self.group.shared();
+        let rounds = usize::from(shared.policy.rounds);
+        let has_tries = |target| {
+            let is_asked = target == usize::from(self.target);
+            shared.is_usable(target) && self.tries_of(target) + usize::from(is_asked) < rounds
+        };
+        self.tries() + 1 < self.allowed_tries() && (0..shared.targets.len()).any(has_tries)
     }
 
-    /// The pause before the next attempt of a call that made this many tries. It gives way to the attempt: at most half
-    /// of the time that is left.
-    fn pause(&self, tries: usize) -> Duration {
-        let shared = self.group.shared();
-        let (rounds, rest) = (tries / shared.targets.len(), tries % shared.targets.len());
-        let backoff = (rest == 0).then(|| shared.policy.backoff.pause(rounds - 1, &shared.jitter));
-        let asked = self.failures().last().and_then(|failure| failure.retry_after);
+    /// Why a target that was not tried is not the next one.
+    fn why_not(&self, target: usize) -> Option<PassedOver> {
+        let health = &self.group.shared().health;
+        match health.state(target) {
+            _ if self.tries_of(target) > 0 => None,
+            AdminState::Maintenance => Some(PassedOver::Maintenance),
+            AdminState::Drain => Some(PassedOver::Drain),
+            _ if health.is_down(target) => Some(PassedOver::Down),
+            _ => health.cools(target, self.latest).then_some(PassedOver::Cooling),
+        }
+    }
+
+    /// The pause before the next attempt. It gives way to the attempt: at most half of the time that is left.
+    fn pause(&self, next: usize) -> Duration {
+        let (shared, rounds) = (self.group.shared(), self.rounds());
+        let is_new_round =
+            rounds > 0 && (0..shared.targets.len()).all(|target| self.tries_of(target) <= rounds);
+        let backoff = is_new_round.then(|| shared.policy.backoff.pause(rounds - 1, &shared.jitter));
+        let asked = self.failures().iter().rfind(|failure| failure.target() == next);
+        let asked = asked.and_then(|failure| failure.retry_after);
         pause(shared.policy.interval, backoff, asked).min(self.time_left(true))
     }
 
@@ -493,16 +826,11 @@ impl<T, R, E> Call<T, R, E> {
         self.deadline <= moment && self.deadline != Timestamp::NEVER
     }
 
-    /// The tries in which every target gets all its chances.
-    fn all_tries(&self) -> usize {
-        self.group.targets().len() * usize::from(self.group.policy().rounds)
-    }
-
     /// The tries that the policy allows. A probe is not counted, so that it costs no call its answer.
     fn allowed_tries(&self) -> usize {
-        let Some(most) = self.group.policy().max_attempts else { return self.all_tries() };
-        let probed = self.lease.is_held() || self.failures().iter().any(|failure| failure.probe);
-        (usize::from(most) + usize::from(probed)).min(self.all_tries())
+        let Some(most) = self.group.policy().max_attempts else { return usize::MAX };
+        let probed = self.probe || self.failures().iter().any(|failure| failure.probe);
+        usize::from(most) + usize::from(probed)
     }
 
     /// Whether an attempt may be repeated for free: once in a call.
@@ -533,7 +861,7 @@ impl<T, R, E> Drop for Call<T, R, E> {
     #[inline]
     fn drop(&mut self) {
         if self.lease.is_held() {
-            self.group.shared().failback.release(self.lease);
+            self.group.shared().failback.undecided(self.lease, self.latest);
         }
     }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::evidence::Replay;
 use crate::outcome::{Cause, Failure, Named, Stopped};
-use crate::policy::Policy;
+use crate::policy::{Follow, Policy};
 
 impl Policy {
     /// What Ballerina's `http:FailoverClient` does: every target once, in order, with every request, from the target
@@ -20,6 +20,8 @@ impl Policy {
             deadline: None,
             free_repeat: false,
             replay_buffer: 8 << 20,
+            follow: Follow::Answer,
+            late: None,
             failback: None,
             cool_down: None,
             retry_after: None,

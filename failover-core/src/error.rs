@@ -1,7 +1,8 @@
 //! What is refused, and how it is said.
 
 use alloc::string::{String, ToString};
-use core::fmt::Display;
+use core::fmt::{self, Display};
+use core::time::Duration;
 
 /// A setting that makes no sense: its key, its value, and what would be right, in one line.
 ///
@@ -10,7 +11,7 @@ use core::fmt::Display;
 /// ```
 /// use failover_core::{Group, Policy};
 ///
-/// let error = Group::new(["a"], Policy { rounds: 0, ..Policy::default() }).unwrap_err();
+/// let error = Group::new(["a"], Policy::default().rounds(0)).unwrap_err();
 /// assert_eq!(error.to_string(), "rounds = 0: expected at least 1");
 /// assert_eq!((error.key(), error.value()), ("rounds", "0"));
 /// ```
@@ -60,4 +61,30 @@ fn one_line(c: char) -> impl Iterator<Item = char> {
     let escaped = c.is_control().then(|| c.escape_default());
     let plain = escaped.is_none().then_some(c);
     escaped.into_iter().flatten().chain(plain)
+}
+
+pub(crate) fn positive(key: &str, value: Duration) -> Result<(), BuildError> {
+    refuse(value.is_zero(), key, Seconds(value), "a time above zero")
+}
+
+/// Refuses a time that is longer than the one of another key.
+pub(crate) fn at_most(key: &str, value: Duration, bound: &str, most: Duration) -> Result<(), BuildError> {
+    refuse(value > most, key, Seconds(value), format_args!("at most {bound} = {}", Seconds(most)))
+}
+
+pub(crate) fn at_least_one(key: &str, is_zero: bool) -> Result<(), BuildError> {
+    refuse(is_zero, key, 0, "at least 1")
+}
+
+fn refuse(refused: bool, key: &str, value: impl Display, expected: impl Display) -> Result<(), BuildError> {
+    if refused { Err(BuildError::new(key, value, alloc::format!("{expected}"))) } else { Ok(()) }
+}
+
+/// A duration as a configuration writes it.
+struct Seconds(Duration);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
 }

@@ -26,8 +26,7 @@ pub enum Evidence {
     NoRoom,
     /// The connection pool returned the request unsent.
     HandedBack,
-    /// The target states that it did not process the request: HTTP/2 `REFUSED_STREAM` (RFC 9113, section 8.7); or a limit
-    /// on this side has no room for it there.
+    /// The target states that it did not process the request: HTTP/2 `REFUSED_STREAM` (RFC 9113, section 8.7).
     Refused,
     /// The connection was closed or reset, not timed out, before any byte of an answer, after it had served a request
     /// before: the target may have closed an idle connection just then (RFC 9112, section 9.3.1).
@@ -221,8 +220,18 @@ pub(crate) enum Body {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
     Error(Evidence),
-    FailoverCode { status: StatusCode, not_processed: bool },
-    NotProcessed,
+    FailoverCode {
+        status: StatusCode,
+        not_processed: bool,
+    },
+    NotProcessed {
+        status: StatusCode,
+    },
+    /// An answer that somebody judged otherwise than the policy would.
+    Judged {
+        processed: bool,
+        harm: bool,
+    },
 }
 
 impl Ending {
@@ -237,7 +246,6 @@ impl Ending {
 
     /// The table: what a replay needs, where it goes, and what it says of the target and of the cursor.
     #[rustfmt::skip]
-    #[expect(clippy::match_same_arms, reason = "the table has a row for each ending")]
     pub(crate) fn row(self) -> Row {
         let (needs, goes, harm, cursor) = match self {
             Self::Error(Evidence::NoConnection)   => (Needs::BodyNotGone,  Goes::Next,      Harm::Connect, Moves::Leaves),
@@ -248,7 +256,11 @@ impl Ending {
             Self::Error(Evidence::Stale)          => (Needs::ProofAndBody, Goes::SameFree,  Harm::None,    Moves::Stays),
             Self::Error(Evidence::MaybeProcessed) => (Needs::ProofAndBody, Goes::Next,      Harm::Failure, Moves::Leaves),
             Self::Error(Evidence::LocalFault)     => (Needs::Never,        Goes::Next,      Harm::None,    Moves::Stays),
-            Self::NotProcessed                    => (Needs::Body,         Goes::Next,      Harm::Failure, Moves::Stays),
+            Self::NotProcessed { status }         => (Needs::Body,         Goes::Next,      harm(status),  Moves::Stays),
+            Self::Judged { processed: true, harm }
+                                                  => (Needs::ProofAndBody, Goes::Next,   if_any(harm),  Moves::Leaves),
+            Self::Judged { processed: false, harm }
+                                                  => (Needs::Body,       Goes::Next,     if_any(harm),  Moves::Leaves),
             Self::FailoverCode { status, not_processed: true }
                                                   => (Needs::Body,         Goes::Next,      harm(status),  Moves::Leaves),
             Self::FailoverCode { status, not_processed: false }
@@ -265,13 +277,6 @@ pub(crate) struct Row {
     pub(crate) goes: Goes,
     pub(crate) harm: Harm,
     pub(crate) cursor: Moves,
-}
-
-impl Row {
-    /// Whether the ending says nothing about the target: neither a failure nor an answer of it.
-    pub(crate) fn is_neutral(self) -> bool {
-        self.harm == Harm::None && self.cursor == Moves::Stays
-    }
 }
 
 /// What must be there before a request may be sent again.
@@ -296,11 +301,13 @@ pub(crate) enum Goes {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Harm {
     None,
+    /// It waited for less than the policy's time, which says something only where answers usually take far less.
+    Cut,
     Failure,
     Connect,
 }
 
-/// What a failure of the sticky target does to the cursor once another target has answered.
+/// What a failure of the sticky target does to the cursor under `Follow::Answer`, once another target has answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Moves {
     Leaves,
@@ -309,13 +316,24 @@ pub(crate) enum Moves {
 
 /// Whether a returned answer shows that its target works: one of 5xx, or 429, is passed on, but is no recovery
 /// (`not_well`).
+#[inline]
 pub(crate) fn is_well(status: StatusCode) -> bool {
     !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
 }
 
-/// A status of 4xx or 501 speaks about the request, not about the target's health.
+fn if_any(harm: bool) -> Harm {
+    if harm { Harm::Failure } else { Harm::None }
+}
+
+/// A status of 4xx or 501 speaks about the request, not about the target's health; but for 421, which says that the target is
+/// the wrong one, and 429.
 fn harm(status: StatusCode) -> Harm {
-    if status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED { Harm::None } else { Harm::Failure }
+    match status {
+        StatusCode::MISDIRECTED_REQUEST | StatusCode::TOO_MANY_REQUESTS => Harm::Failure,
+        StatusCode::NOT_IMPLEMENTED => Harm::None,
+        _ if status.is_client_error() => Harm::None,
+        _ => Harm::Failure,
+    }
 }
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

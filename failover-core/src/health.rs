@@ -1,27 +1,28 @@
-//! Health: which targets failed of late, and how long they are tried last.
+//! Health: the strikes against each target, how long it is tried last, and what happened there.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use http::StatusCode;
 
+use crate::admin::AdminState;
+use crate::checks::{CheckState, Checks, Heard, SharedRecord};
 use crate::evidence::{Evidence, Harm};
+use crate::late::{FLOOR, Late, Pace};
 use crate::mark::{Mark, SharedMark, doubled};
-use crate::outcome::{BodyToken, Cause, Failure};
+use crate::outcome::Cause;
 use crate::pause::Jitter;
+use crate::snapshot::TargetSnapshot;
 use crate::sync::{AtomicU16, Ordering};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, nanos};
 
-/// The cool-down: when a target that fails is tried last, and for how long.
+/// The cool-down: how long a target is tried last that has as many strikes as the policy's `leave_after`.
 ///
-/// A connect failure raises a target's strikes to at least `strikes`, another failure by one. From `strikes` on the
-/// target cools for `base`, doubled with each further strike, at most `max`, lengthened by up to a fifth. An answer
-/// clears the strikes. A cooling target is still tried when all others failed.
+/// The first one lasts `base`, doubled each time the target cools again without an answer between, at most `max`, lengthened
+/// by up to a fifth, all of a group alike. While a target cools, nothing adds; afterwards the first strike makes it cool again. An answer clears
+/// all of it. A cooling target is still tried when all others failed, and if all cool, the order is as if none did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CoolDown {
-    /// The strikes from which a target cools down.
-    pub strikes: u8,
     /// The first cool-down.
     pub base: Duration,
     /// The longest cool-down.
@@ -29,101 +30,338 @@ pub struct CoolDown {
 }
 
 impl Default for CoolDown {
-    /// 3 strikes; 5 s, doubling to 5 min.
+    /// 5 s, doubling to 5 min.
     fn default() -> Self {
-        Self { strikes: 3, base: Duration::from_secs(5), max: Duration::from_secs(300) }
+        Self { base: Duration::from_secs(5), max: Duration::from_secs(300) }
     }
 }
 
-impl CoolDown {
-    fn strikes_after(self, harm: Harm, strikes: u8) -> u8 {
-        match harm {
-            Harm::None => strikes,
-            Harm::Failure => strikes.saturating_add(1),
-            Harm::Connect => strikes.saturating_add(1).max(self.strikes),
-        }
-    }
-
-    /// How long a target cools after this many strikes.
-    fn duration(self, strikes: u8) -> Option<Duration> {
-        Some(doubled(self.base, strikes.checked_sub(self.strikes)?, self.max))
-    }
+/// The knobs by which health is judged.
+pub(crate) struct Rules {
+    pub(crate) leave_after: u8,
+    pub(crate) cool_down: Option<CoolDown>,
+    pub(crate) late: Option<Late>,
+    pub(crate) checks: Option<Checks>,
 }
 
 /// What is remembered of each target.
 #[derive(Debug)]
 pub(crate) struct Health {
-    marks: Box<[SharedMark]>,
-    last_failures: Box<[LastFailure]>,
+    leave_after: u8,
+    cool_down: Option<CoolDown>,
+    late: Option<Late>,
+    /// Of `late`, or the usual one without it.
+    floor: Duration,
+    /// After how many nanoseconds it is noted again that a target was heard: an eighth of the floor.
+    heard_again: u64,
+    checks: Option<Checks>,
+    targets: Box<[TargetHealth]>,
+}
+
+/// What is remembered of a target.
+#[derive(Debug)]
+pub(crate) struct TargetHealth {
+    /// Its strikes, and with `leave_after` of them until when it cools; with fewer, when the first of them began.
+    mark: SharedMark,
+    pace: Pace,
+    last_failure: LastFailure,
+    /// What an administrator wants, as `AdminState::word`.
+    state: AtomicU16,
+    record: SharedRecord,
+}
+
+impl TargetHealth {
+    pub(crate) fn new(state: AdminState) -> Self {
+        Self {
+            mark: SharedMark::new(Mark::CLEAN),
+            pace: Pace::new(),
+            last_failure: LastFailure::new(),
+            state: AtomicU16::new(state.word()),
+            record: SharedRecord::new(),
+        }
+    }
 }
 
 impl Health {
-    /// The health of targets with these marks and last failures.
-    pub(crate) fn new(targets: impl IntoIterator<Item = (Mark, Option<Cause<()>>)>) -> Self {
-        let targets =
-            targets.into_iter().map(|(mark, cause)| (SharedMark::new(mark), LastFailure::new(cause)));
-        let (marks, last_failures): (Vec<_>, Vec<_>) = targets.unzip();
-        Self { marks: marks.into(), last_failures: last_failures.into() }
+    /// The health of targets of which this is remembered.
+    pub(crate) fn new(rules: Rules, targets: impl IntoIterator<Item = TargetHealth>) -> Self {
+        let Rules { leave_after, cool_down, late, checks } = rules;
+        let floor = late.map_or(FLOOR, |late| late.floor);
+        let heard_again = nanos(floor) / 8;
+        Self {
+            leave_after,
+            cool_down,
+            late,
+            floor,
+            heard_again,
+            checks,
+            targets: targets.into_iter().collect(),
+        }
+    }
+
+    /// What is remembered of a target, for another group with these rules, in which it has this state.
+    pub(crate) fn copied(&self, target: usize, rules: &Rules, state: AdminState) -> TargetHealth {
+        let Some(known) = self.targets.get(target) else { return TargetHealth::new(state) };
+        let mark = match known.mark.read() {
+            mark if rules.cool_down.is_none() && self.cools_until(target) > Timestamp::ORIGIN => {
+                Mark::new(Timestamp::ORIGIN, mark.strikes())
+            }
+            mark => mark,
+        };
+        TargetHealth {
+            mark: SharedMark::new(mark),
+            pace: known.pace.copied(),
+            last_failure: known.last_failure.copied(),
+            state: AtomicU16::new(state.word()),
+            record: if rules.checks == self.checks { known.record.copied() } else { SharedRecord::new() },
+        }
+    }
+
+    /// Takes over what another group remembered of a target.
+    pub(crate) fn restore(&self, target: usize, snapshot: &TargetSnapshot, now: Timestamp) {
+        let Some(known) = self.targets.get(target) else { return };
+        let until = now + snapshot.cooling.filter(|_| self.cool_down.is_some()).unwrap_or_default();
+        known.mark.update(|_| Some(Mark::new(until, snapshot.strikes)));
+        if let Some(usual) = snapshot.usual {
+            known.pace.restore(usual, now);
+        }
+        if let Some(cause) = &snapshot.last_failure {
+            known.last_failure.store(cause);
+        }
+        self.set_state(target, snapshot.state);
+    }
+
+    /// Books a check of a target.
+    pub(crate) fn checked(&self, target: usize, heard: Heard, rule: &Checks) {
+        if let Some(known) = self.targets.get(target) {
+            known.record.heard(heard, rule);
+        }
+    }
+
+    /// Whether the checks of a target say that it is down.
+    #[inline]
+    pub(crate) fn is_down(&self, target: usize) -> bool {
+        self.targets.get(target).is_some_and(|known| known.record.is_down())
+    }
+
+    /// What the checks of a target come to, if there are checks.
+    pub(crate) fn check_state(&self, target: usize) -> Option<CheckState> {
+        Some(self.targets.get(target)?.record.state(self.checks.as_ref()?))
+    }
+
+    /// Whether a target may be probed: it is ready, and there were enough good checks of it, if there are checks.
+    pub(crate) fn may_be_probed(&self, target: usize, now: Timestamp) -> bool {
+        let record = self.targets.get(target).map(|known| &known.record);
+        let is_checked = |rule| record.is_some_and(|record| record.may_be_probed(rule));
+        self.is_ready(target, now) && self.checks.as_ref().is_none_or(is_checked)
+    }
+
+    /// What an administrator wants of a target.
+    #[inline]
+    pub(crate) fn state(&self, target: usize) -> AdminState {
+        let word = self.targets.get(target).map_or(0, |known| known.state.load(Ordering::Relaxed));
+        AdminState::of_word(word)
+    }
+
+    pub(crate) fn set_state(&self, target: usize, state: AdminState) {
+        if let Some(known) = self.targets.get(target) {
+            known.state.store(state.word(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nothing speaks against a target.
+    #[inline]
+    pub(crate) fn is_ready(&self, target: usize, now: Timestamp) -> bool {
+        !self.cools(target, now) && self.state(target) == AdminState::Ready && !self.is_down(target)
     }
 
     /// The mark of a target; clean for a target that is none.
     #[inline]
     pub(crate) fn mark(&self, target: usize) -> Mark {
-        self.marks.get(target).map_or(Mark::CLEAN, SharedMark::read)
+        self.targets.get(target).map_or(Mark::CLEAN, |known| known.mark.read())
+    }
+
+    #[inline]
+    pub(crate) fn cools(&self, target: usize, now: Timestamp) -> bool {
+        self.cools_until(target) > now
+    }
+
+    /// Until when a target cools; the origin if it has fewer strikes than it takes.
+    #[inline]
+    pub(crate) fn cools_until(&self, target: usize) -> Timestamp {
+        let mark = self.mark(target);
+        if mark.strikes() >= self.leave_after { mark.until() } else { Timestamp::ORIGIN }
+    }
+
+    /// Whether the cursor leaves a target once another one answers well.
+    pub(crate) fn is_to_be_left(&self, target: usize) -> bool {
+        self.mark(target).strikes() >= self.leave_after || self.state(target) != AdminState::Ready
+    }
+
+    /// How long answers of a target usually take, if that is known.
+    pub(crate) fn usual(&self, target: usize, now: Timestamp) -> Option<Duration> {
+        self.targets.get(target)?.pace.usual(now)
+    }
+
+    /// After how long an attempt is late, if it can be.
+    #[inline]
+    pub(crate) fn late_after(&self, target: usize, now: Timestamp) -> Option<Duration> {
+        self.late.and_then(|late| Some(late.bound(self.usual(target, now)?)))
+    }
+
+    /// How often an attempt that is late is looked at again.
+    pub(crate) fn floor(&self) -> Duration {
+        self.floor
+    }
+
+    pub(crate) fn was_heard_since(&self, target: usize, moment: Timestamp) -> bool {
+        self.targets.get(target).is_some_and(|known| known.pace.was_heard_since(moment))
     }
 
     /// What happened when a target failed last.
     pub(crate) fn last_failure(&self, target: usize) -> Option<Cause<()>> {
-        self.last_failures.get(target)?.read()
+        self.targets.get(target)?.last_failure.read()
     }
 
-    /// Books a success: clears the mark that was `seen` when the attempt began, and tells what it cleared.
+    /// Learns that a target gave an answer to what was sent at `sent`. If it is well by that, its strikes are cleared: what
+    /// they were.
     #[inline]
-    pub(crate) fn succeeded(&self, target: usize, seen: Mark) -> Mark {
-        let cleared = seen != Mark::CLEAN && self.replace(target, seen, Mark::CLEAN);
-        if cleared { seen } else { Mark::CLEAN }
+    pub(crate) fn answered(&self, target: usize, sent: Timestamp, is_well: bool, now: Timestamp) -> Mark {
+        let Some(known) = self.targets.get(target) else { return Mark::CLEAN };
+        let took = now.as_nanos().saturating_sub(sent.as_nanos());
+        known.pace.answered(took, is_well, self.heard_again, now);
+        if is_well { known.mark.clear() } else { Mark::CLEAN }
     }
 
-    /// Books the end of a body that broke off: what its head cleared, and one strike (`broken_body`). While the target
-    /// cools, nothing is added.
-    pub(crate) fn broke_off(&self, body: BodyToken, rule: CoolDown, jitter: &Jitter, now: Timestamp) {
-        let target = usize::from(body.target);
-        loop {
-            let seen = self.mark(target);
-            if seen.until() > now {
-                return;
-            }
-            let strikes = seen.strikes().saturating_add(body.cleared.strikes()).saturating_add(1);
-            let cooling = rule.duration(strikes).map(|time| jitter.lengthen(time));
-            let until = cooling.map_or(seen.until(), |time| now + time);
-            if self.replace(target, seen, Mark::new(until, strikes)) {
-                return;
-            }
+    /// Learns from a call that asked all targets, none of which answered in the time that it had, how long an answer takes
+    /// at least.
+    pub(crate) fn teach(&self, target: usize, waited: Duration, now: Timestamp) {
+        if let Some(known) = self.targets.get(target).filter(|_| waited >= self.floor / 4) {
+            known.pace.teach(waited, now);
         }
     }
 
-    /// Books a failure, unless another call has booked something since the attempt began.
-    pub(crate) fn failed<E>(&self, failure: &Failure<E>, cool_down: Option<CoolDown>, jitter: &Jitter) {
-        let (harm, seen) = (failure.row.harm, failure.mark);
-        let strikes = cool_down.map_or(0, |rule| rule.strikes_after(harm, seen.strikes()));
-        let harmed = cool_down.filter(|_| harm != Harm::None);
-        let cooling = harmed.and_then(|rule| rule.duration(strikes)).map(|time| jitter.lengthen(time));
-        let until = cooling.max(failure.retry_after).map_or(Timestamp::ORIGIN, |time| failure.ended + time);
-        let mark = Mark::new(until.max(seen.until()), strikes);
-        if mark != seen {
-            self.replace(failure.target(), seen, mark);
+    /// Learns that a call which asked only some targets lacked the time for the answer of this one.
+    pub(crate) fn doubt(&self, target: usize) {
+        if let Some(known) = self.targets.get(target) {
+            known.pace.doubt();
         }
+    }
+
+    /// Books a failure of an attempt, at once and always. A connection that failed at a target which answered since
+    /// then, or within the last floor, is one strike as any other failure.
+    pub(crate) fn strike(
+        &self,
+        target: usize,
+        harm: Harm,
+        began: Timestamp,
+        now: Timestamp,
+        jitter: &Jitter,
+    ) {
+        let Some(known) = self.targets.get(target) else { return };
+        let answers = || {
+            let floor_ago = now.as_nanos().saturating_sub(nanos(self.floor));
+            known.pace.was_heard_since(began.min(Timestamp::from_nanos(floor_ago)))
+        };
+        let least = if harm == Harm::Connect && !answers() { self.leave_after } else { 1 };
+        self.add(known, least, 0, began, now, jitter);
+    }
+
+    /// Books that an attempt waited for nothing: as one strike, if that says anything about the target.
+    ///
+    /// The last of the strikes that are needed counts only when the first of them began at least a floor ago, and longer at a
+    /// target that was idle before: eight times as long as it had been silent then, up to five floors. So some slow questions
+    /// at an idle target move nobody.
+    pub(crate) fn waited(
+        &self,
+        target: usize,
+        (began, since): (Timestamp, Timestamp),
+        now: Timestamp,
+        jitter: &Jitter,
+    ) -> bool {
+        let Some((known, late)) = self.targets.get(target).zip(self.late) else { return false };
+        let mark = known.mark.read();
+        let first = if mark.strikes() == 0 { began } else { began.min(mark.until()) };
+        let silence = known.pace.silence_before(first).saturating_mul(8);
+        let silence = silence.clamp(self.floor, self.floor.saturating_mul(IDLE));
+        let is_too_soon = mark.strikes().saturating_add(1) == self.leave_after && now.since(first) < silence;
+        let counts = now.since(since) >= late.least_wait(known.pace.usual(now))
+            && !known.pace.was_heard_since(since)
+            && !is_too_soon
+            && known.pace.counts(since, self.floor);
+        if counts {
+            self.add(known, 1, 0, began, now, jitter);
+        }
+        counts
+    }
+
+    /// Books the end of a body that broke off: what its head cleared, and one strike (`broken_body`).
+    pub(crate) fn broke_off(&self, target: usize, cleared: Mark, now: Timestamp, jitter: &Jitter) {
+        if let Some(known) = self.targets.get(target) {
+            self.add(known, 1, cleared.strikes(), now, now, jitter);
+        }
+    }
+
+    /// Whether the cursor leaves a target now that another one answers well, of which `cleared` is what the answer cleared.
+    ///
+    /// If that one was to be left as well, all were down for a common cause, which is over: then the target gets another
+    /// chance, and the next strike decides (`all_cool`).
+    pub(crate) fn leaves(&self, target: usize, cleared: Mark, now: Timestamp) -> bool {
+        let is_to_be_left = self.is_to_be_left(target);
+        let is_ready = self.state(target) == AdminState::Ready;
+        if is_to_be_left && is_ready && cleared.strikes() >= self.leave_after {
+            let chance = Mark::new(now, self.leave_after - 1);
+            self.targets.get(target).map(|known| known.mark.update(|_| Some(chance)));
+            return false;
+        }
+        is_to_be_left
+    }
+
+    /// Heeds what a target that is to be left asked for by Retry-After.
+    pub(crate) fn lengthen(&self, target: usize, until: Timestamp) {
+        let Some(known) = self.targets.get(target).filter(|_| self.cool_down.is_some()) else { return };
+        let left = |mark: Mark| mark.strikes() >= self.leave_after && mark.until() < until;
+        known.mark.update(|mark| left(mark).then(|| Mark::new(until, mark.strikes())));
     }
 
     /// Remembers what happened at a target, for status pages only.
-    pub(crate) fn note<E>(&self, failure: &Failure<E>) {
-        if let Some(last) = self.last_failures.get(failure.target()) {
-            last.store(failure.cause());
+    pub(crate) fn note<E>(&self, target: usize, cause: &Cause<E>) {
+        if let Some(known) = self.targets.get(target) {
+            known.last_failure.store(cause);
         }
     }
 
-    fn replace(&self, target: usize, seen: Mark, mark: Mark) -> bool {
-        self.marks.get(target).is_none_or(|shared| shared.replace(seen, mark))
+    /// Adds a strike, and those that are `restored`, up to `least` at least. An attempt that began before the end of a
+    /// cool-down adds nothing to it (`one_step`).
+    fn add(
+        &self,
+        known: &TargetHealth,
+        least: u8,
+        restored: u8,
+        began: Timestamp,
+        now: Timestamp,
+        jitter: &Jitter,
+    ) {
+        known.mark.update(|mark| {
+            let strikes = mark.strikes();
+            if strikes >= self.leave_after && began < mark.until() {
+                return None;
+            }
+            let added = if strikes.max(restored) < self.leave_after {
+                strikes.saturating_add(restored).saturating_add(1).min(self.leave_after)
+            } else {
+                strikes.max(restored).saturating_add(1)
+            };
+            let added = added.max(least);
+            let first = if strikes == 0 { began } else { began.min(mark.until()) };
+            let until = match added.checked_sub(self.leave_after) {
+                None => first,
+                Some(times) => self.cool_down.map_or(Timestamp::ORIGIN, |rule| {
+                    now + jitter.lengthen_alike(doubled(rule.base, times, rule.max))
+                }),
+            };
+            Some(Mark::new(until, added))
+        });
     }
 }
 
@@ -132,12 +370,12 @@ impl Health {
 struct LastFailure(AtomicU16);
 
 impl LastFailure {
-    fn new(cause: Option<Cause<()>>) -> Self {
-        let last = Self(AtomicU16::new(NO_FAILURE));
-        if let Some(cause) = cause {
-            last.store(&cause);
-        }
-        last
+    fn new() -> Self {
+        Self(AtomicU16::new(NO_FAILURE))
+    }
+
+    fn copied(&self) -> Self {
+        Self(AtomicU16::new(self.0.load(Ordering::Relaxed)))
     }
 
     fn store<E>(&self, cause: &Cause<E>) {
@@ -158,3 +396,6 @@ impl LastFailure {
 }
 
 const NO_FAILURE: u16 = u16::MAX;
+
+/// How many floors a target that was idle may be silent, at most.
+const IDLE: u32 = 5;

@@ -55,7 +55,11 @@
 //!                     std::thread::sleep(wait.pause());
 //!                     wait.resume(self.now())
 //!                 }
-//!                 Action::Return(answer) => return Ok((*answer.response(), answer.target())),
+//!                 Action::Return(answer) => {
+//!                     // As soon as the caller has read all of the answer.
+//!                     self.group.body_whole(answer.body(), self.now());
+//!                     return Ok((*answer.response(), answer.target()));
+//!                 }
 //!                 Action::Fail(stopped) => return Err(stopped.to_string()),
 //!             }
 //!         }
@@ -82,37 +86,46 @@
 //! # Ok::<(), failover_core::BuildError>(())
 //! ```
 //!
-//! # The table
+//! # May this request be sent again?
 //!
-//! | what happened | replay needs | goes to | target's health | cursor |
-//! | --- | --- | --- | --- | --- |
-//! | [`NoConnection`](Evidence::NoConnection) | a body that is not gone | next | connect failure | leaves |
-//! | [`NotSent`](Evidence::NotSent) | a body that is not gone | next | none | leaves |
-//! | [`NoRoom`](Evidence::NoRoom); where all attempts end so, the call stops as by a local fault | a body that is not gone | next | none | stays |
-//! | [`HandedBack`](Evidence::HandedBack), first time in the call (then `NotSent`) | a body that is not gone | same, free | none | stays |
-//! | [`Refused`](Evidence::Refused), or a status in `not_processed` that is no failover code | the body | next | failure | stays |
-//! | [`Stale`](Evidence::Stale), first time in the call (then `MaybeProcessed`) | proof and the body | same, free | none | stays |
-//! | [`MaybeProcessed`](Evidence::MaybeProcessed) | proof and the body | next | failure | leaves |
-//! | failover code in `not_processed` | the body | next | failure, unless 501 or 4xx | leaves |
-//! | any other failover code | proof and the body | next | failure, unless 501 or 4xx | leaves |
-//! | any other status | - | returned | success, unless 5xx or 429 | confirmed; a probe answered by 5xx or 429 has failed |
-//! | [`LocalFault`](Evidence::LocalFault) | never | - | none | stays |
-//! | the attempt or wait is dropped | - | - | none | stays |
+//! | what happened | replay needs | goes to | strikes against its target |
+//! | --- | --- | --- | --- |
+//! | [`NoConnection`](Evidence::NoConnection) | a body that is not gone | next | all that are needed; one, if it answered since then or within the last second |
+//! | [`NotSent`](Evidence::NotSent) | a body that is not gone | next | none |
+//! | [`NoRoom`](Evidence::NoRoom); where all attempts end so, the call stops as by a local fault | a body that is not gone | next | none |
+//! | [`HandedBack`](Evidence::HandedBack), first time in the call (then `NotSent`) | a body that is not gone | same, free | none |
+//! | [`Refused`](Evidence::Refused), or a status in `not_processed` that is no failover code | the body | next | one, unless 501 or 4xx other than 421 |
+//! | [`Stale`](Evidence::Stale), first time in the call (then `MaybeProcessed`) | proof and the body | same, free | none |
+//! | [`MaybeProcessed`](Evidence::MaybeProcessed) | proof and the body | next | one |
+//! | no answer after the attempt's whole time | as the evidence says | next | one, if the target answered nobody meanwhile |
+//! | late, while its target cools or the attempt is a probe | proof, the body, another target that is ready; else it waits on | next | one, under the guards of [`Late`] |
+//! | failover code in `not_processed` | the body | next | one, unless 501 or 4xx other than 421 and 429 |
+//! | any other failover code | proof and the body | next | the same |
+//! | 5xx or 429, returned | - | returned | none, and it clears none |
+//! | any other status | - | returned | clears them |
+//! | its body broke off ([`Group::body_broke_off`]) | - | - | those that its head cleared, and one |
+//! | [`LocalFault`](Evidence::LocalFault) | never | - | none |
+//! | the caller left ([`Attempt::abandon`]) | - | - | one, if he waited for longer than answers take, under the guards of [`Late`] |
 //!
-//! *Proof* is an idempotent method, an `Idempotency-Key` header, or [`Replay::Always`]. *Leaves* and *confirmed* take
-//! effect when the call ends: the cursor goes to the target that answered, unless the sticky target's row says that it
-//! stays. A call that stops before it tried every target moves the cursor on if the sticky target's failure counts
-//! against its health, so that the next call begins elsewhere.
+//! *Proof* is an idempotent method, an `Idempotency-Key` header, or [`Replay::Always`].
+//!
+//! # Should later requests go elsewhere?
+//!
+//! Strikes are booked when an attempt ends, whatever becomes of its call. With `leave_after` of them in a row a target cools
+//! down (see [`CoolDown`]), and the cursor leaves it as soon as another target gives a call an answer by which that is well. If
+//! all targets fail for a common cause, order and cursor stay. Under [`Follow::Answer`], as in the preset
+//! [`Policy::ballerina`], each answer moves the cursor instead.
 //!
 //! # Order
 //!
-//! Target 0 first if the call probes it (see [`Failback`]); then the sticky target; then the others from there on,
-//! circularly; those that cool down (see [`CoolDown`]) last, but they are tried. Each target once per round.
+//! The preferred target that the call probes, if it does (see [`Failback`]); then the sticky target; then the others from there
+//! on, circularly; those that cool down last, but they are tried, and those that an administrator drains after them. If all
+//! cool, the order is as if none did. Each target once per round.
 //!
 //! # Cost
 //!
 //! A call that is answered at once allocates nothing and writes nothing that is shared but the group's reference
-//! count, and the budget's counter if there is a budget. Memory is bounded: an [`Attempt`] is 64 bytes, a failed call
+//! count, and the budget's counter if there is a budget. Memory is bounded: an [`Attempt`] is 72 bytes, a failed call
 //! keeps one record per attempt and at most one response.
 //!
 //! # Features
@@ -124,18 +137,23 @@
 
 extern crate alloc;
 
+mod admin;
 mod attempt;
 mod ballerina;
 mod budget;
+mod checker;
+mod checks;
 mod codes;
 #[cfg(feature = "serde")]
 mod config;
 mod cursor;
+mod entry;
 mod error;
 mod evidence;
 mod failback;
 mod group;
 mod health;
+mod late;
 mod mark;
 mod outcome;
 mod pause;
@@ -144,22 +162,29 @@ mod reason;
 mod snapshot;
 mod sync;
 mod time;
+mod verdict;
 mod wire;
 
-pub use crate::attempt::{Action, Attempt, Wait};
+pub use crate::admin::AdminState;
+pub use crate::attempt::{Action, Attempt, Expired, PassedOver, Wait};
 pub use crate::budget::Budget;
+pub use crate::checker::{CheckNext, Checker};
+pub use crate::checks::{CheckState, Checks};
 pub use crate::codes::{InvalidCodes, StatusCodes};
 #[cfg(feature = "serde")]
 pub use crate::config::{Config, Preset};
+pub use crate::entry::Entry;
 pub use crate::error::BuildError;
 pub use crate::evidence::{Evidence, Facts, Replay};
 pub use crate::failback::Failback;
 pub use crate::group::Group;
 pub use crate::health::CoolDown;
+pub use crate::late::Late;
 pub use crate::outcome::{Answer, BodyToken, Cause, Failure, Stopped};
 pub use crate::pause::Backoff;
-pub use crate::policy::Policy;
+pub use crate::policy::{Follow, Policy};
 pub use crate::reason::Reason;
 pub use crate::snapshot::{Snapshot, TargetSnapshot};
 pub use crate::time::Timestamp;
+pub use crate::verdict::Verdict;
 pub use crate::wire::{Head, PathError, Target, retry_after, settle_framing};

@@ -1,4 +1,4 @@
-//! The word that remembers a wait and how often it was lengthened.
+//! The word that remembers a time and a count.
 
 use core::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 
 /// Until when something waits, and after how many strikes: 56 bits of time in units of 256 ns, 8 bits of strikes.
 ///
-/// A target's cool-down and the failback clock both are one.
+/// A target's cool-down is one, its failback clock is one, and so is what its answers usually take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Mark(u64);
 
@@ -43,6 +43,20 @@ impl SharedMark {
     #[inline]
     pub(crate) fn read(&self) -> Mark {
         Mark(self.0.load(Ordering::Acquire))
+    }
+
+    /// Makes the mark clean, and tells what it was.
+    #[inline]
+    pub(crate) fn clear(&self) -> Mark {
+        let seen = self.read();
+        if seen == Mark::CLEAN { seen } else { Mark(self.0.swap(Mark::CLEAN.0, Ordering::AcqRel)) }
+    }
+
+    /// Changes the mark to what `change` makes of it, unless that is nothing.
+    pub(crate) fn update(&self, change: impl Fn(Mark) -> Option<Mark>) -> bool {
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| change(Mark(word)).map(|mark| mark.0))
+            .is_ok()
     }
 
     /// Replaces the mark that was `seen`; does nothing if another call was faster.

@@ -8,7 +8,9 @@ use core::time::Duration;
 
 use http::StatusCode;
 
+use crate::cursor::Position;
 use crate::evidence::{Evidence, Row};
+use crate::failback::Lease;
 use crate::mark::Mark;
 use crate::reason::Reason;
 use crate::time::Timestamp;
@@ -21,6 +23,9 @@ pub struct Answer<R, E> {
     pub(crate) ended: Timestamp,
     /// What the answer cleared of its target's mark.
     pub(crate) cleared: Mark,
+    pub(crate) seen: Position,
+    /// Held if it is a probe's.
+    pub(crate) lease: Lease,
     pub(crate) target: u8,
 }
 
@@ -37,11 +42,13 @@ impl<R, E> Answer<R, E> {
         (self.response, self.target.into(), self.trail.map_or_else(Vec::new, |trail| trail.failures))
     }
 
-    /// What is to be kept until the response's body ends, and told to the group by
-    /// [`body_broke_off`](crate::Group::body_broke_off) if it does so too early.
+    /// What is to be kept until the response's body ends, and told to the group then, by
+    /// [`body_whole`](crate::Group::body_whole) or [`body_broke_off`](crate::Group::body_broke_off).
+    ///
+    /// A driver that does not tell learns less: broken bodies are no strikes, and no probe moves the cursor back.
     #[must_use]
     pub fn body(&self) -> BodyToken {
-        BodyToken { target: self.target, cleared: self.cleared }
+        BodyToken { target: self.target, cleared: self.cleared, seen: self.seen, lease: self.lease }
     }
 
     /// The response.
@@ -86,11 +93,21 @@ impl<R, E: fmt::Debug> fmt::Debug for Answer<R, E> {
     }
 }
 
-/// The body of an answer, as long as it may break off.
+/// The body of an answer, until it ended.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyToken {
     pub(crate) target: u8,
     pub(crate) cleared: Mark,
+    pub(crate) seen: Position,
+    pub(crate) lease: Lease,
+}
+
+impl BodyToken {
+    /// Whether the answer was a probe's, so that somebody waits for [`body_whole`](crate::Group::body_whole).
+    #[must_use]
+    pub fn is_probe(self) -> bool {
+        self.lease.is_held()
+    }
 }
 
 /// A call that ended without an acceptable answer: the reason, the failures, and the last response if there was one.
@@ -127,7 +144,7 @@ impl<R, E> Stopped<R, E> {
         self.reason
     }
 
-    /// The failures, in the order in which they happened; none if the time was over before the call began.
+    /// The failures, in the order in which they happened; none if the call was refused before it began.
     #[must_use]
     pub fn failures(&self) -> &[Failure<E>] {
         &self.trail.failures
@@ -142,7 +159,7 @@ impl<R, E> Stopped<R, E> {
 
 impl<R, E: fmt::Display> fmt::Display for Stopped<R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.failures().is_empty() {
+        if self.failures().is_empty() && self.reason == Reason::Deadline {
             return f.write_str("the time of the call was over before it began");
         }
         write!(f, "{}", self.reason)?;
@@ -169,13 +186,13 @@ pub struct Failure<E> {
     pub(crate) cause: Cause<E>,
     pub(crate) began: Timestamp,
     pub(crate) ended: Timestamp,
-    /// The target's mark when the attempt began.
-    pub(crate) mark: Mark,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) row: Row,
     pub(crate) target: u8,
     /// The attempt was the failback probe.
     pub(crate) probe: bool,
+    /// The attempt waited for less than the policy's time, since its call had no more.
+    pub(crate) cut: bool,
     /// The attempt was repeated for free, and so is no try.
     pub(crate) repeated: bool,
 }

@@ -33,7 +33,7 @@ impl Backoff {
 /// The pause before the next attempt, which goes to another target or opens another round.
 ///
 /// The interval holds between targets. Between rounds it is the longest of the interval, the backoff and what the
-/// last answer asked for by Retry-After, of which at most 10 s are granted.
+/// target that is next asked for by Retry-After, of which at most 10 s are granted.
 pub(crate) fn pause(
     interval: Duration,
     between_rounds: Option<Duration>,
@@ -62,13 +62,23 @@ impl Jitter {
         wait.saturating_add(self.up_to(wait / 5))
     }
 
-    /// Uniform between zero and `most`.
-    fn up_to(&self, most: Duration) -> Duration {
-        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
-        let span = u128::from(nanos(most)) + 1;
-        let scaled = (u128::from(mix(self.seed ^ mix(drawn))) * span) >> 64;
-        Duration::from_nanos(u64::try_from(scaled).unwrap_or(u64::MAX))
+    /// `wait`, lengthened by up to a fifth, by the same part each time: what was begun together ends together, so that targets
+    /// that failed for a common cause come back in order.
+    pub(crate) fn lengthen_alike(&self, wait: Duration) -> Duration {
+        wait.saturating_add(scaled(mix(!self.seed), wait / 5))
     }
+
+    /// Uniform between zero and `most`.
+    pub(crate) fn up_to(&self, most: Duration) -> Duration {
+        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
+        scaled(mix(self.seed ^ mix(drawn)), most)
+    }
+}
+
+/// A number out of all of `u64`, made one between zero and `most`.
+fn scaled(number: u64, most: Duration) -> Duration {
+    let span = u128::from(nanos(most)) + 1;
+    Duration::from_nanos(u64::try_from((u128::from(number) * span) >> 64).unwrap_or(u64::MAX))
 }
 
 /// Spreads consecutive numbers over all of `u64` (the finalizer of `SplitMix64`, Steele et al. 2014).

@@ -1,33 +1,33 @@
 //! The policy: every knob of a group with its default, and what is refused.
 
-use core::fmt;
 use core::time::Duration;
 
 use crate::budget::Budget;
+use crate::checks::Checks;
 use crate::codes::StatusCodes;
-use crate::error::BuildError;
+use crate::error::{BuildError, at_least_one, at_most, positive};
 use crate::evidence::Replay;
 use crate::failback::Failback;
 use crate::health::CoolDown;
+use crate::late::Late;
 use crate::pause::Backoff;
 
 /// How a group fails over.
 ///
-/// A knob's name is also its key in a configuration. Write a policy as what differs from a preset, which stays right
-/// when knobs are added:
+/// A knob's name is also its key in a configuration, and its setter. A policy is written as what differs from a preset:
 ///
 /// ```
 /// use failover_core::Policy;
 /// use std::time::Duration;
 ///
-/// let policy = Policy {
-///     failover_codes: "5xx, 429, !501".parse()?,
-///     attempt_timeout: Duration::from_secs(2),
-///     ..Policy::default()
-/// };
+/// let policy = Policy::default()
+///     .failover_codes("5xx, 429, !501".parse()?)
+///     .attempt_timeout(Duration::from_secs(2))
+///     .failback(None);
 /// # Ok::<(), failover_core::InvalidCodes>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Policy {
     /// The statuses that give a target up. By default 501 to 504; empty is legal.
     pub failover_codes: StatusCodes,
@@ -43,6 +43,8 @@ pub struct Policy {
     pub attempt_timeout: Duration,
     /// The bound of a call: no attempt starts and no pause ends after it. By default 30 s.
     pub deadline: Option<Duration>,
+    /// By how much an attempt whose request's body makes progress may outlast the deadline. By default without a bound.
+    pub upload_deadline: Option<Duration>,
     /// The pause between attempts on different targets, but at most half of the time that is left. By default none.
     pub interval: Duration,
     /// How often each target is tried, at most. By default once.
@@ -56,11 +58,20 @@ pub struct Policy {
     pub free_repeat: bool,
     /// How many bytes of a streamed body an adapter keeps so that it can send them again. By default 64 KiB.
     pub replay_buffer: usize,
-    /// When target 0 is tried again after the cursor left it. By default after 30 s.
+    /// What moves the cursor on. By default strikes.
+    pub follow: Follow,
+    /// The strikes in a row with which a target is left and cools. By default 3.
+    pub leave_after: u8,
+    /// When an attempt is late; `None`: never. By default after 3 times what is usual, at least 1 s.
+    pub late: Option<Late>,
+    /// When a preferred target is tried again after the cursor left it. By default after 30 s.
     pub failback: Option<Failback>,
-    /// How long a target that failed is tried last. By default after 3 strikes, for 5 s and longer.
+    /// How long a target that was left is tried last. By default for 5 s and longer.
     pub cool_down: Option<CoolDown>,
-    /// The longest cool-down that a target may ask for by Retry-After; `None` ignores the header. By default 5 min.
+    /// How the group asks its targets by itself how they are. By default not at all.
+    pub checks: Option<Checks>,
+    /// The longest cool-down that a target may ask for by Retry-After; `None` ignores the header. By default 5 min. It
+    /// lengthens the cool-down of a target that has `leave_after` strikes, and causes none.
     pub retry_after: Option<Duration>,
     /// The bound on replays. By default none.
     pub budget: Option<Budget>,
@@ -78,14 +89,19 @@ impl Default for Policy {
             connect_timeout: Duration::from_secs(3),
             attempt_timeout: Duration::from_secs(10),
             deadline: Some(Duration::from_secs(30)),
+            upload_deadline: None,
             interval: Duration::ZERO,
             rounds: 1,
             backoff: Backoff::default(),
             max_attempts: None,
             free_repeat: true,
             replay_buffer: 64 << 10,
+            follow: Follow::default(),
+            leave_after: 3,
+            late: Some(Late::default()),
             failback: Some(Failback::default()),
             cool_down: Some(CoolDown::default()),
+            checks: None,
             retry_after: Some(Duration::from_secs(300)),
             budget: None,
             seed: 0,
@@ -138,21 +154,21 @@ impl Policy {
         at_least_one("rounds", self.rounds == 0)?;
         at_least_one("max_attempts", self.max_attempts == Some(0))?;
         at_most("backoff.base", self.backoff.base, "backoff.max", self.backoff.max)?;
+        at_least_one("leave_after", self.leave_after == 0)?;
+        if let Some(late) = self.late {
+            at_least_one("late.factor", late.factor == 0)?;
+            positive("late.floor", late.floor)?;
+        }
         if let Some(failback) = self.failback {
             positive("failback.after", failback.after)?;
             at_most("failback.after", failback.after, "failback.max", failback.max)?;
         }
         if let Some(cool_down) = self.cool_down {
-            at_least_one("cool_down.strikes", cool_down.strikes == 0)?;
             positive("cool_down.base", cool_down.base)?;
             at_most("cool_down.base", cool_down.base, "cool_down.max", cool_down.max)?;
         }
+        self.checks.as_ref().map_or(Ok(()), Checks::refuse)?;
         self.retry_after.map_or(Ok(()), |most| positive("retry_after", most))
-    }
-
-    /// The longest time that an attempt can have.
-    pub(crate) fn attempt_bound(&self) -> Duration {
-        self.deadline.map_or(self.attempt_timeout, |deadline| deadline.min(self.attempt_timeout))
     }
 
     /// All statuses that give an attempt up.
@@ -161,37 +177,66 @@ impl Policy {
     }
 }
 
+/// A setter for each knob.
+macro_rules! setters {
+    ({ $($knob:ident: $type:ty,)* } or none { $($optional:ident: $inner:ty,)* }) => {
+        impl Policy {
+            $(
+                #[doc = concat!("The same policy with this [`", stringify!($knob), "`](field@Self::", stringify!($knob), ").")]
+                #[must_use]
+                pub fn $knob(self, $knob: $type) -> Self {
+                    Self { $knob, ..self }
+                }
+            )*
+            $(
+                #[doc = concat!("The same policy with this [`", stringify!($optional), "`](field@Self::", stringify!($optional), "), or none.")]
+                #[must_use]
+                pub fn $optional(self, $optional: impl Into<Option<$inner>>) -> Self {
+                    Self { $optional: $optional.into(), ..self }
+                }
+            )*
+        }
+    };
+}
+
+setters!({
+    failover_codes: StatusCodes,
+    replay: Replay,
+    connect_timeout: Duration,
+    attempt_timeout: Duration,
+    interval: Duration,
+    rounds: u8,
+    backoff: Backoff,
+    free_repeat: bool,
+    replay_buffer: usize,
+    follow: Follow,
+    leave_after: u8,
+    seed: u64,
+} or none {
+    not_processed: StatusCodes,
+    deadline: Duration,
+    upload_deadline: Duration,
+    max_attempts: u16,
+    late: Late,
+    failback: Failback,
+    cool_down: CoolDown,
+    checks: Checks,
+    retry_after: Duration,
+    budget: Budget,
+});
+
+/// What moves the cursor to another target.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Follow {
+    /// Strikes: it leaves a target that has `leave_after` of them, once another one gave a call an answer by which that is
+    /// well. So one failure in a thousand moves nobody (`blip`).
+    #[default]
+    Strikes,
+    /// Each answer: it goes to the target that answered, if the sticky one was given up in that call.
+    Answer,
+}
+
 fn codes(first: u16, last: u16) -> StatusCodes {
     StatusCodes::range(first, last).unwrap_or_default()
-}
-
-fn positive(key: &str, value: Duration) -> Result<(), BuildError> {
-    refuse(value.is_zero(), key, Seconds(value), "a time above zero")
-}
-
-/// Refuses a time that is longer than the one of another key.
-pub(crate) fn at_most(key: &str, value: Duration, bound: &str, most: Duration) -> Result<(), BuildError> {
-    refuse(value > most, key, Seconds(value), format_args!("at most {bound} = {}", Seconds(most)))
-}
-
-fn at_least_one(key: &str, is_zero: bool) -> Result<(), BuildError> {
-    refuse(is_zero, key, 0, "at least 1")
-}
-
-fn refuse(
-    refused: bool,
-    key: &str,
-    value: impl fmt::Display,
-    expected: impl fmt::Display,
-) -> Result<(), BuildError> {
-    if refused { Err(BuildError::new(key, value, alloc::format!("{expected}"))) } else { Ok(()) }
-}
-
-/// A duration as a configuration writes it.
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
 }

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why a call stopped. Judged in the order replay, targets, attempts, time, budget.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum Reason {
     /// Every target was tried, in every round.
     TargetsTried,
@@ -21,6 +22,8 @@ pub enum Reason {
     BodyGone,
     /// The cause is on this side, so that no target could do better.
     LocalFault,
+    /// Every target is in maintenance.
+    Maintenance,
 }
 
 impl Reason {
@@ -36,6 +39,7 @@ impl Reason {
             Self::OneShotBody => "one_shot_body",
             Self::BodyGone => "body_gone",
             Self::LocalFault => "local_fault",
+            Self::Maintenance => "maintenance",
         }
     }
 }
@@ -51,6 +55,7 @@ impl fmt::Display for Reason {
             Self::OneShotBody => "the request's body can be sent only once",
             Self::BodyGone => "the request's body outgrew the replay buffer",
             Self::LocalFault => "the fault is on this side",
+            Self::Maintenance => "every target is in maintenance",
         })
     }
 }

@@ -1,64 +1,133 @@
 //! What a group remembers at a moment, for a status page.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::admin::AdminState;
+use crate::checks::CheckState;
 use crate::outcome::Cause;
 
 /// What a group remembers at a moment: see [`Group::snapshot`](crate::Group::snapshot).
 ///
-/// Under the feature `serde` it serializes, durations as seconds, a last failure as its status or the name of its
-/// evidence.
+/// Under the feature `serde` it serializes and deserializes, durations as seconds, a last failure as its status or the name
+/// of its evidence.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The index of the target where the next call begins.
     pub sticky: usize,
     /// Each target, in order.
     pub targets: Vec<TargetSnapshot>,
-    /// How long until target 0 is probed; zero if that is due. `None` while it is sticky, or without failback.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
-    pub failback_in: Option<Duration>,
-    /// How many probes failed in a row.
-    pub failed_probes: u8,
     /// How many probes were begun.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub probes: u64,
 }
 
 /// What a group remembers of one target.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct TargetSnapshot {
+    /// Its name.
+    pub name: String,
+    /// What an administrator wants of it.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub state: AdminState,
+    /// What its checks come to, if there are checks.
+    pub check: Option<CheckState>,
     /// How long it is still tried last; `None` if it is not.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
+    #[cfg_attr(feature = "serde", serde(default, with = "seconds"))]
     pub cooling: Option<Duration>,
-    /// Its failures in a row that counted against its health. A connect failure counts as enough to cool down.
+    /// The strikes against it since it last answered well; from the policy's `leave_after` on it cools, once more often with
+    /// each further one.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub strikes: u8,
+    /// How long the head of its answer usually takes; `None` if that is not known.
+    #[cfg_attr(feature = "serde", serde(default, with = "seconds"))]
+    pub usual: Option<Duration>,
+    /// How long until it is probed; zero if that is due. `None` unless it is preferred to the sticky target and there is
+    /// failback.
+    #[cfg_attr(feature = "serde", serde(default, with = "seconds"))]
+    pub probe_in: Option<Duration>,
+    /// How often its failback clock was doubled.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub failed_probes: u8,
     /// What happened when it failed last, if it ever did.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::cause"))]
+    #[cfg_attr(feature = "serde", serde(default, with = "cause"))]
     pub last_failure: Option<Cause<()>>,
 }
 
+/// A time that may be none, in seconds.
 #[cfg(feature = "serde")]
-#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls them so")]
-mod serialize {
+mod seconds {
     use core::time::Duration;
 
-    use serde::{Serialize, Serializer};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use crate::outcome::Cause;
-
-    pub(super) fn seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         time.map(|time| time.as_secs_f64()).serialize(serializer)
     }
 
-    pub(super) fn cause<S: Serializer>(cause: &Option<Cause<()>>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let seconds = Option::<f64>::deserialize(deserializer)?;
+        let refuse = |_| D::Error::custom("a time in seconds must not be negative, and not be too long");
+        seconds.map(|seconds| Duration::try_from_secs_f64(seconds).map_err(refuse)).transpose()
+    }
+}
+
+/// A last failure, as its status or the name of its evidence.
+#[cfg(feature = "serde")]
+mod cause {
+    use alloc::string::String;
+
+    use http::StatusCode;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::evidence::Evidence;
+    use crate::outcome::Cause;
+
+    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(
+        cause: &Option<Cause<()>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match cause {
             Some(Cause::Status(status)) => serializer.serialize_u16(status.as_u16()),
             Some(Cause::Error(evidence, ())) => serializer.serialize_str(evidence.as_str()),
             None => serializer.serialize_none(),
         }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Cause<()>>, D::Error> {
+        let cause = match Option::<Written>::deserialize(deserializer)? {
+            None => return Ok(None),
+            Some(Written::Status(status)) => StatusCode::from_u16(status).ok().map(Cause::Status),
+            Some(Written::Evidence(name)) => {
+                let evidence = Evidence::ALL.into_iter().find(|evidence| evidence.as_str() == name);
+                evidence.map(|evidence| Cause::Error(evidence, ()))
+            }
+        };
+        cause
+            .map(Some)
+            .ok_or_else(|| D::Error::custom("a last failure must be a status or the name of an evidence"))
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Status(u16),
+        Evidence(String),
     }
 }

@@ -12,9 +12,9 @@ use crate::evidence;
 /// twice. An error that a service gives before it takes the request, by `poll_ready`, is proof of itself and is not
 /// asked for here.
 ///
-/// A function is one. What a stack adds to the errors of its transport is known to who built the stack. Both
-/// [`Evidence::NotSent`] and [`Evidence::Refused`] let any request go on, but after `Refused` the target, which is busy
-/// and not broken, is still preferred:
+/// A function is one. What a stack adds to the errors of its transport is known to who built the stack. A limit on this
+/// side that had no room for a request is [`Evidence::NoRoom`]: any request goes on, and the target, which is busy and not
+/// broken, is still preferred:
 ///
 /// ```
 /// use std::error::Error;
@@ -24,9 +24,9 @@ use crate::evidence;
 /// use tower::load_shed::error::Overloaded;
 ///
 /// fn classify(error: &(dyn Error + 'static)) -> Evidence {
-///     if error.is::<Overloaded>() { Evidence::Refused } else { Proven.classify(error) }
+///     if error.is::<Overloaded>() { Evidence::NoRoom } else { Proven.classify(error) }
 /// }
-/// # assert_eq!(classify(&Overloaded::new()), Evidence::Refused);
+/// # assert_eq!(classify(&Overloaded::new()), Evidence::NoRoom);
 /// # assert_eq!(classify(&std::io::Error::other("unknown")), Evidence::MaybeProcessed);
 /// ```
 ///

@@ -25,6 +25,12 @@ impl Clock {
     /// The present moment.
     #[must_use]
     pub fn now(self) -> Timestamp {
-        Timestamp::from((self.read)().saturating_duration_since(self.origin))
+        self.at((self.read)())
+    }
+
+    /// The moment of an instant.
+    #[must_use]
+    pub fn at(self, instant: Instant) -> Timestamp {
+        Timestamp::from(instant.saturating_duration_since(self.origin))
     }
 }

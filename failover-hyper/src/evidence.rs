@@ -9,7 +9,7 @@ use hyper_util::client::legacy::connect::Connected;
 
 use crate::connect::ConnectError;
 use crate::error::{AttemptError, BoxError, Fault};
-use crate::progress::{Elapsed, Stage};
+use crate::progress::Elapsed;
 use crate::replay::BodyError;
 use crate::stream::Usage;
 use crate::transport::TransportError;
@@ -26,14 +26,15 @@ impl AttemptError {
         Self::new(Evidence::NoConnection, Fault::ConnectTimeout, None)
     }
 
-    /// An attempt that was dropped at its limit.
+    /// An attempt that was dropped when its time was over.
     #[must_use]
     pub fn timeout(elapsed: &Elapsed) -> Self {
-        let (evidence, fault) = match &elapsed.stage {
-            Stage::Waiting => (Evidence::NotSent, Fault::NotReady),
-            stage if stage.is_unconnected() => return Self::unconnected(),
-            _ if elapsed.starved => (Evidence::LocalFault, Fault::RequestBody),
-            _ => (Evidence::MaybeProcessed, Fault::Timeout(elapsed.limit)),
+        let evidence = elapsed.proves();
+        let fault = match evidence {
+            Evidence::NoConnection => return Self::unconnected(),
+            Evidence::NotSent => Fault::NotReady,
+            Evidence::LocalFault => Fault::RequestBody,
+            _ => Fault::Timeout(elapsed.limit),
         };
         Self::new(evidence, fault, None)
     }

@@ -24,7 +24,7 @@ pub trait Exchange: Sync {
         &self,
         target: usize,
         request: Request<AttemptBody>,
-        bound: Bound,
+        bound: Bound<'_>,
     ) -> impl Future<Output = Result<Response<Self::Body>, AttemptError>> + Send;
 }
 
@@ -36,7 +36,7 @@ pub trait Exchange: Sync {
 pub async fn send<R, S, B>(
     mut service: S,
     request: Request<AttemptBody>,
-    bound: Bound,
+    mut bound: Bound<'_>,
     classify: &(impl Classify + Sync),
 ) -> Result<Response<B>, AttemptError>
 where
@@ -44,9 +44,10 @@ where
     S: Service<Request<AttemptBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Send,
     B: Send,
 {
+    let progress = bound.progress().clone();
     let answer = async {
         poll_fn(|cx| service.poll_ready(cx)).await.map_err(AttemptError::not_ready)?;
-        bound.reach(Stage::Taken);
+        progress.reach(Stage::Taken);
         service.call(request).await.map_err(|error| {
             let error = error.into();
             AttemptError::service(classify.classify(&*error), error)

@@ -72,7 +72,7 @@ pub use crate::error::{AttemptError, BoxError, Fault};
 pub use crate::exchange::{Exchange, receive, send};
 #[cfg(feature = "metrics")]
 pub use crate::metrics::describe_metrics;
-pub use crate::progress::{Bound, Elapsed, Progress, Stage};
+pub use crate::progress::{Bound, Elapsed, Patience, Progress, Stage};
 pub use crate::protocols::Protocols;
 pub use crate::request_body::{AttemptBody, CallBody};
 pub use crate::response_body::{Origin, ResponseBody};

@@ -1,9 +1,11 @@
 //! The bound of one attempt: time without progress of the request body.
 
+use std::fmt;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use failover_core::Evidence;
 use hyper_util::client::legacy::connect::CaptureConnection;
 
 use crate::runtime::Runtime;
@@ -82,56 +84,96 @@ impl Stage {
     }
 }
 
+/// What decides how long an attempt waits.
+pub trait Patience: Send {
+    /// How long from now on until it is to be asked again.
+    fn bound(&self) -> Duration;
+
+    /// How long the attempt may be without a connection, from its beginning.
+    fn connect_timeout(&self) -> Duration;
+
+    /// The transport took bytes of the request's body.
+    fn progress(&mut self, at: Instant);
+
+    /// Whether the attempt goes on waiting, of which giving it up would prove this.
+    fn waits_on(&mut self, evidence: Evidence) -> bool;
+}
+
 /// The time that one attempt has, counted from the last progress of its request's body.
-#[derive(Debug)]
-pub struct Bound {
-    limit: Duration,
-    /// While there is no connection.
-    connect_limit: Duration,
+pub struct Bound<'a> {
+    patience: &'a mut dyn Patience,
     progress: Progress,
 }
 
-impl Bound {
-    /// A bound of `limit` without progress, and of `connect_limit` without a connection.
+impl<'a> Bound<'a> {
+    /// The bound of an attempt that begins.
     #[must_use]
-    pub fn new(limit: Duration, connect_limit: Duration, progress: Progress) -> Self {
-        Self { limit, connect_limit: connect_limit.min(limit), progress }
+    pub fn new(patience: &'a mut dyn Patience, progress: Progress) -> Self {
+        Self { patience, progress }
     }
 
-    /// Notes who has the request.
-    pub fn reach(&self, stage: Stage) {
-        self.progress.reach(stage);
+    /// How far the attempt has come.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
-    /// Runs `attempt` to its end or, at the limit, drops it.
+    /// Runs `attempt` to its end, or drops it when it waits no longer.
     ///
     /// # Errors
     ///
     /// [`Elapsed`] when the time is over.
-    pub async fn hold<R, F>(&self, attempt: F) -> Result<F::Output, Elapsed>
+    pub async fn hold<R, F>(&mut self, attempt: F) -> Result<F::Output, Elapsed>
     where
         R: Runtime,
         F: Future<Output: Send> + Send,
     {
         let mut attempt = pin!(attempt);
-        let mut left = self.connect_limit;
+        let began = self.progress.state().at;
+        let mut left = self.patience.bound().min(self.patience.connect_timeout());
+        let mut last = began;
         loop {
             if let Some(output) = R::timeout(left, attempt.as_mut()).await {
+                self.note(&mut last);
                 return Ok(output);
             }
-            let State { at, starved, stage } = self.progress.state().clone();
-            let limit = if stage.is_unconnected() { self.connect_limit } else { self.limit };
-            left = limit.saturating_sub(R::now().saturating_duration_since(at));
-            if left.is_zero() {
-                return Err(Elapsed { limit, starved, stage });
+            self.note(&mut last);
+            let (now, State { at, starved, stage }) = (R::now(), self.progress.state().clone());
+            let waited = now.saturating_duration_since(at).as_millis();
+            let limit = Duration::from_millis(u64::try_from(waited).unwrap_or(u64::MAX));
+            let elapsed = Elapsed { limit, starved, stage };
+            if !self.patience.waits_on(elapsed.proves()) {
+                return Err(elapsed);
+            }
+            left = self.patience.bound();
+            let connecting =
+                self.patience.connect_timeout().saturating_sub(now.saturating_duration_since(began));
+            if !connecting.is_zero() {
+                left = left.min(connecting);
             }
         }
+    }
+
+    /// Tells of progress that was made since `last`.
+    fn note(&mut self, last: &mut Instant) {
+        let at = self.progress.state().at;
+        if at > *last {
+            *last = at;
+            self.patience.progress(at);
+        }
+    }
+}
+
+impl fmt::Debug for Bound<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bound").field("progress", &self.progress).finish_non_exhaustive()
     }
 }
 
 /// The end of an attempt's time.
 #[derive(Debug)]
 pub struct Elapsed {
+    /// How long it waited since the last progress, in whole milliseconds.
     pub(crate) limit: Duration,
     /// Whether the transport was waiting for the caller's part of the body.
     pub(crate) starved: bool,
@@ -139,6 +181,16 @@ pub struct Elapsed {
 }
 
 impl Elapsed {
+    /// What is known of the request if it is given up now.
+    pub(crate) fn proves(&self) -> Evidence {
+        match &self.stage {
+            Stage::Waiting => Evidence::NotSent,
+            stage if stage.is_unconnected() => Evidence::NoConnection,
+            _ if self.starved => Evidence::LocalFault,
+            _ => Evidence::MaybeProcessed,
+        }
+    }
+
     /// Keeps the connection of a target that was silent from other requests: those over HTTP/2 would share it, and it
     /// may be dead.
     pub(crate) fn retire_connection(&self) {
@@ -162,7 +214,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_progress_an_attempt_ends_at_its_limit() {
         let began = Instant::now();
-        let bound = Bound::new(SECOND, SECOND, Progress::start::<Tokio>());
+        let mut limits = Limits::new(SECOND, SECOND);
+        let mut bound = Bound::new(&mut limits, Progress::start::<Tokio>());
         assert!(!bound.hold::<Tokio, _>(pending::<()>()).await.unwrap_err().starved);
         assert_eq!(began.elapsed(), SECOND);
     }
@@ -171,7 +224,8 @@ mod tests {
     async fn progress_of_the_body_restarts_the_clock() {
         let began = Instant::now();
         let progress = Progress::start::<Tokio>();
-        let bound = Bound::new(SECOND, SECOND, progress.clone());
+        let mut limits = Limits::new(SECOND, SECOND);
+        let mut bound = Bound::new(&mut limits, progress.clone());
         let upload = async {
             for _ in 0..5 {
                 sleep(SECOND * 4 / 5).await;
@@ -184,22 +238,85 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn progress_that_nobody_asked_for_is_told_before_the_answer() {
+        let progress = Progress::start::<Tokio>();
+        let mut limits = Limits::new(SECOND, SECOND);
+        let upload = async {
+            sleep(SECOND / 2).await;
+            progress.made();
+        };
+        assert!(Bound::new(&mut limits, progress.clone()).hold::<Tokio, _>(upload).await.is_ok());
+        assert_eq!(limits.sent.saturating_duration_since(limits.began), SECOND / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn connect_bound_without_a_connection_an_attempt_ends_sooner() {
         let began = Instant::now();
         let progress = Progress::start::<Tokio>();
-        let bound = Bound::new(SECOND * 10, SECOND * 3, progress.clone());
+        let mut limits = Limits::new(SECOND * 10, SECOND * 3);
+        let mut bound = Bound::new(&mut limits, progress.clone());
         progress.reach(Stage::Pooled(capture_connection(&mut http::Request::new(()))));
         assert!(bound.hold::<Tokio, _>(pending::<()>()).await.unwrap_err().stage.is_unconnected());
         assert_eq!(began.elapsed(), SECOND * 3);
         // Whoever else has the request has all the time.
+        let mut limits = Limits::new(SECOND * 10, SECOND * 3);
+        progress.made();
         progress.reach(Stage::Taken);
+        let mut bound = Bound::new(&mut limits, progress);
         assert_eq!(bound.hold::<Tokio, _>(sleep(SECOND * 5)).await.ok(), Some(()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_limit_is_no_panic() {
-        let bound = Bound::new(Duration::MAX, Duration::MAX, Progress::start::<Tokio>());
+    async fn late_an_attempt_that_waits_on_is_the_same_attempt() {
+        let began = Instant::now();
+        let mut limits = Limits { again: SECOND / 4, ..Limits::new(SECOND * 10, SECOND * 10) };
+        let mut bound = Bound::new(&mut limits, Progress::start::<Tokio>());
         assert!(bound.hold::<Tokio, _>(sleep(SECOND)).await.is_ok());
+        assert_eq!((began.elapsed(), limits.asked), (SECOND, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_limit_is_no_panic() {
+        let mut limits = Limits::new(Duration::MAX, Duration::MAX);
+        let mut bound = Bound::new(&mut limits, Progress::start::<Tokio>());
+        assert!(bound.hold::<Tokio, _>(sleep(SECOND)).await.is_ok());
+    }
+
+    /// Waits for `limit` without progress, or for `connect_limit` without a connection, and is asked once in `again`.
+    struct Limits {
+        limit: Duration,
+        connect_limit: Duration,
+        again: Duration,
+        began: std::time::Instant,
+        sent: std::time::Instant,
+        asked: u32,
+    }
+
+    impl Limits {
+        fn new(limit: Duration, connect_limit: Duration) -> Self {
+            let now = Tokio::now();
+            Self { limit, connect_limit, again: Duration::MAX, began: now, sent: now, asked: 0 }
+        }
+    }
+
+    impl Patience for Limits {
+        fn bound(&self) -> Duration {
+            self.again.min(self.limit.saturating_sub(Tokio::now() - self.sent))
+        }
+
+        fn connect_timeout(&self) -> Duration {
+            self.connect_limit
+        }
+
+        fn progress(&mut self, at: std::time::Instant) {
+            self.sent = at;
+        }
+
+        fn waits_on(&mut self, evidence: Evidence) -> bool {
+            self.asked += 1;
+            let limit = if evidence == Evidence::NoConnection { self.connect_limit } else { self.limit };
+            Tokio::now() - self.sent < limit
+        }
     }
 
     const SECOND: Duration = Duration::from_secs(1);

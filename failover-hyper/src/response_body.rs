@@ -26,8 +26,10 @@ pub struct ResponseBody<B: Body = TransportBody> {
     /// What was read ahead. An error is its last element, and then nothing is left.
     ahead: VecDeque<Result<Frame<B::Data>, BoxError>>,
     rest: Rest<B>,
-    /// Whose failure it is told of if it breaks off.
+    /// Who is told how it ends.
     origin: Option<Origin>,
+    /// The bytes of a probe's answer that passed.
+    passed: usize,
 }
 
 /// The target that a response came from.
@@ -37,8 +39,25 @@ pub struct Origin {
     pub group: Group<Target>,
     /// Its index.
     pub index: usize,
-    /// Of an answer that was accepted: whom it tells when its body breaks off, and by which clock.
+    /// Of an answer that was accepted: what it tells how its body ended, and by which clock.
     pub body: Option<(BodyToken, Clock)>,
+}
+
+impl Origin {
+    /// The body ended whole, or enough of it passed.
+    fn whole(&self) {
+        if let Some((body, clock)) = self.body {
+            self.group.body_whole(body, clock.now());
+        }
+    }
+
+    /// The body broke off.
+    fn broke_off(self) {
+        observe::answer_broke_off(self.index, &self.group.targets()[self.index]);
+        if let Some((body, clock)) = self.body {
+            self.group.body_broke_off(body, clock.now());
+        }
+    }
 }
 
 /// What is left of a body after what was read ahead.
@@ -52,7 +71,7 @@ enum Rest<B> {
 impl<B: Body + Unpin> ResponseBody<B> {
     /// A body that streams `body`.
     pub fn new(body: B, origin: Option<Origin>) -> Self {
-        Self { ahead: VecDeque::new(), rest: Rest::Stream(body), origin }
+        Self { ahead: VecDeque::new(), rest: Rest::Stream(body), origin, passed: 0 }
     }
 }
 
@@ -86,14 +105,33 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
     }
 }
 
-impl<B: Body> ResponseBody<B> {
-    /// Has the target blamed if the body breaks off.
+impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
+    /// Has the group told how the body ends.
     pub(crate) fn accept(&mut self, body: BodyToken, clock: Clock) {
+        let ended = self.is_end_stream();
         if let Some(origin) = &mut self.origin {
             origin.body = Some((body, clock));
+            if ended {
+                origin.whole();
+            }
         }
     }
 
+    /// Tells the group of a frame, or of the end.
+    fn tell(&mut self, frame: Option<&Result<Frame<B::Data>, BoxError>>) {
+        if let Some(origin) = self.origin.take_if(|_| frame.is_some_and(Result::is_err)) {
+            return origin.broke_off();
+        }
+        let data = frame.and_then(|frame| frame.as_ref().ok()?.data_ref());
+        self.passed = self.passed.saturating_add(data.map_or(0, Buf::remaining));
+        let is_enough = self.passed >= ENOUGH || frame.is_none() || self.is_end_stream();
+        if let Some(origin) = self.origin.as_ref().filter(|_| is_enough) {
+            origin.whole();
+        }
+    }
+}
+
+impl<B: Body> ResponseBody<B> {
     /// Whether a part of it will not come, since the call went on from its target.
     #[must_use]
     pub fn is_let_go(&self) -> bool {
@@ -151,13 +189,9 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
                 },
             },
         };
-        if matches!(frame, Some(Err(_))) {
-            if let Some(Origin { group, index, body }) = this.origin.take() {
-                observe::answer_broke_off(index, &group.targets()[index]);
-                if let Some((body, clock)) = body {
-                    group.body_broke_off(body, clock.now());
-                }
-            }
+        let is_probe = |origin: &Origin| origin.body.is_some_and(|(body, _)| body.is_probe());
+        if matches!(frame, Some(Err(_))) || this.origin.as_ref().is_some_and(is_probe) {
+            this.tell(frame.as_ref());
         }
         Poll::Ready(frame)
     }
@@ -231,6 +265,9 @@ fn poll<B: Body<Error: Into<BoxError>> + Unpin>(
 ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
     Pin::new(stream).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
 }
+
+/// How much of the answer to a probe shows that its target works again.
+const ENOUGH: usize = 64 << 10;
 
 /// How much of a response that was given up is read so that its connection can be used again.
 const DRAIN_SIZE: usize = 64 << 10;

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use failover_core::{BuildError, Group, Policy, Replay, StatusCodes, Target};
+use failover_core::{BuildError, Entry, Group, Policy, Replay, StatusCodes, Target};
 
 use crate::protocols::Protocols;
 use crate::runtime::Runtime;
@@ -76,11 +76,10 @@ impl Settings {
     #[must_use]
     pub fn effective_policy(&self) -> Policy {
         let mut policy = match &self.policy {
-            Some(policy) => Policy {
-                attempt_timeout: self.attempt_timeout.unwrap_or(policy.attempt_timeout),
-                deadline: self.deadline.or(policy.deadline),
-                ..policy.clone()
-            },
+            Some(policy) => policy
+                .clone()
+                .attempt_timeout(self.attempt_timeout.unwrap_or(policy.attempt_timeout))
+                .deadline(self.deadline.or(policy.deadline)),
             None => Policy::default().with_bounds(self.attempt_timeout, self.deadline),
         };
         policy.failover_codes = self.failover_codes.unwrap_or(policy.failover_codes);
@@ -115,7 +114,10 @@ impl Settings {
     pub fn group(self) -> Result<Group<Target>, BuildError> {
         self.check()?;
         let policy = seeded(self.effective_policy());
-        Group::new(self.targets, policy)
+        if let Some(checks) = &policy.checks {
+            return Err(BuildError::new("checks.path", &checks.path, "no checks: the adapters run none yet"));
+        }
+        Group::of(self.targets.into_iter().map(Entry::from), policy)
     }
 
     fn check(&self) -> Result<(), BuildError> {

@@ -112,8 +112,8 @@ fn aim(replica: &Target, mut request: Request<AttemptBody>) -> Request<AttemptBo
 /// Tells what the errors of the layers prove; those of the transport below them are known.
 fn classify(error: &(dyn StdError + 'static)) -> Evidence {
     if error.is::<Overloaded>() {
-        // Like `NotSent`, this lets any request go on, but it leaves a region preferred that is busy, not broken.
-        Evidence::Refused
+        // A region that is busy is not broken: the limit is on this side.
+        Evidence::NoRoom
     } else if error.is::<Elapsed>() {
         Evidence::MaybeProcessed
     } else {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use failover_core::{BuildError, Group, Policy, Snapshot, Target};
+use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
 use failover_hyper::{CallBody, ResponseBody, Template};
 use http::{Method, Request, Response};
 
@@ -131,13 +131,22 @@ impl FailoverClient {
 
     /// Moves the cursor by hand: the next call begins at the target with this index.
     ///
-    /// If it leaves target 0, failback brings it back in time, as after a failover.
+    /// If it leaves a preferred target, failback brings it back in time, as after a failover.
     ///
     /// # Errors
     ///
     /// There is no target with this index.
     pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
         self.failover.prefer(index)
+    }
+
+    /// Sets whether a target is to be used, by the hand of an administrator: see [`AdminState`].
+    ///
+    /// # Errors
+    ///
+    /// There is no target with this index.
+    pub fn set_state(&self, index: usize, state: AdminState) -> Result<(), BuildError> {
+        self.failover.set_state(index, state)
     }
 
     /// The targets in order.

@@ -58,7 +58,7 @@ where
         &self,
         target: usize,
         request: Request<AttemptBody>,
-        bound: Bound,
+        bound: Bound<'_>,
     ) -> Result<Response<B>, AttemptError> {
         let service = self.list.service(target).clone();
         let mut response = send::<Tokio, _, _>(service, request, bound, self.classify).await?;

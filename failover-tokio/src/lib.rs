@@ -130,8 +130,8 @@ mod transport;
 
 pub use failover_core as core;
 pub use failover_core::{
-    BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy, Reason, Replay, Snapshot,
-    StatusCodes, Stopped, Target, TargetSnapshot,
+    AdminState, BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy, Reason, Replay,
+    Snapshot, StatusCodes, Stopped, Target, TargetSnapshot,
 };
 #[cfg(feature = "serde")]
 pub use failover_core::{Config, Preset};

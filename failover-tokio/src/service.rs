@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use failover_core::{BuildError, Group, Policy, Snapshot, Target};
+use failover_core::{AdminState, BuildError, Entry, Group, Policy, Snapshot, Target};
 use failover_hyper::{
     AttemptBody, BoxError, CallBody, Classify, Clock, Proven, ResponseBody, Template, seeded,
 };
@@ -69,7 +69,7 @@ impl<S> Failover<S> {
         policy: Policy,
         service: S,
     ) -> Result<Self, BuildError> {
-        Ok(Self::over(Group::new(targets, seeded(policy))?, service))
+        Ok(Self::over(Group::of(targets.into_iter().map(Entry::from), seeded(policy))?, service))
     }
 
     /// A service over an inner service for each target, the preferred one first.
@@ -81,7 +81,9 @@ impl<S> Failover<S> {
         targets: impl IntoIterator<Item = (Target, S)>,
         policy: Policy,
     ) -> Result<Self, BuildError> {
-        let list = List::with_services(targets, |targets| Group::new(targets, seeded(policy)))?;
+        let list = List::with_services(targets, |targets| {
+            Group::of(targets.into_iter().map(Entry::from), seeded(policy))
+        })?;
         Ok(Self { targets: Arc::new(Targets::new(list, Clock::start::<Tokio>())), classify: Proven })
     }
 
@@ -120,7 +122,7 @@ impl<S, C> Failover<S, C> {
         let targets: Vec<_> = targets.into_iter().collect();
         self.targets.replace(|list| {
             List::with_services(targets, |targets| {
-                list.group.with_targets(targets, seeded(policy), Target::is_same)
+                list.group.with_targets(targets.into_iter().map(Entry::from), seeded(policy))
             })
         })
     }
@@ -147,13 +149,22 @@ impl<S, C> Failover<S, C> {
 
     /// Moves the cursor by hand: the next call begins at the target with this index.
     ///
-    /// If it leaves target 0, failback brings it back in time, as after a failover.
+    /// If it leaves a preferred target, failback brings it back in time, as after a failover.
     ///
     /// # Errors
     ///
     /// There is no target with this index.
     pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
         self.group().prefer(index, self.targets.clock.now())
+    }
+
+    /// Sets whether a target is to be used, by the hand of an administrator: see [`AdminState`].
+    ///
+    /// # Errors
+    ///
+    /// There is no target with this index.
+    pub fn set_state(&self, index: usize, state: AdminState) -> Result<(), BuildError> {
+        self.group().set_state(index, state)
     }
 
     /// The targets and the policy of the moment, and what is remembered.

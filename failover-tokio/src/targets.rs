@@ -4,7 +4,7 @@
 use std::mem;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use failover_core::{BuildError, Group, Policy, Target};
+use failover_core::{BuildError, Entry, Group, Policy, Target};
 use failover_hyper::{Clock, seeded};
 
 /// A list of targets that can be replaced.
@@ -97,20 +97,17 @@ impl<S: Clone> List<S> {
         targets: impl IntoIterator<Item = Target>,
         policy: Policy,
     ) -> Result<Self, BuildError> {
-        let group = self.group.with_targets(targets, seeded(policy), Target::is_same)?;
+        let group = self.group.with_targets(targets.into_iter().map(Entry::from), seeded(policy))?;
         let services = match &self.services {
             Services::One(service) => Services::One(service.clone()),
             Services::Each(services) => {
-                let (old, new) = (self.group.targets(), group.targets());
-                let service = |(index, target): (usize, &Target)| {
-                    // Of several that are the same, the first is the first.
-                    let nth = new[..index].iter().filter(|other| other.is_same(target)).count();
-                    let service =
-                        old.iter().zip(services).filter(|(other, _)| other.is_same(target)).nth(nth);
-                    let service = service.map(|(_, service)| service.clone());
+                let service = |(place, target): (usize, &Target)| {
+                    let place = self.group.names().iter().position(|name| *name == group.names()[place]);
+                    let service = place.map(|place| services[place].clone());
                     service.ok_or_else(|| BuildError::new("targets", target, "a target that has a service"))
                 };
-                Services::Each(new.iter().enumerate().map(service).collect::<Result<_, _>>()?)
+                let targets = group.targets().iter().enumerate();
+                Services::Each(targets.map(service).collect::<Result<_, _>>()?)
             }
         };
         Ok(Self { group, services })

@@ -72,13 +72,13 @@ async fn a_silent_target_fails_over_a_get_and_never_a_post() {
     let response = client().get("").await.unwrap();
     let failure = &answered(&response).failures()[0];
     assert_eq!(failure.evidence(), Some(Evidence::MaybeProcessed));
-    assert_eq!(failure.error().unwrap().fault(), Fault::Timeout(SHORT));
+    assert!(matches!(failure.error().unwrap().fault(), Fault::Timeout(waited) if waited >= SHORT));
 
     let client = client();
     let Err(Error::Stopped(stopped)) = client.post("", "order").await else { panic!("executed twice") };
     assert_eq!(stopped.reason(), Reason::NoProof);
     assert_eq!(works.hits(), 1);
-    assert_eq!(client.sticky(), 1, "the next call begins elsewhere");
+    assert_eq!(client.snapshot().targets[0].strikes, 1);
 }
 
 #[tokio::test]
@@ -150,6 +150,7 @@ async fn each_target_gets_its_own_host_path_and_headers() {
     for absent in ["x-api-key", "content-length", "content-type"] {
         assert!(!seen.contains(absent), "{seen}");
     }
+    client.prefer(1).unwrap();
     let seen = text(client.post("", "").await.unwrap()).await;
     assert!(seen.contains("content-length: 0"), "{seen}");
 }
@@ -218,15 +219,14 @@ async fn a_forwarded_request_is_replayed_byte_for_byte() {
 async fn a_body_that_outgrows_the_buffer_stays_with_its_target() {
     let busy = Server::reading(StatusCode::SERVICE_UNAVAILABLE).await;
     let mirror = Server::mirror().await;
-    let policy = Policy { replay_buffer: 5, ..Policy::default() };
+    let policy = Policy::default().replay_buffer(5);
     let proxy = Server::forwarding([busy.url(""), mirror.url("")], policy).await;
 
     let known = proxy.raw("PUT / HTTP/1.1\r\nhost: p\r\ncontent-length: 6\r\n\r\nabcdef").await;
     assert!(known.starts_with("HTTP/1.1 503"), "{known}");
     let found_out =
         "PUT / HTTP/1.1\r\nhost: p\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n";
-    let proxy =
-        Server::forwarding([busy.url(""), mirror.url("")], Policy { replay_buffer: 5, ..Policy::default() });
+    let proxy = Server::forwarding([busy.url(""), mirror.url("")], Policy::default().replay_buffer(5));
     let found_out = proxy.await.raw(found_out).await;
     assert!(found_out.starts_with("HTTP/1.1 503"), "{found_out}");
     assert_eq!((busy.hits(), mirror.hits()), (2, 0));

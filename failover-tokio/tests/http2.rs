@@ -83,7 +83,7 @@ async fn what_else_ends_a_stream_proves_nothing() {
             "{name}"
         );
         assert_eq!(works.connections(), 0, "{name}");
-        assert_eq!(client.sticky(), 1, "{name}");
+        assert_eq!(client.snapshot().targets[0].strikes, 1, "{name}");
     }
 }
 
@@ -163,7 +163,8 @@ async fn a_silent_connection_is_not_used_again() {
     let builder = FailoverClient::builder().targets([server.url()]).http2_prior_knowledge();
     let client = builder.attempt_timeout(SECOND).build().unwrap();
     client.get("/").await.unwrap();
-    assert_eq!(fault(&stopped(client.get("/").await)), Fault::Timeout(SECOND));
+    let Fault::Timeout(waited) = fault(&stopped(client.get("/").await)) else { panic!("an answer") };
+    assert!(waited >= SECOND);
     client.get("/").await.unwrap();
     assert_eq!(server.connections(), 2);
 }

@@ -154,7 +154,7 @@ async fn answered_by_the_third() {
             _ => Ok::<_, BoxError>(answer(StatusCode::OK)),
         }
     });
-    let policy = Policy { not_processed: None, ..Policy::default() };
+    let policy = Policy::default().not_processed(None);
     let failover =
         Failover::new(["http://user:secret@one.example/base", TWO, THREE].map(target), policy, service);
     let failover = failover.unwrap().classify(|_: &(dyn std::error::Error + 'static)| Evidence::NotSent);

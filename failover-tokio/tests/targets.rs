@@ -83,6 +83,11 @@ async fn what_is_known_of_targets_that_stay_is_kept_and_so_are_their_connections
         .set_targets(targets(&["http://127.0.0.1:1", "http://127.0.0.1:2", &server.url]), Policy::default())
         .unwrap();
     assert_eq!((client.sticky(), client.snapshot().targets[0].strikes), (2, 3));
+    assert_eq!(
+        attempts(&client.get("/").await.unwrap()),
+        2,
+        "a preferred target that is new is probed at once"
+    );
     assert_eq!(attempts(&client.get("/").await.unwrap()), 1);
     assert_eq!(client.targets().len(), 3);
     assert_eq!(
@@ -104,7 +109,7 @@ async fn a_list_that_makes_no_sense_changes_nothing() {
     let client = FailoverClient::builder().targets([&server.url]).build().unwrap();
     for (urls, policy, key) in [
         (&[][..], Policy::default(), "targets"),
-        (&["http://127.0.0.1:1"], Policy { rounds: 0, ..Policy::default() }, "rounds"),
+        (&["http://127.0.0.1:1"], Policy::default().rounds(0), "rounds"),
     ] {
         assert_eq!(client.set_targets(targets(urls), policy).unwrap_err().key(), key);
         assert_eq!(attempts(&client.get("/").await.unwrap()), 1);
@@ -137,7 +142,7 @@ async fn an_attempt_timeout_that_is_set_later_holds_for_connecting_too() {
     let (short, long) = (Duration::from_millis(50), Duration::from_millis(200));
     let builder = FailoverClient::builder().targets([format!("https://{}", silent.local_addr().unwrap())]);
     let client = builder.tls(config).attempt_timeout(short).build().unwrap();
-    client.set_targets(client.targets(), Policy { attempt_timeout: long, ..Policy::default() }).unwrap();
+    client.set_targets(client.targets(), Policy::default().attempt_timeout(long)).unwrap();
     let Err(Error::Stopped(stopped)) = client.get("/").await else { panic!("an answer") };
     let failure = &stopped.failures()[0];
     assert_eq!(failure.error().unwrap().fault(), Fault::ConnectTimeout);

@@ -39,8 +39,8 @@ pub fn report(
     }
 }
 
-/// Performs one call from `now` on, asking for the outcome of each attempt by its number and its target; attempts take
-/// no time, pauses take theirs.
+/// Performs one call from `now` on, asking for the outcome of each attempt by its number and its target; attempts and
+/// bodies take no time, pauses take theirs.
 ///
 /// # Panics
 ///
@@ -70,6 +70,7 @@ pub fn call(
             }
             Action::Return(answer) => {
                 check_answer(&answer, &tried, &seen);
+                group.body_whole(answer.body(), now);
                 break Ok(answer.target());
             }
             Action::Fail(stopped) => {

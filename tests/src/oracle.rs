@@ -2,7 +2,7 @@
 //!
 //! It knows no marks, no clock and no other call; it is as slow as it likes.
 
-use failover_core::{Evidence, Reason};
+use failover_core::{Evidence, Follow, Policy, Reason};
 use http::StatusCode;
 
 /// How one attempt ends.
@@ -19,11 +19,14 @@ impl Outcome {
     pub const OK: Self = Self::Status(200);
 
     /// One outcome of each kind that the table distinguishes.
-    pub const KINDS: [Self; 12] = [
+    pub const KINDS: [Self; 15] = [
         Self::OK,
+        Self::Status(404),
+        Self::Status(500),
         Self::Status(503),
         Self::Status(501),
         Self::Status(421),
+        Self::Status(425),
         Self::Error(Evidence::NoConnection),
         Self::Error(Evidence::NotSent),
         Self::Error(Evidence::NoRoom),
@@ -100,75 +103,129 @@ impl Request {
     ];
 }
 
-/// The table of the design under the default policy, for the first call of a fresh group.
-#[expect(clippy::match_same_arms, reason = "the table has a row for each ending")]
+/// The table of the design under the default codes, one round, and replay with proof, for the first call of a fresh group.
 pub fn careful(
+    policy: &Policy,
     targets: usize,
     sticky: usize,
     request: Request,
     outcome: &mut dyn FnMut(usize) -> Outcome,
 ) -> Trace {
-    let order: Vec<usize> = (0..targets).map(|k| (sticky + k) % targets).collect();
     let mut trace = Trace { tried: vec![], pauses: vec![], end: Err(Reason::TargetsTried), cursor: sticky };
-    let (mut free, mut sticky_stays, mut sticky_harmed, mut no_room) = (true, false, false, true);
-    for (place, &target) in order.iter().enumerate() {
+    let mut met = vec![];
+    for place in 0..targets {
+        let target = (sticky + place) % targets;
         if place > 0 {
             trace.pauses.push(trace.tried.len());
         }
         loop {
             trace.tried.push(target);
-            let met = outcome(trace.tried.len() - 1);
-            no_room &= met == Outcome::Error(Evidence::NoRoom);
-            let (needs, same, harm, stays) = match (met, free) {
-                (Outcome::Error(Evidence::HandedBack), true) => ("nothing", true, false, true),
-                (Outcome::Error(Evidence::Stale), true) => ("proof", true, false, true),
-                (Outcome::Error(Evidence::NoConnection), _) => ("nothing", false, true, false),
-                (Outcome::Error(Evidence::NotSent | Evidence::HandedBack), _) => {
-                    ("nothing", false, false, false)
-                }
-                (Outcome::Error(Evidence::NoRoom), _) => ("nothing", false, false, true),
-                (Outcome::Error(Evidence::MaybeProcessed | Evidence::Stale), _) => {
-                    ("proof", false, true, false)
-                }
-                (Outcome::Error(Evidence::Refused) | Outcome::Status(421 | 425), _) => {
-                    ("body", false, true, true)
-                }
-                (Outcome::Error(Evidence::LocalFault), _) => ("never", false, false, true),
-                (Outcome::Status(501), _) => ("body", false, false, false),
-                (Outcome::Status(502..=504), _) => ("proof", false, true, false),
-                (Outcome::Error(_), _) => unreachable!("every kind has its row"),
-                (Outcome::Status(_), _) => {
+            met.push(outcome(met.len()));
+            let lacks = match needs(&met) {
+                None => {
                     trace.end = Ok(target);
-                    if !sticky_stays {
-                        trace.cursor = target;
-                    }
-                    return trace;
+                    break;
                 }
+                Some(Needs::Never) => Some(Reason::LocalFault),
+                Some(Needs::Proof) if !request.proof => Some(Reason::NoProof),
+                Some(Needs::Proof | Needs::Body) if !request.body => Some(Reason::OneShotBody),
+                Some(_) => None,
             };
-            if target == sticky {
-                (sticky_stays, sticky_harmed) = (stays, harm);
-            }
-            let refused = match needs {
-                "never" => Some(Reason::LocalFault),
-                "proof" if !request.proof => Some(Reason::NoProof),
-                "proof" | "body" if !request.body => Some(Reason::OneShotBody),
-                _ => None,
-            };
-            if let Some(reason) = refused {
+            if let Some(reason) = lacks {
                 trace.end = Err(reason);
-                if sticky_harmed && place + 1 < targets {
-                    trace.cursor = order[place + 1];
-                }
-                return trace;
-            }
-            if !same {
                 break;
             }
-            free = false;
+            if !is_free(policy, &met) {
+                break;
+            }
+        }
+        if trace.end != Err(Reason::TargetsTried) {
+            break;
         }
     }
-    if no_room {
+    if trace.end.is_err() && met.iter().all(|&met| met == Outcome::Error(Evidence::NoRoom)) {
         trace.end = Err(Reason::LocalFault);
     }
+    trace.cursor = cursor(policy, targets, sticky, &trace, &met);
     trace
+}
+
+/// The strikes of each target after the attempts of the first call of a fresh group.
+#[must_use]
+pub fn strikes(policy: &Policy, targets: usize, tried: &[usize], met: &[Outcome]) -> Vec<u8> {
+    let codes = policy.failover_codes.union(policy.not_processed.unwrap_or_default());
+    let mut strikes = vec![0; targets];
+    for (nth, &target) in tried.iter().enumerate() {
+        let is_returned = met[nth].status().is_some_and(|status| !codes.contains(status));
+        let (before, added) = (strikes[target], strikes[target] + 1);
+        strikes[target] = match met[nth] {
+            Outcome::Status(429 | 500..=599) if is_returned => before,
+            Outcome::Status(_) if is_returned => 0,
+            Outcome::Status(421 | 429) => added,
+            Outcome::Status(400..=499 | 501) => before,
+            Outcome::Status(_) | Outcome::Error(Evidence::Refused | Evidence::MaybeProcessed) => added,
+            Outcome::Error(Evidence::Stale) if !is_free(policy, &met[..=nth]) => added,
+            Outcome::Error(Evidence::NoConnection) => added.max(policy.leave_after),
+            Outcome::Error(_) => before,
+        };
+    }
+    strikes
+}
+
+/// What sending a request again needs.
+enum Needs {
+    /// Nothing: it was not sent.
+    Nothing,
+    Body,
+    /// The body, too.
+    Proof,
+    Never,
+}
+
+/// What a replay needs after the last of these outcomes; `None`: that one is returned.
+fn needs(met: &[Outcome]) -> Option<Needs> {
+    match met[met.len() - 1] {
+        Outcome::Error(
+            Evidence::NoConnection | Evidence::NotSent | Evidence::NoRoom | Evidence::HandedBack,
+        ) => Some(Needs::Nothing),
+        Outcome::Error(Evidence::Refused) | Outcome::Status(421 | 425 | 501) => Some(Needs::Body),
+        Outcome::Error(Evidence::Stale | Evidence::MaybeProcessed) | Outcome::Status(502..=504) => {
+            Some(Needs::Proof)
+        }
+        Outcome::Error(Evidence::LocalFault) => Some(Needs::Never),
+        Outcome::Error(_) => unreachable!("every kind has its row"),
+        Outcome::Status(_) => None,
+    }
+}
+
+/// Whether the last of these outcomes is followed by the free repeat, of which a call has one.
+#[must_use]
+pub fn is_free(policy: &Policy, met: &[Outcome]) -> bool {
+    let may_repeat = |met: &Outcome| matches!(met, Outcome::Error(Evidence::HandedBack | Evidence::Stale));
+    policy.free_repeat
+        && met.last().is_some_and(may_repeat)
+        && met.iter().filter(|met| may_repeat(met)).count() == 1
+}
+
+/// Where the cursor is after such a call.
+fn cursor(policy: &Policy, targets: usize, sticky: usize, trace: &Trace, met: &[Outcome]) -> usize {
+    let last = met[met.len() - 1];
+    let is_down = strikes(policy, targets, &trace.tried, met)[sticky] >= policy.leave_after;
+    let at_sticky = trace.tried.iter().rposition(|&target| target == sticky).map(|nth| &met[..=nth]);
+    let is_given_up = at_sticky.is_some_and(|met| match met[met.len() - 1] {
+        Outcome::Error(Evidence::Refused | Evidence::NoRoom | Evidence::LocalFault)
+        | Outcome::Status(421 | 425) => false,
+        Outcome::Error(_) => !is_free(policy, met),
+        Outcome::Status(_) => true,
+    });
+    match (policy.follow, trace.end) {
+        (_, Ok(target)) if target == sticky => sticky,
+        (Follow::Strikes, Ok(target)) if is_down && last != Outcome::Status(500) => target,
+        (Follow::Strikes, Err(_)) if is_down && policy.cool_down.is_none() => {
+            let is_left_out = (0..targets).any(|target| !trace.tried.contains(&target));
+            if is_left_out { (sticky + 1) % targets } else { sticky }
+        }
+        (Follow::Answer, Ok(target)) if is_given_up => target,
+        _ => sticky,
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use failover_core::{Action, Attempt, Evidence, Group, Policy, StatusCodes, Timestamp};
+use failover_core::{Action, Attempt, Entry, Evidence, Group, Policy, StatusCodes, Timestamp};
 
-use crate::drive::{call, facts};
+use crate::drive::{call, facts, report};
 use crate::oracle::{Outcome, Request, Trace};
 
 /// A request that may be executed twice.
@@ -76,6 +76,66 @@ impl World {
         call(&self.group, request, self.now, |_, target| outcome(target))
     }
 
+    /// Makes a read that its first target answers well, so many seconds later and with a whole body: which target that was.
+    ///
+    /// # Panics
+    ///
+    /// The call is refused, or the answer is not returned.
+    pub fn answered(&mut self, took: f64) -> usize {
+        let call = self.begin(READ);
+        self.sleep(took);
+        self.returned(call, OK)
+    }
+
+    /// Lets an attempt be answered, with a whole body: by which target it was.
+    ///
+    /// # Panics
+    ///
+    /// The answer is not returned.
+    #[must_use]
+    pub fn returned(&self, attempt: Attempt<usize, usize, Outcome>, outcome: Outcome) -> usize {
+        let action = report(attempt, 0, outcome, None, self.now);
+        let Action::Return(answer) = action else { panic!("{action:?} instead of {outcome:?}") };
+        self.group.body_whole(answer.body(), self.now);
+        answer.target()
+    }
+
+    /// Lets the caller of an attempt leave.
+    pub fn left(&self, mut attempt: Attempt<usize, usize, Outcome>) {
+        attempt.abandon(self.now);
+    }
+
+    /// Lets an attempt end in a way by which its call goes on at once: with which attempt.
+    ///
+    /// # Panics
+    ///
+    /// It does not.
+    pub fn went_on(
+        &self,
+        attempt: Attempt<usize, usize, Outcome>,
+        outcome: Outcome,
+    ) -> Attempt<usize, usize, Outcome> {
+        let action = report(attempt, 0, outcome, None, self.now);
+        let Action::Send(next) = action else { panic!("{action:?} after {outcome:?}") };
+        next
+    }
+
+    /// The strikes against each target.
+    #[must_use]
+    pub fn strikes(&self) -> Vec<u8> {
+        self.group.snapshot(self.now).targets.iter().map(|target| target.strikes).collect()
+    }
+
+    /// How many seconds a target still cools; 0 if it does not.
+    ///
+    /// # Panics
+    ///
+    /// There is no such target.
+    #[must_use]
+    pub fn cooling(&self, target: usize) -> f64 {
+        self.group.snapshot(self.now).targets[target].cooling.unwrap_or_default().as_secs_f64()
+    }
+
     /// Lets seconds go by.
     pub fn sleep(&mut self, time: f64) {
         self.now = self.now + seconds(time);
@@ -95,7 +155,7 @@ pub fn first<T, R, E>(action: Action<T, R, E>) -> Attempt<T, R, E> {
 /// The default policy without what is remembered of targets.
 #[must_use]
 pub fn plain() -> Policy {
-    Policy { cool_down: None, failback: None, ..Policy::default() }
+    Policy::default().cool_down(None).failback(None)
 }
 
 /// A set of codes.
@@ -118,4 +178,10 @@ pub fn seconds(time: f64) -> Duration {
 #[must_use]
 pub fn at(time: f64) -> Timestamp {
     Timestamp::from(seconds(time))
+}
+
+/// The entries of a list of targets that go by their numbers, as they do in a fresh group of `0..n`.
+#[must_use]
+pub fn entries(list: impl IntoIterator<Item = usize>) -> Vec<Entry<usize>> {
+    list.into_iter().map(|target| Entry::new(target).known_as(target.to_string())).collect()
 }

@@ -93,7 +93,7 @@ fn server(ending: &'static str) -> Server {
 }
 
 fn policy() -> Policy {
-    Policy { attempt_timeout: Duration::from_secs(5), ..Policy::default() }
+    Policy::default().attempt_timeout(Duration::from_secs(5))
 }
 
 fn told<E: Error>(failures: &[Failure<E>]) -> Vec<(usize, Option<Evidence>, Option<u16>)> {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use failover_core::{Backoff, Budget, Config, CoolDown, Failback, Policy, Preset, Replay};
+use failover_core::{
+    Backoff, Budget, Checks, Config, CoolDown, Failback, Follow, Late, Policy, Preset, Replay,
+};
 use proptest::prelude::*;
 
 #[test]
@@ -20,12 +22,10 @@ fn the_seeds_configuration_pasted_as_json_is_the_seeds_client() {
         }"#,
     )
     .expect("the seed's configuration");
-    let expected = Policy {
-        attempt_timeout: Duration::from_secs(5),
-        failover_codes: "501-503".parse().expect("codes"),
-        interval: Duration::from_secs(5),
-        ..Policy::ballerina()
-    };
+    let expected = Policy::ballerina()
+        .attempt_timeout(Duration::from_secs(5))
+        .failover_codes("501-503".parse().expect("codes"))
+        .interval(Duration::from_secs(5));
     assert_eq!(config.policy, expected);
     assert_eq!(config.targets.len(), 3);
     assert_eq!(config.group().expect("a group").targets()[2].to_string(), "http://localhost:8080");
@@ -54,39 +54,55 @@ fn every_knob_is_a_key() {
         connect_timeout = "1s"
         attempt_timeout = "2s"
         deadline = "1m 30s"
+        upload_deadline = "1h"
         interval = "500ms"
         rounds = 2
         backoff = { base = "10ms", max = "1s" }
         max_attempts = 4
         free_repeat = false
         replay_buffer = "1MiB"
+        follow = "answer"
+        leave_after = 5
+        late = { factor = 4, floor = "250ms" }
         failback = { after = "10s", max = "1m" }
-        cool_down = { strikes = 5, base = "1s", max = "2s" }
+        cool_down = { base = "1s", max = "2s" }
+        checks = { path = "/up", every = "1s", timeout = "500ms", fall = 4, rise = 1, statuses = [204] }
         retry_after = "1m"
         budget = { percent = 10, reserve = 3 }
         seed = 7
         "#,
     );
     let seconds = Duration::from_secs;
-    let expected = Policy {
-        failover_codes: "5xx, 429, !501".parse().expect("codes"),
-        not_processed: Some("421".parse().expect("codes")),
-        replay: Replay::Never,
-        connect_timeout: seconds(1),
-        attempt_timeout: seconds(2),
-        deadline: Some(seconds(90)),
-        interval: Duration::from_millis(500),
-        rounds: 2,
-        backoff: Backoff { base: Duration::from_millis(10), max: seconds(1) },
-        max_attempts: Some(4),
-        free_repeat: false,
-        replay_buffer: 1 << 20,
-        failback: Some(Failback { after: seconds(10), max: seconds(60) }),
-        cool_down: Some(CoolDown { strikes: 5, base: seconds(1), max: seconds(2) }),
-        retry_after: Some(seconds(60)),
-        budget: Some(Budget { percent: 10, reserve: 3 }),
-        seed: 7,
-    };
+    let expected = Policy::default()
+        .failover_codes("5xx, 429, !501".parse().expect("codes"))
+        .not_processed(Some("421".parse().expect("codes")))
+        .replay(Replay::Never)
+        .connect_timeout(seconds(1))
+        .attempt_timeout(seconds(2))
+        .deadline(Some(seconds(90)))
+        .upload_deadline(Some(seconds(3600)))
+        .interval(Duration::from_millis(500))
+        .rounds(2)
+        .backoff(Backoff { base: Duration::from_millis(10), max: seconds(1) })
+        .max_attempts(Some(4))
+        .free_repeat(false)
+        .replay_buffer(1 << 20)
+        .follow(Follow::Answer)
+        .leave_after(5)
+        .late(Some(Late { factor: 4, floor: Duration::from_millis(250) }))
+        .failback(Some(Failback { after: seconds(10), max: seconds(60) }))
+        .cool_down(Some(CoolDown { base: seconds(1), max: seconds(2) }))
+        .checks(Some(Checks {
+            path: "/up".to_owned(),
+            every: seconds(1),
+            timeout: Duration::from_millis(500),
+            fall: 4,
+            rise: 1,
+            statuses: "204".parse().expect("codes"),
+        }))
+        .retry_after(Some(seconds(60)))
+        .budget(Some(Budget { percent: 10, reserve: 3 }))
+        .seed(7);
     assert_eq!(policy, expected);
 }
 
@@ -94,17 +110,40 @@ fn every_knob_is_a_key() {
 fn what_is_not_set_is_as_in_the_preset() {
     assert_eq!(read(""), Policy::default());
     assert_eq!(read("preset = 'ballerina'"), Policy::ballerina());
-    let expected = Policy { failback: Some(Failback::default()), ..Policy::ballerina() };
+    let expected = Policy::ballerina().failback(Failback::default());
     assert_eq!(read("preset = 'ballerina'\nfailback = 'on'"), expected);
-    let off = "failback = 'off'\ncool_down = 'none'\nretry_after = false\ndeadline = 'never'\nbudget = 'off'";
+    let off = "failback = 'off'\ncool_down = 'none'\nretry_after = false\ndeadline = 'never'\nbudget = 'off'\nlate = 'off'";
     let expected =
-        Policy { failback: None, cool_down: None, retry_after: None, deadline: None, ..Policy::default() };
+        Policy::default().failback(None).cool_down(None).retry_after(None).deadline(None).late(None);
     assert_eq!(read(off), expected);
+    assert_eq!(read("late = 'on'"), Policy::default());
+    assert_eq!(read("follow = 'strikes'"), Policy::default());
+    let late = |factor, floor| Some(Late { factor, floor: Duration::from_millis(floor) });
+    assert_eq!(read("late = { factor = 5 }").late, late(5, 1_000));
+    assert_eq!(read("late = { floor = '2s' }").late, late(3, 2_000));
+    assert_eq!(read("preset = 'ballerina'\nlate = { }").late, late(3, 1_000), "a table turns it on");
     let preset = |config| toml::from_str::<Config>(config).expect("a configuration").preset;
     assert_eq!([preset(""), preset("preset = 'default'\ntimeout = 5")], [Preset::Default; 2]);
     assert_eq!([preset("preset = 'ballerina'"), preset("timeout = 5")], [Preset::Ballerina; 2]);
-    assert_eq!(read("not_processed = 'all'"), Policy { not_processed: None, ..Policy::default() });
+    assert_eq!(read("not_processed = 'all'"), Policy::default().not_processed(None));
     assert!(read("failover_codes = []").failover_codes.is_empty());
+}
+
+/// Guards: `Config::set` that drops the strikes of older files, or takes them for another knob; `Config::read` that lets
+/// one of two silently win.
+#[test]
+fn the_strikes_of_the_cool_down_are_the_older_name_of_leave_after() {
+    let older = read("cool_down = { strikes = 5, base = '1s' }");
+    let newer = read("leave_after = 5\ncool_down = { base = '1s' }");
+    assert_eq!((older.leave_after, &older), (5, &newer));
+    assert_eq!(read("cool_down = { base = '1s' }").leave_after, Policy::default().leave_after);
+    for cool_down in ["{ strikes = 5 }", "{ strikes = 4, base = '1s' }"] {
+        assert_eq!(
+            refused(&format!("leave_after = 4\ncool_down = {cool_down}")),
+            "leave_after = 4: expected this key or cool_down.strikes, which is its older name"
+        );
+    }
+    assert_eq!(refused("cool_down = { strikes = 0 }"), "leave_after = 0: expected at least 1");
 }
 
 #[test]
@@ -152,8 +191,19 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
             "failoverCodes = '99'",
             "failoverCodes = 99: expected status codes such as 503, \"501-504\" or \"5xx, !501\"",
         ),
+        ("follow = 'calls'", "follow = calls: expected one of strikes, answer"),
+        ("leave_after = 0", "leave_after = 0: expected at least 1"),
+        ("leave_after = 256", "leave_after = 256: expected a whole number from 0 to 255"),
+        ("late = { factor = 0 }", "late.factor = 0: expected at least 1"),
+        ("late = { factor = 1.5 }", "late.factor = 1.5: expected a whole number from 0 to 4294967295"),
+        ("late = { floor = '0s' }", "late.floor = 0ns: expected a time above zero"),
+        ("late = { after = '1s' }", "late.after = 1s: expected one of factor, floor"),
+        ("late = 3", "late = 3: expected a table of factor, floor"),
         ("failback = { afer = '1s' }", "failback.afer = 1s: expected one of after, max"),
-        ("cool_down = 3", "cool_down = 3: expected a table of strikes, base, max"),
+        ("failback = { after = '0s' }", "failback.after = 0ns: expected a time above zero"),
+        ("cool_down = 3", "cool_down = 3: expected a table of base, max, strikes"),
+        ("cool_down = { base = '0s' }", "cool_down.base = 0ns: expected a time above zero"),
+        ("retry_after = '0s'", "retry_after = 0ns: expected a time above zero"),
         ("targets = 'http://a'", "targets = http://a: expected a list of targets"),
         ("targets = 'http://u:p@a/x'", "targets = http://a: expected a list of targets"),
         ("rounds = ['http://u:p@a', 2]", "rounds = [http://a, 2]: expected a whole number from 0 to 255"),
@@ -165,7 +215,7 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         ("targets = [{ }]", "targets[0].url = : expected a URL such as http://host:8080/base"),
         (
             "targets = [{ url = 'http://a', secureSocket = 1 }]",
-            "targets[0].secureSocket = : expected the key url or headers",
+            "targets[0].secureSocket = : expected one of url, name, headers, attempt_timeout, connect_timeout, state",
         ),
     ] {
         assert_eq!(refused(config), error, "{config}");
@@ -185,6 +235,11 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
 
 #[test]
 fn rejected_two_bounds_that_contradict_each_other() {
+    assert_eq!(
+        refused("late = { floor = '3s' }\nattempt_timeout = '2s'"),
+        "late.floor = 3s: expected at most attempt_timeout = 2s"
+    );
+    assert!(read("attempt_timeout = '500ms'").late.is_some(), "a default contradicts nothing");
     for timeout in ["attempt_timeout = '6s'", "timeout = 6", "timeoutInMillis = 6000"] {
         for preset in ["default", "ballerina"] {
             let config = format!("preset = '{preset}'\ndeadline = '5s'\n{timeout}");
@@ -237,7 +292,13 @@ fn a_snapshot_serializes() {
     assert_eq!(json["targets"][0]["last_failure"], "no_connection");
     assert!(json["targets"][0]["cooling"].as_f64().is_some_and(|seconds| (4.9..=6.0).contains(&seconds)));
     assert!(json["targets"][1]["cooling"].is_null());
-    assert!(json["failback_in"].as_f64().is_some_and(|seconds| (29.9..=36.0).contains(&seconds)));
+    assert!(json["targets"][0]["probe_in"].as_f64().is_some_and(|seconds| (29.9..=36.0).contains(&seconds)));
+    assert_eq!(
+        (&json["targets"][0]["strikes"], &json["targets"][0]["failed_probes"]),
+        (&3.into(), &0.into())
+    );
+    assert!(json["targets"][1]["probe_in"].is_null() && json["targets"][1]["usual"].is_null());
+    assert_eq!(json["probes"], 0);
 }
 
 proptest! {

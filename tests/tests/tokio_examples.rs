@@ -17,7 +17,7 @@ fn a_stack_of_clusters_overflows_to_the_next_region_and_moves_there_and_no_call_
     let (eu, us) = (times(orders, "answered by eu-"), times(orders, "answered by us-"));
     assert!(eu >= 8 && us > 0, "{story:#?}");
     assert_eq!(eu + us, 12, "{story:#?}");
-    assert_eq!(times(orders, "given up: target 0: refused: "), us, "{story:#?}");
+    assert_eq!(times(orders, "given up: target 0: no room: "), us, "{story:#?}");
 
     let first = next();
     // Refused, or before that on a connection that is just being closed.

@@ -1,10 +1,12 @@
 //! The knobs of a configuration that are tables.
 
 use crate::budget::Budget;
+use crate::checks::Checks;
 use crate::config::value::Value;
 use crate::error::BuildError;
 use crate::failback::Failback;
 use crate::health::CoolDown;
+use crate::late::Late;
 use crate::pause::Backoff;
 
 impl Value {
@@ -18,17 +20,46 @@ impl Value {
         Ok(failback)
     }
 
-    pub(crate) fn cool_down(&self, key: &str) -> Result<CoolDown, BuildError> {
-        let mut cool_down = CoolDown::default();
-        self.entries(key, &["strikes", "base", "max"], |part, key, value| {
+    /// The cool-down, and the `strikes` that it had in older files, which are now the policy's `leave_after`.
+    pub(crate) fn cool_down(&self, key: &str) -> Result<(CoolDown, Option<u8>), BuildError> {
+        let (mut cool_down, mut strikes) = (CoolDown::default(), None);
+        self.entries(key, &["base", "max", "strikes"], |part, key, value| {
             match part {
-                "strikes" => cool_down.strikes = value.integer(key)?,
+                "strikes" => strikes = Some(value.integer(key)?),
                 "base" => cool_down.base = value.duration(key)?,
                 _ => cool_down.max = value.duration(key)?,
             }
             Ok(())
         })?;
-        Ok(cool_down)
+        Ok((cool_down, strikes))
+    }
+
+    pub(crate) fn late(&self, key: &str) -> Result<Late, BuildError> {
+        let mut late = Late::default();
+        self.entries(key, &["factor", "floor"], |part, key, value| {
+            match part {
+                "factor" => late.factor = value.integer(key)?,
+                _ => late.floor = value.duration(key)?,
+            }
+            Ok(())
+        })?;
+        Ok(late)
+    }
+
+    pub(crate) fn checks(&self, key: &str) -> Result<Checks, BuildError> {
+        let mut checks = Checks::at("");
+        self.entries(key, &["path", "every", "timeout", "fall", "rise", "statuses"], |part, key, value| {
+            match part {
+                "path" => checks.path = value.text(key, "a path such as /healthz")?,
+                "every" => checks.every = value.duration(key)?,
+                "timeout" => checks.timeout = value.duration(key)?,
+                "fall" => checks.fall = value.integer(key)?,
+                "rise" => checks.rise = value.integer(key)?,
+                _ => checks.statuses = value.codes(key)?,
+            }
+            Ok(())
+        })?;
+        Ok(checks)
     }
 
     pub(crate) fn backoff(&self, key: &str) -> Result<Backoff, BuildError> {

@@ -13,18 +13,21 @@ use core::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::config::value::{Value, one_of};
-use crate::error::BuildError;
+use crate::entry::Entry;
+use crate::error::{BuildError, at_most};
 use crate::evidence::Replay;
 use crate::group::Group;
-use crate::policy::{Policy, at_most};
+use crate::policy::{Follow, Policy};
 use crate::wire::Target;
 
 /// The configuration of a group: its targets and its policy.
 ///
 /// The keys are `targets`, `preset` (`"default"` or `"ballerina"`), and the knobs of [`Policy`] by name; what is not
 /// set is as in the preset. Durations are written as `"5s"` or `"500ms"`, codes as numbers or as
-/// [`StatusCodes`](crate::StatusCodes) are written, sizes in bytes or as `"64KiB"`. `deadline`, `failback`,
-/// `cool_down`, `retry_after` and `budget` can be `"off"`. A target is a URL or a table of `url` and `headers`.
+/// [`StatusCodes`](crate::StatusCodes) are written, sizes in bytes or as `"64KiB"`. `deadline`, `upload_deadline`, `late`, `failback`,
+/// `cool_down`, `checks`, `retry_after` and `budget` can be `"off"`. `cool_down.strikes` is an older name of `leave_after`. A target is a URL, or a table of
+/// `url` and of its own `name`, `headers`, `attempt_timeout`, `connect_timeout` and `state` (`"ready"`, `"drain"` or
+/// `"maintenance"`).
 ///
 /// The keys of Ballerina's client are read as well, with its meaning: `timeoutInMillis`, `intervalInMillis` and
 /// `failoverCodes`, or `timeout` and `interval` in seconds. Where one of them is used, the preset is `"ballerina"`
@@ -43,7 +46,7 @@ use crate::wire::Target;
 ///     r#"
 ///     failover_codes = ["5xx", 429]
 ///     attempt_timeout = "2s"
-///     cool_down = { strikes = 5 }
+///     leave_after = 5
 ///     targets = [
 ///         { url = "https://eu.example/v1", headers = { x-api-key = "s3cret" } },
 ///         "https://us.example/v1",
@@ -94,9 +97,9 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// As [`Group::new`].
+    /// As [`Group::of`].
     pub fn group(self) -> Result<Group<Target>, BuildError> {
-        Group::new(self.targets, self.policy)
+        Group::of(self.targets.into_iter().map(Entry::from), self.policy)
     }
 
     fn read(table: &BTreeMap<String, Value>) -> Result<Self, BuildError> {
@@ -117,10 +120,18 @@ impl Config {
             }
             config.set(key, value)?;
         }
+        let has = |key, part| matches!(table.get(key), Some(Value::Table(parts)) if parts.contains_key(part));
+        if let Some(value) = table.get("leave_after").filter(|_| has("cool_down", "strikes")) {
+            return Err(value.refuse("leave_after", "this key or cool_down.strikes, which is its older name"));
+        }
         config.policy.check()?;
         let is_timeout = |key: &String| ATTEMPT_TIMEOUT.contains(&key.as_str());
         let attempt_timeout = table.keys().any(is_timeout).then_some(config.policy.attempt_timeout);
         let deadline = config.policy.deadline.filter(|_| table.contains_key("deadline"));
+        let late = config.policy.late.filter(|_| has("late", "floor"));
+        if let Some((late, attempt_timeout)) = late.zip(attempt_timeout) {
+            at_most("late.floor", late.floor, "attempt_timeout", attempt_timeout)?;
+        }
         if let Some((attempt_timeout, deadline)) = attempt_timeout.zip(deadline) {
             at_most("attempt_timeout", attempt_timeout, "deadline", deadline)?;
         }
@@ -151,13 +162,29 @@ impl Config {
             "interval" => policy.interval = value.duration_or(key, Duration::from_secs(1))?,
             "intervalInMillis" => policy.interval = value.duration_or(key, Duration::from_millis(1))?,
             "deadline" => policy.deadline = value.unless_off(|| value.duration(key))?,
+            "upload_deadline" => policy.upload_deadline = value.unless_off(|| value.duration(key))?,
             "rounds" => policy.rounds = value.integer(key)?,
             "backoff" => policy.backoff = value.backoff(key)?,
             "max_attempts" => policy.max_attempts = Some(value.integer(key)?),
             "free_repeat" => policy.free_repeat = value.switch(key)?,
             "replay_buffer" => policy.replay_buffer = value.size(key)?,
             "failback" => policy.failback = value.unless_off(|| value.failback(key))?,
-            "cool_down" => policy.cool_down = value.unless_off(|| value.cool_down(key))?,
+            "follow" => {
+                policy.follow = match value.word(key, &["strikes", "answer"])? {
+                    "answer" => Follow::Answer,
+                    _ => Follow::Strikes,
+                };
+            }
+            "leave_after" => policy.leave_after = value.integer(key)?,
+            "late" => policy.late = value.unless_off(|| value.late(key))?,
+            "cool_down" => {
+                let cool_down = value.unless_off(|| value.cool_down(key))?;
+                policy.cool_down = cool_down.map(|(cool_down, _)| cool_down);
+                if let Some((_, Some(strikes))) = cool_down {
+                    policy.leave_after = strikes;
+                }
+            }
+            "checks" => policy.checks = value.unless_off(|| value.checks(key))?,
             "retry_after" => policy.retry_after = value.unless_off(|| value.duration(key))?,
             "budget" => policy.budget = value.unless_off(|| value.budget(key))?,
             "seed" => policy.seed = value.integer(key)?,
@@ -193,14 +220,19 @@ const KEYS: &[&str] = &[
     "connect_timeout",
     "attempt_timeout",
     "deadline",
+    "upload_deadline",
     "interval",
     "rounds",
     "backoff",
     "max_attempts",
     "free_repeat",
     "replay_buffer",
+    "follow",
+    "leave_after",
+    "late",
     "failback",
     "cool_down",
+    "checks",
     "retry_after",
     "budget",
     "seed",

@@ -7,7 +7,8 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
-use crate::config::value::Value;
+use crate::admin::AdminState;
+use crate::config::value::{Value, one_of};
 use crate::error::BuildError;
 use crate::wire::Target;
 
@@ -18,7 +19,7 @@ impl Value {
     }
 
     fn target(&self, key: &str) -> Result<Target, BuildError> {
-        let expected = "a URL, or a table of url and headers";
+        let expected = "a URL, or a table of url and what belongs to it";
         let table = match self {
             Self::Text(url) => return Target::parse(url).map_err(|error| error.at(key)),
             Self::Table(table) => table,
@@ -38,7 +39,18 @@ impl Value {
                     }
                 }
                 ("headers", _) => return Err(BuildError::new(key, "", "a table of names and values")),
-                _ => return Err(BuildError::new(key, "", "the key url or headers")),
+                ("name", Self::Text(name)) if !name.is_empty() => target = target.named(name),
+                ("name", _) => return Err(value.refuse(&key, "a name")),
+                ("attempt_timeout", _) => target = target.attempt_timeout(value.duration(&key)?),
+                ("connect_timeout", _) => target = target.connect_timeout(value.duration(&key)?),
+                ("state", _) => {
+                    target = target.state(match value.word(&key, &["ready", "drain", "maintenance"])? {
+                        "drain" => AdminState::Drain,
+                        "maintenance" => AdminState::Maintenance,
+                        _ => AdminState::Ready,
+                    });
+                }
+                _ => return Err(BuildError::new(key, "", one_of(KEYS))),
             }
         }
         Ok(target)
@@ -67,6 +79,8 @@ impl Target {
         }
     }
 }
+
+const KEYS: &[&str] = &["url", "name", "headers", "attempt_timeout", "connect_timeout", "state"];
 
 /// Headers that say what the transport says by itself.
 const NOT_A_TARGETS: [HeaderName; 7] =

@@ -50,6 +50,13 @@ impl Value {
         word.copied().ok_or_else(|| self.refuse(key, &one_of(words)))
     }
 
+    pub(crate) fn text(&self, key: &str, expected: &str) -> Result<String, BuildError> {
+        match self {
+            Self::Text(text) => Ok(text.clone()),
+            _ => Err(self.refuse(key, expected)),
+        }
+    }
+
     pub(crate) fn switch(&self, key: &str) -> Result<bool, BuildError> {
         match self {
             Self::Bool(on) => Ok(*on),

@@ -3,14 +3,17 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
+use core::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 
+use crate::admin::AdminState;
+use crate::entry::Entry;
 use crate::error::BuildError;
 use crate::wire::credentials::basic;
 
-/// One place a request can go: its base URL, and headers of its own.
+/// One place a request can go: its base URL, and what belongs to it.
 ///
 /// The core itself never looks into a target; this one is for adapters, which all follow the same rules.
 /// It displays as scheme, host and port only (`redacted`).
@@ -37,6 +40,10 @@ pub struct Target {
     base_path: String,
     host: HeaderValue,
     headers: HeaderMap,
+    name: Option<String>,
+    attempt_timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+    state: AdminState,
 }
 
 impl Target {
@@ -84,6 +91,10 @@ impl Target {
             authority: host.parse().map_err(|_| refuse("a host name"))?,
             base_path: uri.path().trim_end_matches('/').to_string(),
             headers,
+            name: None,
+            attempt_timeout: None,
+            connect_timeout: None,
+            state: AdminState::Ready,
         })
     }
 
@@ -93,6 +104,30 @@ impl Target {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// The same target under a name of its own, by which it is known again in another list (`identity`).
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// The same target with a bound of its own for each attempt, in place of the policy's.
+    #[must_use]
+    pub fn attempt_timeout(self, time: Duration) -> Self {
+        Self { attempt_timeout: Some(time), ..self }
+    }
+
+    /// The same target with a bound of its own for connecting, in place of the policy's.
+    #[must_use]
+    pub fn connect_timeout(self, time: Duration) -> Self {
+        Self { connect_timeout: Some(time), ..self }
+    }
+
+    /// The same target in the state that an administrator wants.
+    #[must_use]
+    pub fn state(self, state: AdminState) -> Self {
+        Self { state, ..self }
     }
 
     /// Checks a path, with or without a query, that a caller gives for all targets.
@@ -135,21 +170,11 @@ impl Target {
         uri.build().map_err(|_| PathError::TooLong)
     }
 
-    /// Whether this is the same place as the `other`: the same URL, whatever their headers are (`identity`).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use failover_core::Target;
-    ///
-    /// let (old, new) = (Target::parse("http://me:old@api.example/v1")?, Target::parse("http://me:new@api.example/v1/")?);
-    /// assert!(old.is_same(&new) && old != new);
-    /// # Ok::<(), failover_core::BuildError>(())
-    /// ```
+    /// Its name: the one that it was given, or else its URL without user information. In a list, a URL that stands twice is
+    /// told apart as `URL#2`.
     #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        (&self.scheme, &self.authority, &self.base_path)
-            == (&other.scheme, &other.authority, &other.base_path)
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| format!("{self}{}", self.base_path))
     }
 
     /// The scheme, http or https.
@@ -168,6 +193,21 @@ impl Target {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+}
+
+impl From<Target> for Entry<Target> {
+    fn from(target: Target) -> Self {
+        let name = target.name();
+        let mut entry = Self::new(target.clone()).state(target.state);
+        entry = if target.name.is_some() { entry.named(name) } else { entry.known_as(name) };
+        if let Some(time) = target.attempt_timeout {
+            entry = entry.attempt_timeout(time);
+        }
+        if let Some(time) = target.connect_timeout {
+            entry = entry.connect_timeout(time);
+        }
+        entry
     }
 }
 

@@ -20,7 +20,7 @@ impl Watched {
     pub(crate) fn all(targets: &[Target], before: &[Self]) -> Vec<Self> {
         let mut before: Vec<_> = before.iter().collect();
         let watched = |target: &Target| {
-            let known = before.iter().position(|watched| watched.target.is_same(target));
+            let known = before.iter().position(|watched| watched.target.name() == target.name());
             let meter = known.map(|place| Arc::clone(&before.remove(place).meter)).unwrap_or_default();
             Self { target: target.clone(), meter }
         };

@@ -17,10 +17,7 @@ struct Status {
     /// The index of the target where the next call begins.
     sticky: usize,
     targets: Vec<TargetStatus>,
-    /// In seconds: when target 0 is probed, if the cursor is elsewhere and comes back.
-    failback_in: Option<f64>,
     probes: u64,
-    failed_probes: u8,
     #[serde(flatten)]
     report: Report,
 }
@@ -34,6 +31,11 @@ struct TargetStatus {
     /// In seconds, while it cools down.
     cooling_for: Option<f64>,
     strikes: u8,
+    /// In seconds: how long the head of its answer usually takes, if that is known.
+    usual: Option<f64>,
+    /// In seconds: when it is probed, if it is preferred to the sticky target and the cursor comes back.
+    probe_in: Option<f64>,
+    failed_probes: u8,
     /// The status or the evidence.
     last_failure: Option<Value>,
     #[serde(flatten)]
@@ -75,6 +77,9 @@ impl Status {
             cooling: target.cooling.is_some(),
             cooling_for: target.cooling.map(|left| left.as_secs_f64()),
             strikes: target.strikes,
+            usual: target.usual.map(|time| time.as_secs_f64()),
+            probe_in: target.probe_in.map(|left| left.as_secs_f64()),
+            failed_probes: target.failed_probes,
             last_failure: target.last_failure.map(|cause| match cause {
                 Cause::Status(status) => status.as_u16().into(),
                 Cause::Error(evidence, ()) => evidence.as_str().into(),
@@ -84,9 +89,7 @@ impl Status {
         Self {
             sticky: snapshot.sticky,
             targets: watched.iter().zip(snapshot.targets).enumerate().map(target).collect(),
-            failback_in: snapshot.failback_in.map(|left| left.as_secs_f64()),
             probes: snapshot.probes,
-            failed_probes: snapshot.failed_probes,
             report: ledger.report(),
         }
     }

@@ -239,8 +239,8 @@ pub static SCENES: &[Scene] = &[
     },
     Scene {
         name: "nobodys_fault",
-        shows: "90 % of calls are a 501 everywhere; the primary is down for half a minute: back by the clock",
-        targets: &[Target::with(&[Fault::new(What::Refuse, When::Between(s(30), s(60)))]), Target::FAST],
+        shows: "90 % of calls are a 501 everywhere; the primary is down for a minute: back by the clock",
+        targets: &[Target::with(&[Fault::new(What::Refuse, When::Between(s(30), s(90)))]), Target::FAST],
         callers: &[
             Callers { arrivals: Arrivals::Share(0.1), ..Callers::READERS },
             Callers {
@@ -250,13 +250,13 @@ pub static SCENES: &[Scene] = &[
                 ..Callers::READERS
             },
         ],
-        best: &[(s(0), 0), (s(30), 1), (s(60), 0)],
+        best: &[(s(0), 0), (s(30), 1), (s(90), 0)],
         fails: Some(s(30)),
-        well: Some(s(60)),
+        well: Some(s(90)),
         lasts: s(700),
         least: s(300),
         cells: Cells::LONG,
-        wanted: &[answered(0.999), back(70.0, 70.0), needless(0.0)],
+        wanted: &[answered(0.999), back(90.0, 90.0), needless(0.0)],
         ..Scene::QUIET
     },
     Scene {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use failover_core::{Action, Attempt, BodyToken, Budget, Evidence, Facts, Group, Policy, Timestamp, Wait};
+use failover_core::{
+    Action, Attempt, BodyToken, Budget, Evidence, Expired, Facts, Group, Policy, Timestamp, Wait,
+};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::simulation::scene::{Callers, Knobs};
@@ -34,7 +36,7 @@ impl Machine {
     pub fn new(targets: usize, policy: Policy, knobs: Knobs, seed: u64) -> Self {
         let policy = policy.with_bounds(knobs.attempt_timeout, knobs.deadline);
         let budget = knobs.budget.then(Budget::default);
-        let policy = Policy { interval: knobs.interval, budget, seed, ..policy };
+        let policy = policy.interval(knobs.interval).budget(budget).seed(seed);
         Self { group: Group::new(0..targets, policy).expect("a valid group"), calls: vec![] }
     }
 
@@ -48,7 +50,7 @@ impl Machine {
     fn take(&mut self, call: usize, action: Action<usize, (), ()>) -> Step {
         let (open, step) = match action {
             Action::Send(attempt) => {
-                let (target, bound) = (attempt.index(), attempt.timeout());
+                let (target, bound) = (attempt.index(), attempt.bound());
                 let connect = attempt.connect_timeout();
                 (Open::Attempt(attempt), Step::Send { target, bound, connect })
             }
@@ -88,7 +90,14 @@ impl Subject for Machine {
     }
 
     fn expired(&mut self, call: usize, evidence: Evidence, now: Duration) -> Step {
-        self.failed(call, evidence, now)
+        match self.attempt(call).expired(evidence, (), Timestamp::from(now)) {
+            Expired::WaitOn(attempt) => {
+                let bound = attempt.bound();
+                self.calls[call] = Open::Attempt(attempt);
+                Step::WaitOn(bound)
+            }
+            Expired::Next(action) => self.take(call, action),
+        }
     }
 
     fn resumed(&mut self, call: usize, now: Duration) -> Step {
@@ -101,15 +110,16 @@ impl Subject for Machine {
         }
     }
 
-    fn left(&mut self, call: usize, _now: Duration) {
-        self.calls[call] = Open::Nothing;
+    fn left(&mut self, call: usize, now: Duration) {
+        if let Open::Attempt(mut attempt) = std::mem::replace(&mut self.calls[call], Open::Nothing) {
+            attempt.abandon(Timestamp::from(now));
+        }
     }
 
     fn body_ended(&mut self, call: usize, whole: bool, now: Duration) {
         if let Open::Body(body) = std::mem::replace(&mut self.calls[call], Open::Nothing) {
-            if !whole {
-                self.group.body_broke_off(body, Timestamp::from(now));
-            }
+            let now = Timestamp::from(now);
+            if whole { self.group.body_whole(body, now) } else { self.group.body_broke_off(body, now) }
         }
     }
 
@@ -118,6 +128,7 @@ impl Subject for Machine {
     }
 
     fn knows_bad(&self, target: usize, now: Duration) -> bool {
-        self.group.snapshot(Timestamp::from(now)).targets[target].cooling.is_some()
+        let known = &self.group.snapshot(Timestamp::from(now)).targets[target];
+        known.strikes >= self.group.policy().leave_after
     }
 }

@@ -144,11 +144,8 @@ impl Run<'_> {
         match event {
             Event::Call(kind) => self.call(kind, now),
             Event::End(ticket) if self.is_due(ticket) => self.end(ticket.call, now),
-            Event::Bound(ticket) if self.is_due(ticket) => self.expire(ticket.call, now),
-            Event::ConnectBound(ticket) if self.is_due(ticket) => {
-                self.hang_up(ticket.call);
-                let step = self.subject.failed(ticket.call, Evidence::NoConnection, now);
-                self.perform(ticket.call, step, now);
+            Event::Bound(ticket) | Event::ConnectBound(ticket) if self.is_due(ticket) => {
+                self.expire(ticket.call, now);
             }
             Event::Resume(ticket) if self.is_due(ticket) => {
                 let step = self.subject.resumed(ticket.call, now);

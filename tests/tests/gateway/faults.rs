@@ -26,7 +26,7 @@ fn never_twice_a_post_is_executed_at_most_once_whatever_target_0_does() {
     each(|name, fault| {
         let works = Server::start(|request| Reply::ok(request.body.clone()));
         let gateway = Gateway::configured(&config("", &[fault.url(), works.url()], HASTY));
-        for call in 0..3 {
+        for call in 0..5 {
             let money = format!("money {call}");
             let answer = gateway.post("/", &money);
             let executed = [
@@ -42,8 +42,8 @@ fn never_twice_a_post_is_executed_at_most_once_whatever_target_0_does() {
                     "{name}, call {call}: {status}"
                 ),
             }
-            // An error steers the calls after it away.
-            assert!(call == 0 || answer.status == 200, "{name}, call {call}: {answer:?}");
+            // Three errors steer the calls after them away.
+            assert!(call < 3 || answer.status == 200, "{name}, call {call}: {answer:?}");
         }
     });
 }

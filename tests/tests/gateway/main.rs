@@ -5,6 +5,7 @@
 mod configuration;
 mod faults;
 mod limits;
+mod memory;
 mod page;
 mod proxy;
 mod signals;

@@ -127,7 +127,7 @@ fn a_transfer_coding_that_nobody_undoes_is_an_error() {
     );
     let gateway = Gateway::before([&odd, &works], "");
     assert_eq!(gateway.get("/").text(), "");
-    assert_eq!(gateway.status()["sticky"], 1);
+    assert_eq!(gateway.status()["targets"][0]["strikes"], 1);
     let answer = gateway.send("POST", "/", coded, "2\r\nab\r\n0\r\n\r\n");
     assert_eq!((answer.status, works.requests().len()), (501, 1));
 }

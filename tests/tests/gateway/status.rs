@@ -15,7 +15,8 @@ fn the_status_tells_of_targets_calls_and_failovers() {
     }
     let status = gateway.status();
     assert_eq!(status["sticky"], 2);
-    assert!(status["failback_in"].as_f64().is_some_and(|left| left > 0.0), "{status:#}");
+    assert!(status["targets"][0]["probe_in"].as_f64().is_some_and(|left| left > 0.0), "{status:#}");
+    assert!(status["targets"][2]["probe_in"].is_null(), "{status:#}");
     let calls = json!({ "waiting": 0, "answered": 3, "failed_over": 1, "stopped": 0, "abandoned": 0 });
     assert_eq!(status["calls"], calls);
     for (target, (server, cooling, last_failure, attempts, failed)) in targets(&status).iter().zip([

@@ -137,7 +137,7 @@ fn target(url: &str) -> Target {
 }
 
 fn policy() -> Policy {
-    Policy { attempt_timeout: ATTEMPT, ..Policy::default() }
+    Policy::default().attempt_timeout(ATTEMPT)
 }
 
 /// Examines all cases at once, since many of them take a time to fail; the name of a case that panics is its thread's.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use failover_core::{Evidence, Policy, Reason};
+use failover_core::{Evidence, Reason};
 use failover_tests::lab::{Blackhole, LIMIT, Reply, Server};
 
 use super::{ATTEMPT, Call, Client, client, client_with, policy, target};
@@ -11,7 +11,7 @@ use super::{ATTEMPT, Call, Client, client, client_with, policy, target};
 fn the_interval_is_waited_between_targets_and_not_before_the_first() {
     let interval = Duration::from_millis(200);
     let servers = [Reply::status(503), Reply::fin(), Reply::ok("right")].map(|reply| Server::script([reply]));
-    let client = client_with([&servers[0], &servers[1], &servers[2]], Policy { interval, ..policy() });
+    let client = client_with([&servers[0], &servers[1], &servers[2]], policy().interval(interval));
     let began = Instant::now();
     assert_eq!(client.call(&Call::get("/")).unwrap().failures.len(), 2);
     assert!(began.elapsed() >= 2 * interval);
@@ -22,7 +22,7 @@ fn no_doomed_pause_a_pause_gives_way_to_the_attempt_after_it() {
     let (first, second) =
         (Server::script([Reply::status(503).body("no")]), Server::script([Reply::ok("right")]));
     let deadline = Some(Duration::from_secs(6));
-    let client = client_with([&first, &second], Policy { interval: 100 * LIMIT, deadline, ..policy() });
+    let client = client_with([&first, &second], policy().interval(100 * LIMIT).deadline(deadline));
     assert_eq!(client.call(&Call::get("/")).unwrap().text(), "right");
     assert_eq!((first.requests().len(), second.requests().len()), (1, 1));
 }
@@ -33,7 +33,7 @@ fn connect_bound_a_connect_that_nobody_answers_takes_its_bound_and_not_the_attem
     for call in [Call::get("/"), Call::post("money")] {
         let (blackhole, works) = (Blackhole::new(), Server::script([Reply::ok("right")]));
         let targets = [blackhole.url(), works.url()].map(|url| target(&url));
-        let policy = Policy { connect_timeout, attempt_timeout: 100 * LIMIT, deadline: None, ..policy() };
+        let policy = policy().connect_timeout(connect_timeout).attempt_timeout(100 * LIMIT).deadline(None);
         let began = Instant::now();
         let answer = Client::new(targets.into(), policy).call(&call).unwrap();
         assert!(began.elapsed() >= connect_timeout);
@@ -56,7 +56,7 @@ fn share_slow_targets_leave_time_for_the_one_that_works() {
     let stalls = [(); 2].map(|()| Server::script([Reply::stall()]));
     let works = Server::script([Reply::ok("right")]);
     let bound = 3 * ATTEMPT;
-    let policy = Policy { attempt_timeout: bound, deadline: Some(bound), ..policy() };
+    let policy = policy().attempt_timeout(bound).deadline(bound);
     let answer = client_with([&stalls[0], &stalls[1], &works], policy).call(&Call::get("/")).unwrap();
     assert_eq!((answer.text(), answer.failures.len()), ("right", 2));
 }
@@ -64,7 +64,7 @@ fn share_slow_targets_leave_time_for_the_one_that_works() {
 #[test]
 fn deadline_a_call_ends_with_its_deadline() {
     let stalls = [(); 2].map(|()| Server::script([Reply::stall()]));
-    let policy = Policy { deadline: Some(ATTEMPT), interval: ATTEMPT / 4, ..policy() };
+    let policy = policy().deadline(ATTEMPT).interval(ATTEMPT / 4);
     let began = Instant::now();
     let stopped = client_with([&stalls[0], &stalls[1]], policy).call(&Call::get("/")).unwrap_err();
     assert!(matches!(stopped.reason, Reason::Deadline | Reason::TargetsTried), "{:?}", stopped.reason);

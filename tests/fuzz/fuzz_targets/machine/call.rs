@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use failover_core::{Action, Attempt, Evidence, Group, Policy, Reason, Replay, Stopped, Timestamp, Wait};
+use failover_core::{
+    Action, Attempt, BodyToken, Evidence, Expired, Group, Policy, Reason, Replay, Stopped, Timestamp, Wait,
+};
 use http::StatusCode;
 
 use crate::plan::{Kind, Outcome, Request, Span};
@@ -17,6 +19,13 @@ pub(crate) struct Call {
 enum State {
     Sending(Attempt<u8, Rc<()>, ()>),
     Waiting(Wait<u8, Rc<()>, ()>),
+}
+
+/// What is left of a call after an event.
+pub(crate) enum Next {
+    Open(Call),
+    Body(Group<u8>, BodyToken),
+    Over,
 }
 
 /// What was seen of a call.
@@ -82,8 +91,21 @@ impl Call {
         }
     }
 
-    /// Reports what became of the attempt, or that the pause is over; `None` if that ends the call.
-    pub(crate) fn report(self, outcome: Outcome, now: Timestamp) -> Option<Self> {
+    pub(crate) fn progress(&mut self, now: Timestamp) {
+        if let State::Sending(attempt) = &mut self.state {
+            attempt.progress(now);
+            self.story.latest = self.story.latest.max(now);
+        }
+    }
+
+    pub(crate) fn abandon(self, now: Timestamp) {
+        if let State::Sending(attempt) = self.state {
+            attempt.abandon(now);
+        }
+    }
+
+    /// Reports what became of the attempt, or that the pause is over.
+    pub(crate) fn report(self, outcome: Outcome, now: Timestamp) -> Next {
         let Self { state, mut story } = self;
         story.latest = story.latest.max(now);
         let verdict = match state {
@@ -99,40 +121,64 @@ impl Call {
                 attempt.handle_response(status, asked, Rc::clone(&story.responses), now)
             }
         };
-        assert!(Rc::strong_count(&story.responses) <= 2, "at most one response is held");
-        match (verdict, action) {
-            (Verdict::Accepted, Action::Return(answer)) => {
-                assert_eq!(Some(&answer.target()), story.sent.last());
-                assert_eq!(answer.failures().len(), story.sent.len() - 1);
-                None
+        Self::take(story, verdict, action)
+    }
+
+    /// Reports that the driver waited for nothing, or that the pause is over.
+    pub(crate) fn expire(self, kind: Kind, now: Timestamp) -> Next {
+        let State::Sending(attempt) = self.state else { return self.report(Outcome::Error(kind), now) };
+        let mut story = self.story;
+        story.latest = story.latest.max(now);
+        match attempt.expired(kind.evidence(), (), now) {
+            Expired::WaitOn(attempt) => {
+                assert!(!attempt.bound().is_zero(), "a driver that would ask without end");
+                assert!(story.latest + attempt.bound() <= story.deadline);
+                Next::Open(Self { state: State::Sending(attempt), story })
             }
-            (Verdict::MayGoOn, Action::Send(attempt)) => {
-                story.check_attempt(&attempt);
-                Some(Self { state: State::Sending(attempt), story })
+            Expired::Next(action) => {
+                let verdict = story.verdict(Outcome::Error(kind));
+                Self::take(story, verdict, action)
             }
-            (Verdict::MayGoOn, Action::Wait(wait)) => {
-                story.check_pause(wait.pause());
-                Some(Self { state: State::Waiting(wait), story })
-            }
-            (Verdict::MayGoOn, Action::Fail(stopped)) => {
-                story.check_end(&stopped);
-                None
-            }
-            (Verdict::MustStop, Action::Fail(stopped)) => {
-                let reasons = [Reason::NoProof, Reason::OneShotBody, Reason::BodyGone, Reason::LocalFault];
-                assert!(reasons.contains(&stopped.reason()), "{stopped:?}");
-                None
-            }
-            (verdict, action) => panic!("{verdict:?}, and yet {action:?}"),
         }
     }
 
     /// Fails all that is left of the call, which ends it in time.
     pub(crate) fn exhaust(self) {
-        let mut open = Some(self);
-        while let Some(call) = open {
-            let now = call.story.latest;
-            open = call.report(Outcome::Error(Kind::NoConnection), now);
+        let mut open = self;
+        loop {
+            let now = open.story.latest;
+            let Next::Open(call) = open.report(Outcome::Error(Kind::NoConnection), now) else { break };
+            open = call;
+        }
+    }
+
+    /// What is left after an action that a verdict allows.
+    fn take(mut story: Story, verdict: Verdict, action: Action<u8, Rc<()>, ()>) -> Next {
+        assert!(Rc::strong_count(&story.responses) <= 2, "at most one response is held");
+        match (verdict, action) {
+            (Verdict::Accepted, Action::Return(answer)) => {
+                assert_eq!(Some(&answer.target()), story.sent.last());
+                assert_eq!(answer.failures().len(), story.sent.len() - 1);
+                Next::Body(story.group, answer.body())
+            }
+            (Verdict::MayGoOn, Action::Send(attempt)) => {
+                story.check_attempt(&attempt);
+                Next::Open(Self { state: State::Sending(attempt), story })
+            }
+            (Verdict::MayGoOn, Action::Wait(wait)) => {
+                story.check_pause(wait.pause());
+                Next::Open(Self { state: State::Waiting(wait), story })
+            }
+            (Verdict::MayGoOn, Action::Fail(stopped)) => {
+                story.check_end(&stopped);
+                Next::Over
+            }
+            (Verdict::MustStop, Action::Fail(stopped)) => {
+                let reasons = [Reason::NoProof, Reason::OneShotBody, Reason::BodyGone, Reason::LocalFault];
+                assert!(reasons.contains(&stopped.reason()), "{stopped:?}");
+                Next::Over
+            }
+            (verdict, action) => panic!("{verdict:?}, and yet {action:?}"),
         }
     }
 }
@@ -142,7 +188,9 @@ impl Story {
     fn verdict(&self, outcome: Outcome) -> Verdict {
         let allowed = match outcome {
             Outcome::Error(kind) => match kind.evidence() {
-                Evidence::NoConnection | Evidence::NotSent | Evidence::NoRoom | Evidence::HandedBack => !self.gone,
+                Evidence::NoConnection | Evidence::NotSent | Evidence::NoRoom | Evidence::HandedBack => {
+                    !self.gone
+                }
                 Evidence::Refused => self.has_body,
                 Evidence::Stale | Evidence::MaybeProcessed => self.has_body && self.proof,
                 Evidence::LocalFault => false,
@@ -162,6 +210,9 @@ impl Story {
         assert!(may_start, "an attempt after the deadline");
         assert_eq!(attempt.began(), self.latest);
         assert!(attempt.timeout() <= policy.attempt_timeout);
+        assert!(attempt.bound() <= policy.attempt_timeout);
+        assert_eq!(attempt.failures().len() + 1, attempt.number());
+        assert_eq!(attempt.failures().len(), self.sent.len());
         assert!(attempt.began() + attempt.timeout() <= self.deadline);
         assert_eq!(self.group.targets().get(attempt.index()), Some(attempt.target()));
 
@@ -183,7 +234,9 @@ impl Story {
         assert_eq!(stopped.failures().len(), self.sent.len());
         let no_room = stopped.failures().iter().all(|failure| failure.evidence() == Some(Evidence::NoRoom));
         match stopped.reason() {
-            Reason::TargetsTried | Reason::LocalFault if (stopped.reason() == Reason::LocalFault) == no_room => {
+            Reason::TargetsTried | Reason::LocalFault
+                if (stopped.reason() == Reason::LocalFault) == no_room =>
+            {
                 let mut targets = 0..self.group.targets().len();
                 assert!(targets.all(|target| self.times(target) >= policy.rounds.into()), "{:?}", self.sent);
             }

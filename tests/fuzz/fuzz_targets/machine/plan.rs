@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use failover_core::{Backoff, Budget, CoolDown, Evidence, Facts, Failback, Policy, Replay, StatusCodes};
+use failover_core::{
+    Backoff, Budget, CoolDown, Evidence, Facts, Failback, Follow, Late, Policy, Replay, StatusCodes,
+};
 use http::{HeaderMap, Method, StatusCode};
 
 #[derive(Arbitrary, Debug)]
@@ -19,8 +21,16 @@ pub(crate) enum Event {
     Begin(Request, Moment),
     /// What became of an attempt; a pause is only over, whatever the outcome.
     Report(u8, Outcome, Moment),
+    /// The driver waited for nothing; a pause is only over.
+    Expire(u8, Kind, Moment),
+    Progress(u8, Moment),
     BodyGone(u8),
-    Abandon(u8),
+    /// The call is dropped.
+    Drop(u8),
+    /// The caller leaves.
+    Abandon(u8, Moment),
+    /// The body of an answer ended, whole or not.
+    Body(u8, bool, Moment),
     Prefer(u8, Moment),
     Replace(Vec<u8>, Box<Knobs>),
     Look(Moment),
@@ -141,8 +151,11 @@ pub(crate) struct Knobs {
     backoff: Option<(Span, Span)>,
     max_attempts: Option<u16>,
     free_repeat: Option<bool>,
+    follow: Option<bool>,
+    leave_after: Option<u8>,
+    late: Option<Option<(u32, Span)>>,
     failback: Option<Option<(Span, Span)>>,
-    cool_down: Option<Option<(u8, Span, Span)>>,
+    cool_down: Option<Option<(Span, Span)>>,
     retry_after: Option<Option<Span>>,
     budget: Option<(u32, u32)>,
     seed: u64,
@@ -154,41 +167,25 @@ impl Knobs {
         let codes = |list: &Vec<Status>| list.iter().map(|status| status.code()).collect::<StatusCodes>();
         let span = |span: Option<Span>, preset: Duration| span.map_or(preset, Span::duration);
         let time = |span: Option<Span>| span.map(Span::duration);
-        Policy {
-            failover_codes: self.failover_codes.as_ref().map_or(preset.failover_codes, codes),
-            not_processed: self
+        preset.failover_codes(self.failover_codes.as_ref().map_or(preset.failover_codes, codes)).not_processed(self
                 .not_processed
                 .as_ref()
-                .map_or(preset.not_processed, |list| list.as_ref().map(codes)),
-            replay: match self.replay {
+                .map_or(preset.not_processed, |list| list.as_ref().map(codes))).replay(match self.replay {
                 None => preset.replay,
                 Some(true) => Replay::Always,
                 Some(false) => Replay::Never,
-            },
-            attempt_timeout: span(self.attempt_timeout, preset.attempt_timeout),
-            deadline: self.deadline.map_or(preset.deadline, time),
-            interval: span(self.interval, preset.interval),
-            // Enough for every rule on rounds, and few enough that a call is soon exhausted.
-            rounds: self.rounds % 5,
-            backoff: self
+            }).attempt_timeout(span(self.attempt_timeout, preset.attempt_timeout)).deadline(self.deadline.map_or(preset.deadline, time)).interval(span(self.interval, preset.interval)).rounds(self.rounds % 5).backoff(self
                 .backoff
-                .map_or(preset.backoff, |(base, max)| Backoff { base: base.duration(), max: max.duration() }),
-            max_attempts: self.max_attempts,
-            free_repeat: self.free_repeat.unwrap_or(preset.free_repeat),
-            failback: self.failback.map_or(preset.failback, |rule| {
+                .map_or(preset.backoff, |(base, max)| Backoff { base: base.duration(), max: max.duration() })).max_attempts(self.max_attempts).free_repeat(self.free_repeat.unwrap_or(preset.free_repeat)).follow(match self.follow {
+                None => preset.follow,
+                Some(true) => Follow::Strikes,
+                Some(false) => Follow::Answer,
+            }).leave_after(self.leave_after.unwrap_or(preset.leave_after)).late(self.late.map_or(preset.late, |rule| {
+                rule.map(|(factor, floor)| Late { factor, floor: floor.duration() })
+            })).failback(self.failback.map_or(preset.failback, |rule| {
                 rule.map(|(after, max)| Failback { after: after.duration(), max: max.duration() })
-            }),
-            cool_down: self.cool_down.map_or(preset.cool_down, |rule| {
-                rule.map(|(strikes, base, max)| CoolDown {
-                    strikes,
-                    base: base.duration(),
-                    max: max.duration(),
-                })
-            }),
-            retry_after: self.retry_after.map_or(preset.retry_after, time),
-            budget: self.budget.map(|(percent, reserve)| Budget { percent, reserve }),
-            seed: self.seed,
-            ..preset
-        }
+            })).cool_down(self.cool_down.map_or(preset.cool_down, |rule| {
+                rule.map(|(base, max)| CoolDown { base: base.duration(), max: max.duration() })
+            })).retry_after(self.retry_after.map_or(preset.retry_after, time)).budget(self.budget.map(|(percent, reserve)| Budget { percent, reserve })).seed(self.seed)
     }
 }

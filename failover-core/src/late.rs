@@ -1,0 +1,207 @@
+//! Late: when an answer takes longer than answers take here, and what may be concluded from that.
+
+use core::time::Duration;
+
+use crate::mark::{Mark, SharedMark};
+use crate::sync::{AtomicU64, Ordering};
+use crate::time::Timestamp;
+
+/// When an attempt is late: without the head of an answer for longer than answers take at this target.
+///
+/// That is `factor` times what is usual there, at least `floor`. What is usual is learned from the answers; before eight of
+/// them, or when the last is more than ten minutes old, nothing is late. Being late is a strike, unless the target has
+/// answered anybody since the attempt began, or another attempt that began within half a floor was a strike by being late.
+/// An attempt that its caller leaves, or that ends at a bound that is shorter than the policy's, is judged alike: by
+/// `factor` times what is usual alone, or by the floor where that is not known (`late`, `abandoned`, `haste`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Late {
+    /// How many times what is usual.
+    pub factor: u32,
+    /// What is never late, however short the usual time.
+    pub floor: Duration,
+}
+
+impl Default for Late {
+    /// 3 times what is usual, at least 1 s.
+    fn default() -> Self {
+        Self { factor: 3, floor: FLOOR }
+    }
+}
+
+impl Late {
+    /// After how long an attempt is late where answers usually take so long.
+    pub(crate) fn bound(self, usual: Duration) -> Duration {
+        self.times(usual).max(self.floor)
+    }
+
+    /// How long an attempt must have waited that ended before it was late, for its end to say anything.
+    pub(crate) fn least_wait(self, usual: Option<Duration>) -> Duration {
+        usual.map_or(self.floor, |usual| self.times(usual).max(self.floor / 64))
+    }
+
+    fn times(self, usual: Duration) -> Duration {
+        usual.saturating_mul(self.factor)
+    }
+}
+
+/// How long a target's answers take, and when it gave one.
+///
+/// An answer writes at most one word, and most answers none.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// What is usual, and from how many answers that is known, up to `ENOUGH`.
+    usual: SharedMark,
+    /// When the target last answered anybody, to an eighth of the floor.
+    heard: Moment,
+    /// When the last attempt began that was a strike by being late.
+    counted: Moment,
+}
+
+impl Pace {
+    pub(crate) fn new() -> Self {
+        Self { usual: SharedMark::new(Mark::CLEAN), heard: Moment::new(0), counted: Moment::new(0) }
+    }
+
+    /// The same knowledge, for another group.
+    pub(crate) fn copied(&self) -> Self {
+        let copy = |moment: &Moment| Moment::new(moment.0.load(Ordering::Relaxed));
+        Self {
+            usual: SharedMark::new(self.usual.read()),
+            heard: copy(&self.heard),
+            counted: copy(&self.counted),
+        }
+    }
+
+    /// Learns that the head of an answer came, and, if it is one by which the target is well, how many nanoseconds that took;
+    /// notes that it came, unless it was noted less than `again` nanoseconds ago.
+    #[inline]
+    pub(crate) fn answered(&self, took: u64, is_well: bool, again: u64, now: Timestamp) {
+        let age = self.heard.read().map_or(u64::MAX, |heard| now.as_nanos().saturating_sub(heard.as_nanos()));
+        if is_well {
+            self.learn(took, age <= AGE, now);
+        }
+        if age >= again {
+            self.hear(now);
+        }
+    }
+
+    #[inline(never)]
+    fn hear(&self, now: Timestamp) {
+        self.heard.raise(now);
+    }
+
+    #[inline]
+    fn learn(&self, took: u64, is_fresh: bool, now: Timestamp) {
+        let seen = self.usual.read();
+        let (usual, count) = (seen.until().as_nanos(), seen.strikes());
+        let is_known = is_fresh && count >= ENOUGH;
+        if !is_known || took / 2 > usual || is_sampled(now) {
+            self.adapt(seen, took, is_fresh);
+        }
+    }
+
+    #[inline(never)]
+    fn adapt(&self, seen: Mark, took: u64, is_fresh: bool) {
+        let (usual, count) = (seen.until().as_nanos(), seen.strikes());
+        let adapted = match took.checked_sub(usual) {
+            _ if !is_fresh || count == 0 => Mark::new(Timestamp::from_nanos(took), 1),
+            Some(more) => Mark::new(Timestamp::from_nanos(usual + more / 8), (count + 1).min(ENOUGH)),
+            None => Mark::new(Timestamp::from_nanos(usual - (usual - took) / 4), (count + 1).min(ENOUGH)),
+        };
+        self.usual.replace(seen, adapted);
+    }
+
+    /// Takes over what another group knew.
+    pub(crate) fn restore(&self, usual: Duration, now: Timestamp) {
+        self.usual.update(|_| Some(Mark::new(Timestamp::from(usual), ENOUGH)));
+        self.heard.raise(now);
+    }
+
+    /// Learns that answers take at least so long, from a call that no target answered in its time.
+    pub(crate) fn teach(&self, waited: Duration, now: Timestamp) {
+        let known = self.usual(now).unwrap_or_default();
+        if waited > known {
+            self.usual.replace(self.usual.read(), Mark::new(Timestamp::from(waited), TAUGHT));
+            self.heard.raise(now);
+        }
+    }
+
+    /// Forgets what was only taught, after an attempt that was not answered in all the time that its call had.
+    pub(crate) fn doubt(&self) {
+        let seen = self.usual.read();
+        if seen.strikes() == TAUGHT {
+            self.usual.replace(seen, Mark::CLEAN);
+        }
+    }
+
+    /// How long answers usually take, if that is known.
+    #[inline]
+    pub(crate) fn usual(&self, now: Timestamp) -> Option<Duration> {
+        let is_fresh =
+            self.heard.read().is_some_and(|heard| now.as_nanos().saturating_sub(heard.as_nanos()) <= AGE);
+        let usual = Some(self.usual.read()).filter(|usual| is_fresh && usual.strikes() >= ENOUGH);
+        usual.map(|usual| usual.until().since(Timestamp::ORIGIN))
+    }
+
+    /// Whether the target has answered anybody since a moment.
+    pub(crate) fn was_heard_since(&self, moment: Timestamp) -> bool {
+        self.heard.read().is_some_and(|heard| heard >= moment)
+    }
+
+    /// For how long the target had answered nobody at a moment; not at all if it never did.
+    pub(crate) fn silence_before(&self, moment: Timestamp) -> Duration {
+        self.heard.read().map_or(Duration::ZERO, |heard| moment.since(heard))
+    }
+
+    /// Takes the right to count an attempt that began at a moment, unless one counted that began less than half a floor
+    /// before, or after it.
+    pub(crate) fn counts(&self, began: Timestamp, floor: Duration) -> bool {
+        self.counted.raise_if(began, |last| began >= last + floor / 2)
+    }
+}
+
+/// A moment that calls share; at first there is none. It only ever becomes later.
+#[derive(Debug)]
+struct Moment(AtomicU64);
+
+impl Moment {
+    fn new(word: u64) -> Self {
+        Self(AtomicU64::new(word))
+    }
+
+    #[inline]
+    fn read(&self) -> Option<Timestamp> {
+        self.0.load(Ordering::Relaxed).checked_sub(1).map(Timestamp::from_nanos)
+    }
+
+    fn raise(&self, moment: Timestamp) {
+        self.raise_if(moment, |last| moment > last);
+    }
+
+    fn raise_if(&self, moment: Timestamp, may: impl Fn(Timestamp) -> bool) -> bool {
+        let raised = |word: u64| {
+            let last = word.checked_sub(1).map(Timestamp::from_nanos);
+            last.is_none_or(&may).then_some(moment.as_nanos().saturating_add(1))
+        };
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raised).is_ok()
+    }
+}
+
+/// The floor where being late is off: a target that answered within it is not down because one connection failed.
+pub(crate) const FLOOR: Duration = Duration::from_secs(1);
+
+/// How many answers tell what is usual.
+const ENOUGH: u8 = 8;
+
+/// The count of what no answer told.
+const TAUGHT: u8 = ENOUGH + 1;
+
+/// Whether an answer is the one of sixteen that is looked at when it is known what is usual: by the moment, spread by the
+/// golden ratio.
+#[inline]
+fn is_sampled(now: Timestamp) -> bool {
+    now.as_nanos().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60 == 0
+}
+
+/// After so many nanoseconds without an answer nobody knows any more what is usual.
+const AGE: u64 = 600_000_000_000;

@@ -196,11 +196,12 @@ const ENOUGH: u8 = 8;
 /// The count of what no answer told.
 const TAUGHT: u8 = ENOUGH + 1;
 
-/// Whether an answer is the one of sixteen that is looked at when it is known what is usual: by the moment, spread by the
-/// golden ratio.
+/// Whether an answer is the one of sixteen that is looked at when it is known what is usual: by its moment, spread so that
+/// regular moments are no regular choice.
 #[inline]
 fn is_sampled(now: Timestamp) -> bool {
-    now.as_nanos().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60 == 0
+    let moment = now.as_nanos();
+    (moment ^ moment >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 60 == 0
 }
 
 /// After so many nanoseconds without an answer nobody knows any more what is usual.

@@ -398,6 +398,29 @@ fn late_idle_a_target_that_was_idle_before_is_left_in_five_floors() {
     }
 }
 
+/// Guards: `Health::waited` that asks for another multiple of the silence before the first strike, or takes it from elsewhere.
+#[test]
+fn late_idle_the_last_strike_counts_after_eight_times_the_silence_before_the_first() {
+    for (silence, needed) in [(0.375, 3.0), (0.5, 4.0), (0.75, 5.0), (100.0, 5.0)] {
+        let strikes = |waited: f64| {
+            let mut world = World::new(2, Policy::default());
+            assert_eq!(world.answered(0.01), 0);
+            world.sleep(silence);
+            let began = world.now;
+            let calls = [0.0, 0.5, 1.0].map(|nth| {
+                world.now = began + seconds(nth);
+                world.begin(WRITE)
+            });
+            for (call, left) in calls.into_iter().zip([1.0, 1.5, waited]) {
+                world.now = began + seconds(left);
+                world.left(call);
+            }
+            world.strikes()[0]
+        };
+        assert_eq!([strikes(needed - 0.001), strikes(needed)], [2, 3], "after {silence} s of silence");
+    }
+}
+
 // Callers that leave
 
 /// Guards: `Attempt::abandon` that books nothing; `Late::least_wait` that asks for a floor where answers take far less.
@@ -720,6 +743,28 @@ fn standby_only_a_call_that_asked_all_and_lacked_time_teaches() {
     assert_eq!(served(&mut world, asked, |_| None), None);
     let usual = world.group.snapshot(world.now).targets[0].usual.expect("both were asked");
     assert!((seconds(0.449)..=seconds(0.45)).contains(&usual), "{usual:?}");
+}
+
+/// Guards: `Call::stop` that doubts another target than the last one that its call asked.
+#[test]
+fn standby_what_a_call_taught_is_doubted_where_another_ends_that_asked_only_some() {
+    let mut world = World::new(3, Policy::default());
+    let asked = |time| facts(READ).within(seconds(time));
+    assert_eq!(served(&mut world, asked(0.9), |_| None), None);
+    let usual = |world: &World| world.group.snapshot(world.now).targets[0].usual;
+    let taught = usual(&world);
+    assert!(taught.is_some());
+    let give_up = |world: &mut World, attempt: Attempt<usize, usize, Outcome>| {
+        world.sleep(0.2);
+        attempt.timed_out(Evidence::MaybeProcessed, UNCLEAR, world.now)
+    };
+    let first: Attempt<_, _, _> = first(world.group.begin(asked(0.4), world.now));
+    let Action::Send(second) = give_up(&mut world, first) else { panic!("half of the time is left") };
+    assert!(matches!(give_up(&mut world, second), Action::Fail(_)));
+    assert_eq!(usual(&world), taught, "target 1 ended it");
+    let write = world.begin(WRITE);
+    assert!(matches!(give_up(&mut world, write), Action::Fail(_)));
+    assert_eq!(usual(&world), None);
 }
 
 /// Guards: `Pace::teach` that takes a hang for slow answers.

@@ -352,7 +352,8 @@ impl Play {
             Knob::CoolDown => policy.cool_down = self.policy.cool_down,
             Knob::Late if policy.late.is_some() => policy.late = None,
             Knob::Late => policy.late = self.policy.late,
-            Knob::Failback => policy.failback = None,
+            Knob::Failback if policy.failback.is_some() => policy.failback = None,
+            Knob::Failback => policy.failback = self.policy.failback,
             Knob::Follow => {
                 policy.follow =
                     if policy.follow == Follow::Answer { Follow::Strikes } else { Follow::Answer };

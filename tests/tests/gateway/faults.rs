@@ -26,7 +26,8 @@ fn never_twice_a_post_is_executed_at_most_once_whatever_target_0_does() {
     each(|name, fault| {
         let works = Server::start(|request| Reply::ok(request.body.clone()));
         let gateway = Gateway::configured(&config("", &[fault.url(), works.url()], HASTY));
-        for call in 0..5 {
+        let mut errors = 0;
+        for call in 0..6 {
             let money = format!("money {call}");
             let answer = gateway.post("/", &money);
             let executed = [
@@ -43,7 +44,8 @@ fn never_twice_a_post_is_executed_at_most_once_whatever_target_0_does() {
                 ),
             }
             // Three errors steer the calls after them away.
-            assert!(call < 3 || answer.status == 200, "{name}, call {call}: {answer:?}");
+            errors += u32::from(answer.status != 200);
+            assert!(errors <= 3, "{name}, call {call}: {answer:?}");
         }
     });
 }

@@ -13,7 +13,11 @@ mod scheduler {
     pub(crate) use shuttle::thread;
 
     pub(crate) fn explore(run: impl Fn() + Send + Sync + 'static) {
-        shuttle::check_random(run, SCHEDULES);
+        let run = std::sync::Arc::new(run);
+        let again = std::sync::Arc::clone(&run);
+        shuttle::check_random(move || run(), SCHEDULES);
+        // Those in which few threads are held up for long.
+        shuttle::check_pct(move || again(), SCHEDULES, 3);
     }
 
     pub(crate) fn explore_some(run: impl Fn() + Send + Sync + 'static) {

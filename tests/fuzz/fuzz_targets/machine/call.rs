@@ -99,7 +99,7 @@ impl Call {
     }
 
     pub(crate) fn abandon(self, now: Timestamp) {
-        if let State::Sending(attempt) = self.state {
+        if let State::Sending(mut attempt) = self.state {
             attempt.abandon(now);
         }
     }

@@ -6,14 +6,14 @@
 mod call;
 mod plan;
 
-use failover_core::{BodyToken, Group, Timestamp};
+use failover_core::{BodyToken, Entry, Group, Timestamp};
 
 use crate::call::{Call, Next};
 use crate::plan::{Event, Moment, Plan};
 
 libfuzzer_sys::fuzz_target!(|plan: Plan| {
     // A policy that makes no sense is refused, not obeyed.
-    if let Ok(group) = Group::new(few(plan.targets), plan.knobs.policy()) {
+    if let Ok(group) = Group::of(few(plan.targets).into_iter().map(entry), plan.knobs.policy()) {
         let mut fleet = Fleet { group, calls: Vec::new(), bodies: Vec::new(), now: Timestamp::ORIGIN };
         plan.events.into_iter().for_each(|event| fleet.perform(event));
         fleet.calls.into_iter().for_each(Call::exhaust);
@@ -86,7 +86,9 @@ impl Fleet {
                 assert!(!known || self.group.sticky() == usize::from(index));
             }
             Event::Replace(targets, knobs) => {
-                if let Ok(group) = self.group.with_targets(few(targets).into_iter().map(entry), knobs.policy()) {
+                if let Ok(group) =
+                    self.group.with_targets(few(targets).into_iter().map(entry), knobs.policy())
+                {
                     self.group = group;
                 }
             }
@@ -139,6 +141,11 @@ fn take<T>(list: &mut Vec<T>, index: u8) -> Option<T> {
 }
 
 /// Enough targets for every order, and few enough that a call is soon exhausted.
+/// A target that goes by its number.
+fn entry(target: u8) -> Entry<u8> {
+    Entry::new(target).known_as(target.to_string())
+}
+
 fn few(mut targets: Vec<u8>) -> Vec<u8> {
     targets.truncate(8);
     targets

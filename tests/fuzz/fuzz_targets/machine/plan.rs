@@ -167,25 +167,46 @@ impl Knobs {
         let codes = |list: &Vec<Status>| list.iter().map(|status| status.code()).collect::<StatusCodes>();
         let span = |span: Option<Span>, preset: Duration| span.map_or(preset, Span::duration);
         let time = |span: Option<Span>| span.map(Span::duration);
-        preset.failover_codes(self.failover_codes.as_ref().map_or(preset.failover_codes, codes)).not_processed(self
-                .not_processed
-                .as_ref()
-                .map_or(preset.not_processed, |list| list.as_ref().map(codes))).replay(match self.replay {
+        preset
+            .clone()
+            .failover_codes(self.failover_codes.as_ref().map_or(preset.failover_codes, codes))
+            .not_processed(
+                self.not_processed.as_ref().map_or(preset.not_processed, |list| list.as_ref().map(codes)),
+            )
+            .replay(match self.replay {
                 None => preset.replay,
                 Some(true) => Replay::Always,
                 Some(false) => Replay::Never,
-            }).attempt_timeout(span(self.attempt_timeout, preset.attempt_timeout)).deadline(self.deadline.map_or(preset.deadline, time)).interval(span(self.interval, preset.interval)).rounds(self.rounds % 5).backoff(self
-                .backoff
-                .map_or(preset.backoff, |(base, max)| Backoff { base: base.duration(), max: max.duration() })).max_attempts(self.max_attempts).free_repeat(self.free_repeat.unwrap_or(preset.free_repeat)).follow(match self.follow {
+            })
+            .attempt_timeout(span(self.attempt_timeout, preset.attempt_timeout))
+            .deadline(self.deadline.map_or(preset.deadline, time))
+            .interval(span(self.interval, preset.interval))
+            .rounds(self.rounds % 5)
+            .backoff(
+                self.backoff.map_or(preset.backoff, |(base, max)| Backoff {
+                    base: base.duration(),
+                    max: max.duration(),
+                }),
+            )
+            .max_attempts(self.max_attempts)
+            .free_repeat(self.free_repeat.unwrap_or(preset.free_repeat))
+            .follow(match self.follow {
                 None => preset.follow,
                 Some(true) => Follow::Strikes,
                 Some(false) => Follow::Answer,
-            }).leave_after(self.leave_after.unwrap_or(preset.leave_after)).late(self.late.map_or(preset.late, |rule| {
+            })
+            .leave_after(self.leave_after.unwrap_or(preset.leave_after))
+            .late(self.late.map_or(preset.late, |rule| {
                 rule.map(|(factor, floor)| Late { factor, floor: floor.duration() })
-            })).failback(self.failback.map_or(preset.failback, |rule| {
+            }))
+            .failback(self.failback.map_or(preset.failback, |rule| {
                 rule.map(|(after, max)| Failback { after: after.duration(), max: max.duration() })
-            })).cool_down(self.cool_down.map_or(preset.cool_down, |rule| {
+            }))
+            .cool_down(self.cool_down.map_or(preset.cool_down, |rule| {
                 rule.map(|(base, max)| CoolDown { base: base.duration(), max: max.duration() })
-            })).retry_after(self.retry_after.map_or(preset.retry_after, time)).budget(self.budget.map(|(percent, reserve)| Budget { percent, reserve })).seed(self.seed)
+            }))
+            .retry_after(self.retry_after.map_or(preset.retry_after, time))
+            .budget(self.budget.map(|(percent, reserve)| Budget { percent, reserve }))
+            .seed(self.seed)
     }
 }

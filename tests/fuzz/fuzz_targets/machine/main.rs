@@ -140,12 +140,12 @@ fn take<T>(list: &mut Vec<T>, index: u8) -> Option<T> {
     (count > 0).then(|| list.swap_remove(usize::from(index) % count))
 }
 
-/// Enough targets for every order, and few enough that a call is soon exhausted.
 /// A target that goes by its number.
 fn entry(target: u8) -> Entry<u8> {
     Entry::new(target).known_as(target.to_string())
 }
 
+/// Enough targets for every order, and few enough that a call is soon exhausted.
 fn few(mut targets: Vec<u8>) -> Vec<u8> {
     targets.truncate(8);
     targets

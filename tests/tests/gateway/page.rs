@@ -62,7 +62,12 @@ async fn shows_what_happens(scheme: &str) {
     page.wait_for("#calls div:nth-child(1) dd", "6").await;
     assert!(page.text("#targets tr:nth-child(1) td:nth-child(3)").await.starts_with("cools down for "));
     assert!(page.text("#failback").await.starts_with("Target 0 is probed in "));
-    assert!(page.text("#minute-text").await.contains("1 of them met a failure"));
+    // One of them, or three: a target that answered within the last second is not down by one refusal.
+    let minute = page.text("#minute-text").await;
+    assert!(
+        ["1", "3"].iter().any(|met| minute.contains(&format!("; {met} of them met a failure"))),
+        "{minute}"
+    );
 
     // It can be read by everybody, and asks nobody else.
     let contrasts = page.run(CONTRASTS).await;

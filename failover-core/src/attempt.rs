@@ -738,9 +738,12 @@ impl<T, R, E> Call<T, R, E> {
     fn could_go_on(&self, needs: Needs, now: Timestamp) -> bool {
         let shared = self.group.shared();
         let budget = shared.policy.budget.filter(|_| needs == Needs::ProofAndBody && !self.probe);
-        self.standing.lacks(needs).is_none()
-            && self.has_another_try()
-            && budget.is_none_or(|budget| shared.spent.has_replay(budget, now))
+        self.has_another_try_after(needs) && budget.is_none_or(|budget| shared.spent.has_replay(budget, now))
+    }
+
+    /// The same, whatever the budget has.
+    fn has_another_try_after(&self, needs: Needs) -> bool {
+        self.standing.lacks(needs).is_none() && self.has_another_try()
     }
 
     /// Whether a target is untried in this round, beside the one that is asked, and ready.
@@ -767,12 +770,12 @@ impl<T, R, E> Call<T, R, E> {
     }
 
     fn timeout(&self) -> Duration {
-        let could_go_on = self.standing.lacks(Needs::ProofAndBody).is_none() && self.has_another_try();
+        let could_go_on = self.has_another_try_after(Needs::ProofAndBody);
         self.bounds().attempt_timeout(self.group.policy()).min(self.time_left(could_go_on))
     }
 
     fn connect_timeout(&self) -> Duration {
-        let could_go_on = self.standing.lacks(Needs::BodyNotGone).is_none() && self.has_another_try();
+        let could_go_on = self.has_another_try_after(Needs::BodyNotGone);
         self.bounds()
             .connect_timeout(self.group.policy())
             .min(self.timeout())

@@ -281,7 +281,7 @@ impl Health {
     ) -> bool {
         let Some((known, late)) = self.targets.get(target).zip(self.late) else { return false };
         let mark = known.mark.read();
-        let first = if mark.strikes() == 0 { began } else { began.min(mark.until()) };
+        let first = first_strike(mark, began);
         let silence = known.pace.silence_before(first).saturating_mul(8);
         let silence = silence.clamp(self.floor, self.floor.saturating_mul(IDLE));
         let is_too_soon = mark.strikes().saturating_add(1) == self.leave_after && now.since(first) < silence;
@@ -353,9 +353,8 @@ impl Health {
                 strikes.max(restored).saturating_add(1)
             };
             let added = added.max(least);
-            let first = if strikes == 0 { began } else { began.min(mark.until()) };
             let until = match added.checked_sub(self.leave_after) {
-                None => first,
+                None => first_strike(mark, began),
                 Some(times) => self.cool_down.map_or(Timestamp::ORIGIN, |rule| {
                     now + jitter.lengthen_alike(doubled(rule.base, times, rule.max))
                 }),
@@ -363,6 +362,11 @@ impl Health {
             Some(Mark::new(until, added))
         });
     }
+}
+
+/// When the first strike of a row began to which one is added that began at a moment.
+fn first_strike(mark: Mark, began: Timestamp) -> Timestamp {
+    if mark.strikes() == 0 { began } else { began.min(mark.until()) }
 }
 
 /// The kind of a target's last failure: a status as it is, an error as its place in `Evidence::ALL`, else `NO_FAILURE`.

@@ -76,13 +76,19 @@ impl Pace {
     /// notes that it came, unless it was noted less than `again` nanoseconds ago.
     #[inline]
     pub(crate) fn answered(&self, took: u64, is_well: bool, again: u64, now: Timestamp) {
-        let age = self.heard.read().map_or(u64::MAX, |heard| now.as_nanos().saturating_sub(heard.as_nanos()));
+        let age = self.age(now);
         if is_well {
             self.learn(took, age <= AGE, now);
         }
         if age >= again {
             self.hear(now);
         }
+    }
+
+    /// How many nanoseconds ago the target last answered anybody; the largest number if it never did.
+    #[inline]
+    fn age(&self, now: Timestamp) -> u64 {
+        self.heard.read().map_or(u64::MAX, |heard| now.as_nanos().saturating_sub(heard.as_nanos()))
     }
 
     #[inline(never)]
@@ -137,8 +143,7 @@ impl Pace {
     /// How long answers usually take, if that is known.
     #[inline]
     pub(crate) fn usual(&self, now: Timestamp) -> Option<Duration> {
-        let is_fresh =
-            self.heard.read().is_some_and(|heard| now.as_nanos().saturating_sub(heard.as_nanos()) <= AGE);
+        let is_fresh = self.age(now) <= AGE;
         let usual = Some(self.usual.read()).filter(|usual| is_fresh && usual.strikes() >= ENOUGH);
         usual.map(|usual| usual.until().since(Timestamp::ORIGIN))
     }

@@ -29,6 +29,7 @@ fn abandoned_a_target_that_hangs_is_left_although_every_caller_leaves_first() {
         assert!(began.elapsed() < LIMIT, "{:#}", gateway.status());
         let mut caller = gateway.connect();
         caller.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+        // The caller's patience: far longer than answers took, and more than the half second between two that count.
         thread::sleep(Duration::from_millis(700));
     }
     assert_eq!(gateway.get("/").text(), "second");
@@ -67,6 +68,7 @@ fn not_well_a_target_that_is_back_with_500s_gets_its_probes_and_nothing_more() {
     while gateway.status()["probes"].as_u64() < Some(2) {
         assert!(began.elapsed() < LIMIT, "{:#}", gateway.status());
         failed += u64::from(gateway.get("/").status == 500);
+        // The clock that is waited for is the gateway's, so it can only be asked again.
         thread::sleep(Duration::from_millis(20));
     }
     let status = gateway.status();
@@ -93,6 +95,7 @@ fn best_first_the_nearer_standby_is_back_before_the_primary() {
     while gateway.status()["sticky"] != 1 {
         assert!(began.elapsed() < LIMIT, "{:#}", gateway.status());
         assert_eq!(gateway.get("/").status, 200);
+        // The clock that is waited for is the gateway's, so it can only be asked again.
         thread::sleep(Duration::from_millis(20));
     }
 }

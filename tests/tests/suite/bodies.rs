@@ -54,7 +54,8 @@ fn committed_a_truncated_body_is_an_error_and_never_another_targets() {
 fn committed_a_body_may_take_longer_than_an_attempt() {
     let first = Server::script([Reply::ok("slow and whole").halfway(ATTEMPT * 3 / 2)]);
     let second = Server::script([Reply::ok("other")]);
-    let answer = client([&first, &second]).call(&Call::get("/")).unwrap();
+    let client = client_with([&first, &second], policy().attempt_timeout(ATTEMPT));
+    let answer = client.call(&Call::get("/")).unwrap();
     assert_eq!((answer.text(), answer.target), ("slow and whole", 0));
 }
 
@@ -106,7 +107,7 @@ fn committed_after_a_timeout_the_next_answer_is_its_own() {
         "/slow" => Reply::ok("/slow").after(&held),
         other => Reply::ok(other),
     });
-    let client = client([&server]);
+    let client = client_with([&server], policy().attempt_timeout(3 * ATTEMPT));
     assert_eq!(client.call(&Call::get("/slow")).unwrap_err().reason, Reason::TargetsTried);
     gate.open();
     for nth in 0..20 {

@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use failover_core::{Evidence, Policy, Reason, Target};
-use failover_tests::lab::{Blackhole, Server};
+use failover_tests::lab::{Blackhole, Request, Server};
 
 use crate::Client;
 
@@ -98,32 +98,52 @@ impl Answered {
 }
 
 /// A place that a target's URL leads to.
-enum Place {
-    Server(Server),
-    Blackhole(Blackhole),
-    /// A URL, and what must live as long as it.
-    Elsewhere(String, Option<Server>),
+struct Place {
+    url: String,
+    /// It keeps its clients waiting, which then wait for [`ATTEMPT`] only.
+    is_silent: bool,
+    server: Option<Server>,
+    _blackhole: Option<Blackhole>,
 }
 
 impl Place {
-    fn url(&self) -> String {
-        match self {
-            Self::Server(server) => server.url(),
-            Self::Blackhole(blackhole) => blackhole.url(),
-            Self::Elsewhere(url, _) => url.clone(),
-        }
+    fn server(server: Server) -> Self {
+        Self { url: server.url(), is_silent: false, server: Some(server), _blackhole: None }
     }
 
-    /// How many requests were executed there.
+    fn blackhole() -> Self {
+        let blackhole = Blackhole::new();
+        Self { url: blackhole.url(), is_silent: true, server: None, _blackhole: Some(blackhole) }
+    }
+
+    fn nowhere(url: &str) -> Self {
+        Self { url: url.to_owned(), is_silent: false, server: None, _blackhole: None }
+    }
+
+    fn silent(self) -> Self {
+        Self { is_silent: true, ..self }
+    }
+
+    fn over_tls(self) -> Self {
+        Self { url: self.url.replace("http:", "https:"), ..self }
+    }
+
+    fn target(&self) -> Target {
+        let target = target(&self.url);
+        if self.is_silent { target.attempt_timeout(ATTEMPT) } else { target }
+    }
+
+    /// The requests that were executed there.
+    fn requests(&self) -> Vec<Request> {
+        self.server.as_ref().map(Server::requests).unwrap_or_default()
+    }
+
     fn executed(&self) -> usize {
-        match self {
-            Self::Server(server) | Self::Elsewhere(_, Some(server)) => server.requests().len(),
-            Self::Blackhole(_) | Self::Elsewhere(_, None) => 0,
-        }
+        self.requests().len()
     }
 }
 
-/// A client of these servers whose attempts may take [`ATTEMPT`].
+/// A client of these servers whose attempts may take [`PATIENCE`].
 fn client<const N: usize>(servers: [&Server; N]) -> Client {
     client_with(servers, policy())
 }
@@ -137,7 +157,7 @@ fn target(url: &str) -> Target {
 }
 
 fn policy() -> Policy {
-    Policy::default().attempt_timeout(ATTEMPT)
+    Policy::default().attempt_timeout(PATIENCE).deadline(None)
 }
 
 /// Examines all cases at once, since many of them take a time to fail; the name of a case that panics is its thread's.
@@ -153,5 +173,9 @@ fn each<C: Send>(cases: impl IntoIterator<Item = (&'static str, C)>, examine: im
     });
 }
 
-/// The bound of an attempt: short enough to wait for, and long enough that a busy machine answers within it.
+/// The bound of an attempt at a target that does not answer: short enough to wait for, and long enough that it has read the
+/// request.
 const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// The bound of an attempt at a target that answers, on a machine that is busy, too.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -3,7 +3,7 @@
 use failover_core::{Evidence, Reason};
 use failover_tests::lab::{End, Gate, Reply, Server};
 
-use super::{Call, client, each};
+use super::{ATTEMPT, Call, Client, client, each, policy, target};
 
 #[test]
 fn stale_connection_a_get_is_repeated_at_the_same_target_for_free() {
@@ -83,7 +83,8 @@ fn stale_connection_what_a_reused_one_may_die_of_and_still_be_a_target_failure()
         until_reused(|| {
             let (first, second) =
                 (server_that(Dies::WhenRead(reply.clone())), Server::script([Reply::ok("other")]));
-            let client = client([&first, &second]);
+            let targets = vec![target(&first.url()).attempt_timeout(ATTEMPT), target(&second.url())];
+            let client = Client::new(targets, policy());
             client.call(&Call::get("/1")).unwrap();
             let answer = client.call(&Call::get("/2")).unwrap();
             if answer.failures.is_empty() {

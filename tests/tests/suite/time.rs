@@ -45,7 +45,8 @@ fn connect_bound_a_connect_that_nobody_answers_takes_its_bound_and_not_the_attem
 fn attempt_bound_a_target_that_never_answers_takes_its_bound_and_no_less() {
     let (first, second) = (Server::script([Reply::stall()]), Server::script([Reply::ok("right")]));
     let began = Instant::now();
-    assert_eq!(client([&first, &second]).call(&Call::get("/")).unwrap().text(), "right");
+    let targets = vec![target(&first.url()).attempt_timeout(ATTEMPT), target(&second.url())];
+    assert_eq!(Client::new(targets, policy()).call(&Call::get("/")).unwrap().text(), "right");
     assert!(began.elapsed() >= ATTEMPT);
     // The attempt that was given up holds no connection.
     first.wait_for_closed(1);
@@ -55,7 +56,7 @@ fn attempt_bound_a_target_that_never_answers_takes_its_bound_and_no_less() {
 fn share_slow_targets_leave_time_for_the_one_that_works() {
     let stalls = [(); 2].map(|()| Server::script([Reply::stall()]));
     let works = Server::script([Reply::ok("right")]);
-    let bound = 3 * ATTEMPT;
+    let bound = 8 * ATTEMPT;
     let policy = policy().attempt_timeout(bound).deadline(bound);
     let answer = client_with([&stalls[0], &stalls[1], &works], policy).call(&Call::get("/")).unwrap();
     assert_eq!((answer.text(), answer.failures.len()), ("right", 2));

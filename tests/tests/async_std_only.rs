@@ -474,7 +474,8 @@ fn middleware_before_sees_each_call_and_middleware_after_each_attempt_with_its_t
 #[test]
 fn middleware_may_be_one_requests_own() {
     let works = Server::script([Reply::ok("right")]);
-    let failover = FailoverMiddleware::builder().targets([Server::down().url(), works.url()]);
+    let down = Server::down();
+    let failover = FailoverMiddleware::builder().targets([down.url(), works.url()]);
     let failover = failover.build_middleware().unwrap();
     let request = surf_client().get("http://any.example/").middleware(failover.clone()).build();
     assert_eq!(block_on(surf_client().recv_string(request)).unwrap(), "right");

@@ -360,7 +360,8 @@ fn cancel_neutral_a_client_that_goes_away_ends_its_call() {
 #[test]
 fn cancel_neutral_a_client_that_leaves_in_the_middle_of_its_request_is_no_targets_failure() {
     let server = Server::script([Reply::ok("right")]);
-    let gateway = Gateway::before([&server, &Server::down()], "");
+    let down = Server::down();
+    let gateway = Gateway::before([&server, &down], "");
     let mut connection = gateway.connect();
     connection.write(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nhalf");
     server.wait_for_connections(1);

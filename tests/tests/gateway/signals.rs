@@ -50,7 +50,8 @@ fn identity_a_target_whose_credentials_are_rotated_is_the_same_target() {
 #[test]
 fn rejected_a_bad_file_changes_nothing_and_says_why() {
     let works = Server::script([Reply::ok("right")]);
-    let gateway = Gateway::before([&Server::down(), &works], "");
+    let down = Server::down();
+    let gateway = Gateway::before([&down, &works], "");
     gateway.get("/");
     let before = gateway.status()["targets"].clone();
     for (text, said) in [
@@ -142,7 +143,8 @@ async fn sigterm_lets_calls_over_http2_end() {
 
 #[test]
 fn sigterm_does_not_wait_for_a_connection_without_calls() {
-    let mut gateway = Gateway::before([&Server::down()], "");
+    let down = Server::down();
+    let mut gateway = Gateway::before([&down], "");
     let mut connection = gateway.connect();
     // Neither the shutdown nor the ping that goes with it is heeded.
     connection.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
@@ -181,7 +183,8 @@ fn sigterm_waits_for_calls_only_so_long() {
 
 #[test]
 fn sigint_ends_it_as_well() {
-    let mut gateway = Gateway::before([&Server::down()], "");
+    let down = Server::down();
+    let mut gateway = Gateway::before([&down], "");
     gateway.signal("INT");
     assert_eq!(gateway.wait().code(), Some(0));
 }

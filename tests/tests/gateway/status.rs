@@ -52,7 +52,8 @@ fn the_status_tells_of_targets_calls_and_failovers() {
 #[test]
 fn a_call_that_stopped_is_told_with_its_reason() {
     let cut = Server::script([Reply::fin()]);
-    let gateway = Gateway::before([&cut, &Server::down()], "");
+    let down = Server::down();
+    let gateway = Gateway::before([&cut, &down], "");
     gateway.post("/", "money");
     let status = gateway.status();
     let failover = &status["failovers"][0];
@@ -92,7 +93,8 @@ fn status_and_metrics_can_only_be_read() {
 
 #[test]
 fn a_browser_gets_a_page_that_loads_nothing_else() {
-    let gateway = Gateway::before([&Server::down()], "");
+    let down = Server::down();
+    let gateway = Gateway::before([&down], "");
     let accept = "accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
     let page = gateway.send("GET", "/-/failover", accept, "");
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));

@@ -175,7 +175,7 @@ fn each<C: Send>(cases: impl IntoIterator<Item = (&'static str, C)>, examine: im
 
 /// The bound of an attempt at a target that does not answer: short enough to wait for, and long enough that it has read the
 /// request.
-const ATTEMPT: Duration = Duration::from_secs(1);
+const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// The bound of an attempt at a target that answers, on a machine that is busy, too.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -56,7 +56,7 @@ fn attempt_bound_a_target_that_never_answers_takes_its_bound_and_no_less() {
 fn share_slow_targets_leave_time_for_the_one_that_works() {
     let stalls = [(); 2].map(|()| Server::script([Reply::stall()]));
     let works = Server::script([Reply::ok("right")]);
-    let bound = 8 * ATTEMPT;
+    let bound = 6 * ATTEMPT;
     let policy = policy().attempt_timeout(bound).deadline(bound);
     let answer = client_with([&stalls[0], &stalls[1], &works], policy).call(&Call::get("/")).unwrap();
     assert_eq!((answer.text(), answer.failures.len()), ("right", 2));

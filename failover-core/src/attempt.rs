@@ -27,15 +27,39 @@ impl<T> Group<T> {
     /// `R` is the driver's response and `E` its error.
     #[inline]
     pub fn begin<R, E>(&self, facts: Facts, now: Timestamp) -> Action<T, R, E> {
-        let deadline = now + self.shared().deadline.min(facts.deadline());
+        let shared = self.shared();
+        let deadline = now + shared.deadline.min(facts.deadline());
         let refused = |reason| Action::Fail(Stopped { trail: Box::default(), reason });
         if deadline <= now {
             return refused(Reason::Deadline);
         }
-        match Call::begin(self.clone(), facts, deadline, now) {
-            Some(call) => Action::Send(Attempt(call)),
-            None => refused(Reason::Maintenance),
+        let seen = shared.cursor.read();
+        let probe = shared.probe(seen, facts.standing, now);
+        if shared.policy.budget.is_some() {
+            shared.spent.call(now);
         }
+        let (target, lease) = match probe {
+            Some(probe) => probe,
+            None if shared.health.is_ready(seen.target(), now) => (seen.target(), Lease::NONE),
+            None => match shared.next_target(seen, now, |_| true) {
+                Some(target) => (target, Lease::NONE),
+                None => return refused(Reason::Maintenance),
+            },
+        };
+        Action::Send(Attempt(Call {
+            group: self.clone(),
+            trail: None,
+            deadline,
+            latest: now,
+            sent: now,
+            asked: now,
+            seen,
+            lease,
+            standing: facts.standing,
+            target: index_of(target),
+            probe: lease.is_held(),
+            struck: false,
+        }))
     }
 }
 
@@ -86,14 +110,17 @@ impl<T, R, E> Attempt<T, R, E> {
     /// pins no connection. See [`retry_after`](crate::retry_after) for the header.
     #[inline]
     pub fn handle_response(
-        self,
+        mut self,
         status: StatusCode,
         retry_after: Option<Duration>,
         response: R,
         now: Timestamp,
     ) -> Action<T, R, E> {
-        let verdict = self.verdict(status);
-        self.handle_judged(verdict, status, retry_after, response, now)
+        if self.gives_up(status) {
+            let step = self.0.give_up_answer(self.0.ending(status), status, retry_after, response, now);
+            return self.0.perform(step);
+        }
+        Action::Return(self.0.answer(is_well(status), response, now))
     }
 
     /// Reports an answer with a verdict on it that need not be the policy's: by its body, for example.
@@ -384,38 +411,6 @@ enum Step {
 }
 
 impl<T, R, E> Call<T, R, E> {
-    #[inline]
-    fn begin(group: Group<T>, facts: Facts, deadline: Timestamp, now: Timestamp) -> Option<Self> {
-        let shared = group.shared();
-        let policy = &shared.policy;
-        let standing = facts.standing(policy.replay);
-        let seen = shared.cursor.read();
-        let probe = shared.probe(seen, standing, now);
-        if policy.budget.is_some() {
-            shared.spent.call(now);
-        }
-        let (target, lease) = match probe {
-            Some(probe) => probe,
-            None if shared.health.is_ready(seen.target(), now) => (seen.target(), Lease::NONE),
-            None => (shared.next_target(seen, now, |_| true)?, Lease::NONE),
-        };
-        let target = target.to_le_bytes()[0];
-        Some(Self {
-            group,
-            trail: None,
-            deadline,
-            latest: now,
-            sent: now,
-            asked: now,
-            seen,
-            lease,
-            standing,
-            target,
-            probe: lease.is_held(),
-            struck: false,
-        })
-    }
-
     /// Ends the call with an answer: learns from it, and moves the cursor.
     #[inline]
     fn answer(&mut self, well: bool, response: R, now: Timestamp) -> Answer<R, E> {
@@ -534,7 +529,7 @@ impl<T, R, E> Call<T, R, E> {
         });
         self.latest = ended;
 
-        if let Some(reason) = self.standing.lacks(row.needs) {
+        if let Some(reason) = self.lacks(row.needs) {
             return Step::Stop(reason);
         }
         match row.goes {
@@ -631,8 +626,7 @@ impl<T, R, E> Call<T, R, E> {
     /// Points the next attempt at a target.
     #[inline]
     fn aim(&mut self, target: usize) {
-        // The list of targets is never longer than 256.
-        self.target = target.to_le_bytes()[0];
+        self.target = index_of(target);
         (self.sent, self.asked) = (self.latest, self.latest);
         self.struck = false;
     }
@@ -734,6 +728,11 @@ impl<T, R, E> Call<T, R, E> {
         self.group.shared().bounds(self.target.into())
     }
 
+    /// Why what a replay `needs` is not there.
+    fn lacks(&self, needs: Needs) -> Option<Reason> {
+        self.standing.lacks(needs, self.group.policy().replay)
+    }
+
     /// Whether the call could go on to another target after what `needs` so much.
     fn could_go_on(&self, needs: Needs, now: Timestamp) -> bool {
         let shared = self.group.shared();
@@ -743,7 +742,7 @@ impl<T, R, E> Call<T, R, E> {
 
     /// The same, whatever the budget has.
     fn has_another_try_after(&self, needs: Needs) -> bool {
-        self.standing.lacks(needs).is_none() && self.has_another_try()
+        self.lacks(needs).is_none() && self.has_another_try()
     }
 
     /// Whether a target is untried in this round, beside the one that is asked, and ready.
@@ -858,6 +857,12 @@ impl<T, R, E> Call<T, R, E> {
     fn failures(&self) -> &[Failure<E>] {
         self.trail.as_deref().map_or(&[], |trail| &trail.failures)
     }
+}
+
+/// The index of a target, of which there are never more than 256.
+#[inline]
+fn index_of(target: usize) -> u8 {
+    target.to_le_bytes()[0]
 }
 
 impl<T, R, E> Drop for Call<T, R, E> {

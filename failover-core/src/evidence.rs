@@ -114,10 +114,7 @@ pub enum Replay {
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Facts {
-    idempotent: bool,
-    keyed: bool,
-    replay: Option<Replay>,
-    body: Body,
+    pub(crate) standing: Standing,
     within: Limit,
 }
 
@@ -129,31 +126,32 @@ impl Facts {
     #[must_use]
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
         let key = headers.get(&IDEMPOTENCY_KEY);
-        Self {
+        let standing = Standing {
             idempotent: method.is_idempotent(),
             keyed: key.is_some_and(|key| !key.as_bytes().trim_ascii().is_empty()),
             replay: None,
             body: Body::Repeatable,
-            within: Limit::NONE,
-        }
+            gone: false,
+        };
+        Self { standing, within: Limit::NONE }
     }
 
     /// The same request, of which the caller knows whether a second execution is harmless.
     #[must_use]
     pub const fn idempotent(self, idempotent: bool) -> Self {
-        Self { idempotent, keyed: false, ..self }
+        Self { standing: Standing { idempotent, keyed: false, ..self.standing }, ..self }
     }
 
     /// The same request under a rule of its own, in place of the policy's.
     #[must_use]
     pub const fn replay(self, replay: Replay) -> Self {
-        Self { replay: Some(replay), ..self }
+        Self { standing: Standing { replay: Some(replay), ..self.standing }, ..self }
     }
 
     /// The same request with a body that can be sent only once.
     #[must_use]
     pub const fn one_shot(self) -> Self {
-        Self { body: Body::OneShot, ..self }
+        Self { standing: Standing { body: Body::OneShot, ..self.standing }, ..self }
     }
 
     /// The same request from a caller who waits for an answer only this long, from `begin` on.
@@ -167,44 +165,45 @@ impl Facts {
     /// Whether a second execution is known to be harmless.
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
-        self.idempotent || self.keyed
+        self.standing.idempotent || self.standing.keyed
     }
 
     pub(crate) const fn deadline(&self) -> Limit {
         self.within
     }
-
-    #[inline]
-    pub(crate) fn standing(&self, replay: Replay) -> Standing {
-        let proof = match self.replay.unwrap_or(replay) {
-            Replay::Auto => self.is_idempotent(),
-            Replay::Methods => self.idempotent,
-            Replay::Always => true,
-            Replay::Never => false,
-        };
-        Standing { proof, body: self.body, gone: false }
-    }
 }
 
 /// What a request brings to the question whether it may be sent again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Standing {
-    pub(crate) proof: bool,
+    pub(crate) idempotent: bool,
+    pub(crate) keyed: bool,
+    /// In place of the policy's rule.
+    pub(crate) replay: Option<Replay>,
     pub(crate) body: Body,
     /// Whether the body is no longer whole.
     pub(crate) gone: bool,
 }
 
 impl Standing {
-    /// Why what a replay `needs` is not there.
-    pub(crate) fn lacks(self, needs: Needs) -> Option<Reason> {
+    /// Why what a replay `needs` is not there, under the policy's `rule`.
+    pub(crate) fn lacks(self, needs: Needs, rule: Replay) -> Option<Reason> {
         let one_shot = self.body == Body::OneShot;
         match needs {
             Needs::Never => Some(Reason::LocalFault),
-            Needs::ProofAndBody if !self.proof => Some(Reason::NoProof),
+            Needs::ProofAndBody if !self.has_proof(rule) => Some(Reason::NoProof),
             Needs::Body | Needs::ProofAndBody if one_shot => Some(Reason::OneShotBody),
             _ if self.gone => Some(if one_shot { Reason::OneShotBody } else { Reason::BodyGone }),
             _ => None,
+        }
+    }
+
+    fn has_proof(self, rule: Replay) -> bool {
+        match self.replay.unwrap_or(rule) {
+            Replay::Auto => self.idempotent || self.keyed,
+            Replay::Methods => self.idempotent,
+            Replay::Always => true,
+            Replay::Never => false,
         }
     }
 }

@@ -387,7 +387,7 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn probe(&self, seen: Position, standing: Standing, now: Timestamp) -> Option<(usize, Lease)> {
         let rule = self.policy.failback.filter(|_| seen.target() != 0)?;
-        let may_replay = standing.lacks(Needs::ProofAndBody).is_none();
+        let may_replay = standing.lacks(Needs::ProofAndBody, self.policy.replay).is_none();
         let may_be_probed = |target| self.health.may_be_probed(target, now);
         let bound = |target| self.bounds(target).longest(&self.policy);
         self.failback.lease(seen.target(), may_be_probed, rule, may_replay, now, bound)

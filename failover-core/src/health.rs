@@ -80,6 +80,11 @@ impl TargetHealth {
             record: SharedRecord::new(),
         }
     }
+
+    #[inline]
+    fn state(&self) -> AdminState {
+        AdminState::of_word(self.state.load(Ordering::Relaxed))
+    }
 }
 
 impl Health {
@@ -159,8 +164,7 @@ impl Health {
     /// What an administrator wants of a target.
     #[inline]
     pub(crate) fn state(&self, target: usize) -> AdminState {
-        let word = self.targets.get(target).map_or(0, |known| known.state.load(Ordering::Relaxed));
-        AdminState::of_word(word)
+        self.targets.get(target).map_or(AdminState::Ready, TargetHealth::state)
     }
 
     pub(crate) fn set_state(&self, target: usize, state: AdminState) {
@@ -172,7 +176,10 @@ impl Health {
     /// Whether nothing speaks against a target.
     #[inline]
     pub(crate) fn is_ready(&self, target: usize, now: Timestamp) -> bool {
-        !self.cools(target, now) && self.state(target) == AdminState::Ready && !self.is_down(target)
+        let Some(known) = self.targets.get(target) else { return false };
+        let mark = known.mark.read();
+        let cools = mark != Mark::CLEAN && self.ends(mark) > now;
+        !cools && known.state() == AdminState::Ready && !known.record.is_down()
     }
 
     /// The mark of a target; clean for a target that is none.
@@ -189,7 +196,12 @@ impl Health {
     /// Until when a target cools; the origin if it has fewer strikes than it takes.
     #[inline]
     pub(crate) fn cools_until(&self, target: usize) -> Timestamp {
-        let mark = self.mark(target);
+        self.ends(self.mark(target))
+    }
+
+    /// Until when a target with this mark cools.
+    #[inline]
+    fn ends(&self, mark: Mark) -> Timestamp {
         if mark.strikes() >= self.leave_after { mark.until() } else { Timestamp::ORIGIN }
     }
 

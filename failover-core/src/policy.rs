@@ -45,6 +45,9 @@ pub struct Policy {
     pub deadline: Option<Duration>,
     /// By how much an attempt whose request's body makes progress may outlast the deadline. By default without a bound.
     pub upload_deadline: Option<Duration>,
+    /// For how long an adapter lets a reader of an answer's body wait for the next piece: one that stands still longer broke
+    /// off. By default without a bound.
+    pub body_idle: Option<Duration>,
     /// The pause between attempts on different targets, but at most half of the time that is left. By default none.
     pub interval: Duration,
     /// How often each target is tried, at most. By default once.
@@ -90,6 +93,7 @@ impl Default for Policy {
             attempt_timeout: Duration::from_secs(10),
             deadline: Some(Duration::from_secs(30)),
             upload_deadline: None,
+            body_idle: None,
             interval: Duration::ZERO,
             rounds: 1,
             backoff: Backoff::default(),
@@ -149,6 +153,7 @@ impl Policy {
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         // A deadline of zero makes the attempt timeout zero that gives way to it.
         self.deadline.map_or(Ok(()), |deadline| positive("deadline", deadline))?;
+        self.body_idle.map_or(Ok(()), |idle| positive("body_idle", idle))?;
         positive("connect_timeout", self.connect_timeout)?;
         positive("attempt_timeout", self.attempt_timeout)?;
         at_least_one("rounds", self.rounds == 0)?;
@@ -216,6 +221,7 @@ setters!({
     not_processed: StatusCodes,
     deadline: Duration,
     upload_deadline: Duration,
+    body_idle: Duration,
     max_attempts: u16,
     late: Late,
     failback: Failback,

@@ -61,7 +61,8 @@ impl<X: Exchange> Driver<'_, X> {
                     watch.answered(answer.ended());
                     let body = answer.body();
                     let (mut response, target, failures) = answer.into_parts();
-                    response.body_mut().accept(body, self.clock);
+                    let idle = self.group.policy().body_idle;
+                    response.body_mut().accept::<R>(body, self.clock, idle);
                     response.extensions_mut().insert(Answered::accepted(target, failures));
                     return Ok(response);
                 }

@@ -41,6 +41,7 @@ mod error;
 mod evidence;
 mod exchange;
 mod face;
+mod idle;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observe;

@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 
 use crate::clock::Clock;
 use crate::error::BoxError;
+use crate::idle::Idle;
 use crate::observe;
 use crate::runtime::Runtime;
 use crate::transport_body::TransportBody;
@@ -30,6 +31,8 @@ pub struct ResponseBody<B: Body = TransportBody> {
     origin: Option<Origin>,
     /// The bytes of a probe's answer that passed.
     passed: usize,
+    /// How long it may stand still, if that is bounded.
+    idle: Option<Idle>,
 }
 
 /// The target that a response came from.
@@ -71,7 +74,7 @@ enum Rest<B> {
 impl<B: Body + Unpin> ResponseBody<B> {
     /// A body that streams `body`.
     pub fn new(body: B, origin: Option<Origin>) -> Self {
-        Self { ahead: VecDeque::new(), rest: Rest::Stream(body), origin, passed: 0 }
+        Self { ahead: VecDeque::new(), rest: Rest::Stream(body), origin, passed: 0, idle: None }
     }
 }
 
@@ -106,8 +109,9 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
 }
 
 impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
-    /// Has the group told how the body ends.
-    pub(crate) fn accept(&mut self, body: BodyToken, clock: Clock) {
+    /// Has the group told how the body ends, and bounds how long it may stand still.
+    pub(crate) fn accept<R: Runtime>(&mut self, body: BodyToken, clock: Clock, idle: Option<Duration>) {
+        self.idle = idle.map(Idle::new::<R>);
         let ended = self.is_end_stream();
         if let Some(origin) = &mut self.origin {
             origin.body = Some((body, clock));
@@ -182,7 +186,20 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
             Some(frame) => Some(frame),
             None => match &mut this.rest {
                 Rest::Nothing => None,
-                Rest::Stream(stream) => ready!(poll(stream, cx)),
+                Rest::Stream(stream) => match poll(stream, cx) {
+                    Poll::Ready(frame) => {
+                        if let Some(idle) = &mut this.idle {
+                            idle.moved();
+                        }
+                        frame
+                    }
+                    Poll::Pending => {
+                        let Some(idle) = &mut this.idle else { return Poll::Pending };
+                        let error = ready!(idle.poll_over(cx));
+                        this.rest = Rest::Nothing;
+                        Some(Err(error.into()))
+                    }
+                },
                 Rest::Held(held) => match &mut *held.lock() {
                     Some(stream) => ready!(poll(stream, cx)),
                     None => return Poll::Ready(Some(Err(LetGo.into()))),
@@ -347,7 +364,57 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn body_idle_a_reader_waits_for_the_next_piece_no_longer_than_its_bound() {
+        let mut body = ResponseBody::new(Stalled, None);
+        body.idle = Some(Idle::new::<Tokio>(SECOND));
+        let began = Tokio::now();
+        // Nobody reads, so that nothing stands still.
+        tokio::time::sleep(2 * SECOND).await;
+        assert_eq!(body.frame().await.unwrap().unwrap_err().to_string(), "no piece of the body came for 1s");
+        assert_eq!(Tokio::now() - began, 3 * SECOND);
+        assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn body_idle_each_piece_has_the_whole_bound() {
+        let (pieces, receiver) = tokio::sync::mpsc::channel(1);
+        let mut body = ResponseBody::new(Pieces(receiver), None);
+        body.idle = Some(Idle::new::<Tokio>(SECOND));
+        tokio::spawn(async move {
+            for nth in 0..10 {
+                tokio::time::sleep(SECOND * 9 / 10).await;
+                pieces.send(nth).await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        });
+        for nth in 0..10 {
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), [nth].as_slice());
+        }
+        let began = Tokio::now();
+        body.frame().await.unwrap().unwrap_err();
+        assert_eq!(Tokio::now() - began, SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_is_not_waited_for() {
         assert!(ResponseBody::new(Stalled, None).drain::<Tokio>().await.1.is_some());
     }
+
+    /// A body of pieces that come when they come.
+    struct Pieces(tokio::sync::mpsc::Receiver<u8>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let piece = ready!(self.0.poll_recv(cx));
+            Poll::Ready(piece.map(|piece| Ok(Frame::data(Bytes::from(vec![piece])))))
+        }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
 }

@@ -55,6 +55,7 @@ fn every_knob_is_a_key() {
         attempt_timeout = "2s"
         deadline = "1m 30s"
         upload_deadline = "1h"
+        body_idle = "1m"
         interval = "500ms"
         rounds = 2
         backoff = { base = "10ms", max = "1s" }
@@ -81,6 +82,7 @@ fn every_knob_is_a_key() {
         .attempt_timeout(seconds(2))
         .deadline(Some(seconds(90)))
         .upload_deadline(Some(seconds(3600)))
+        .body_idle(seconds(60))
         .interval(Duration::from_millis(500))
         .rounds(2)
         .backoff(Backoff { base: Duration::from_millis(10), max: seconds(1) })
@@ -204,6 +206,7 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         ("cool_down = 3", "cool_down = 3: expected a table of base, max, strikes"),
         ("cool_down = { base = '0s' }", "cool_down.base = 0ns: expected a time above zero"),
         ("retry_after = '0s'", "retry_after = 0ns: expected a time above zero"),
+        ("body_idle = '0s'", "body_idle = 0ns: expected a time above zero"),
         ("targets = 'http://a'", "targets = http://a: expected a list of targets"),
         ("targets = 'http://u:p@a/x'", "targets = http://a: expected a list of targets"),
         ("rounds = ['http://u:p@a', 2]", "rounds = [http://a, 2]: expected a whole number from 0 to 255"),

@@ -24,8 +24,8 @@ use crate::wire::Target;
 ///
 /// The keys are `targets`, `preset` (`"default"` or `"ballerina"`), and the knobs of [`Policy`] by name; what is not
 /// set is as in the preset. Durations are written as `"5s"` or `"500ms"`, codes as numbers or as
-/// [`StatusCodes`](crate::StatusCodes) are written, sizes in bytes or as `"64KiB"`. `deadline`, `upload_deadline`, `late`, `failback`,
-/// `cool_down`, `checks`, `retry_after` and `budget` can be `"off"`. `cool_down.strikes` is an older name of `leave_after`. A target is a URL, or a table of
+/// [`StatusCodes`](crate::StatusCodes) are written, sizes in bytes or as `"64KiB"`. `deadline`, `upload_deadline`, `body_idle`, `late`,
+/// `failback`, `cool_down`, `checks`, `retry_after` and `budget` can be `"off"`. `cool_down.strikes` is an older name of `leave_after`. A target is a URL, or a table of
 /// `url` and of its own `name`, `headers`, `attempt_timeout`, `connect_timeout` and `state` (`"ready"`, `"drain"` or
 /// `"maintenance"`).
 ///
@@ -163,6 +163,7 @@ impl Config {
             "intervalInMillis" => policy.interval = value.duration_or(key, Duration::from_millis(1))?,
             "deadline" => policy.deadline = value.unless_off(|| value.duration(key))?,
             "upload_deadline" => policy.upload_deadline = value.unless_off(|| value.duration(key))?,
+            "body_idle" => policy.body_idle = value.unless_off(|| value.duration(key))?,
             "rounds" => policy.rounds = value.integer(key)?,
             "backoff" => policy.backoff = value.backoff(key)?,
             "max_attempts" => policy.max_attempts = Some(value.integer(key)?),
@@ -221,6 +222,7 @@ const KEYS: &[&str] = &[
     "attempt_timeout",
     "deadline",
     "upload_deadline",
+    "body_idle",
     "interval",
     "rounds",
     "backoff",

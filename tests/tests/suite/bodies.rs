@@ -51,6 +51,18 @@ fn committed_a_truncated_body_is_an_error_and_never_another_targets() {
 }
 
 #[test]
+fn body_idle_a_body_that_stands_still_is_an_error_and_a_strike() {
+    let stands_still = Server::script([Reply::ok("0123456789").cut(4).end(End::Stall)]);
+    let works = Server::script([Reply::ok("right")]);
+    let client = client_with([&stands_still, &works], policy().body_idle(ATTEMPT / 4));
+    for _ in 0..3 {
+        let answer = client.call(&Call::get("/")).unwrap();
+        assert!(answer.target == 0 && answer.body.is_err());
+    }
+    assert_eq!(client.call(&Call::get("/")).unwrap().text(), "right");
+}
+
+#[test]
 fn committed_a_body_may_take_longer_than_an_attempt() {
     let first = Server::script([Reply::ok("slow and whole").halfway(ATTEMPT * 3 / 2)]);
     let second = Server::script([Reply::ok("other")]);

@@ -65,8 +65,8 @@
 //! | `curl-client` | a POST without a body is sent again, and so executed twice, when a connection that was kept alive dies; it panics at a status such as 599 and at header values that are not UTF-8; an answer to HEAD that states a length hangs |
 //! | `hyper-client` | old versions of hyper and tokio with known vulnerabilities |
 //!
-//! Therefore surf is only the face here. Under it is [`Transport`]: hyper 1, with the pool of hyper-util and its own
-//! retries off, over async-std's sockets, tasks and timers. It proves what can be proven about a request that failed. No
+//! Therefore surf is only the face here. Under it is [`Transport`]: hyper 1, with a pool of its
+//! own, over async-std's sockets, tasks and timers. It proves what can be proven about a request that failed. No
 //! runtime of tokio runs; a few types and traits come from the tokio crate, without its runtime.
 //!
 //! Three things of surf's remain, and each is an error where it shows. A response whose status is none of surf's closed

@@ -12,7 +12,6 @@ use async_std::net::TcpStream;
 use async_std::task;
 use failover_hyper::{Runtime, Stream};
 use hyper::rt;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The runtime of async-std: its timers, tasks and sockets, and the system's clock.
@@ -107,12 +106,6 @@ pub(crate) struct HyperIo {
     stream: Stream,
     /// What was read last: the safe way into hyper's buffer is a copy.
     buffer: Box<[u8]>,
-}
-
-impl Connection for HyperIo {
-    fn connected(&self) -> Connected {
-        self.stream.connected()
-    }
 }
 
 impl rt::Read for HyperIo {

@@ -75,8 +75,7 @@ impl Ticket {
         progress: Progress,
         sending: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Option<E>> {
-        self.tell(progress.stage());
-        *self.passage() = Passage::Inside(progress);
+        *self.passage() = Passage::Inside(progress.clone());
         let inside = Inside(self);
         let mut sending = pin!(sending);
         // The lock is held while the request may go out, so that it cannot be revoked meanwhile.
@@ -86,6 +85,7 @@ impl Ticket {
                 return Poll::Ready(Err(None));
             }
             let sent = sending.as_mut().poll(cx).map_err(Some);
+            inside.0.tell(progress.stage());
             if matches!(sent, Poll::Ready(Err(_))) {
                 *passage = Passage::Failed;
             }
@@ -194,8 +194,6 @@ mod tests {
     use std::future::pending;
     use std::task::{Context, Waker};
 
-    use hyper_util::client::legacy::connect::capture_connection;
-
     use super::*;
 
     #[test]
@@ -232,7 +230,7 @@ mod tests {
     /// The progress of a request that waits for a connection.
     fn in_the_pool() -> Progress {
         let progress = Progress::start::<AsyncStd>();
-        progress.reach(Stage::Pooled(capture_connection(&mut Request::new(()))));
+        progress.reach(Stage::Connecting);
         progress
     }
 }

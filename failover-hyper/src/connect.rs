@@ -1,21 +1,21 @@
-//! The connector: name resolution, TCP and TLS under one bound.
+//! The connector: name resolution, TCP, TLS and the first words of HTTP under one bound.
 
 use std::io;
 use std::marker::PhantomData;
-use std::pin::Pin;
-use std::sync::Arc;
 #[cfg(feature = "tls")]
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use failover_core::{BuildError, Target};
 use http::Uri;
 use http::uri::Scheme;
-use tower_service::Service;
 
 use crate::dial::{DialError, dial};
+use crate::http1::Http1;
+use crate::http2::Http2;
+use crate::places::Freed;
 use crate::protocols::Protocols;
 use crate::runtime::Runtime;
 use crate::stream::Stream;
@@ -95,11 +95,36 @@ impl<R: Runtime> Connector<R> {
     }
 
     /// Whether a connection may turn out to be one of HTTP/2.
-    pub(crate) fn may_speak_http2(&self, uri: &Uri) -> bool {
+    pub(crate) fn may_speak_http2(&self, origin: &Origin) -> bool {
         match self.settings.protocols {
             Protocols::Http1 => false,
-            Protocols::Negotiated => uri.scheme() == Some(&Scheme::HTTPS),
+            Protocols::Negotiated => origin.tls,
             Protocols::PriorKnowledge => true,
+        }
+    }
+
+    /// Opens a connection. `freed` is told of places on one that is shared.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or not in time.
+    pub(crate) async fn open(&self, origin: &Origin, freed: Weak<dyn Freed>) -> Result<Opened, ConnectError> {
+        R::timeout(self.bound(), self.speak(origin, freed)).await.unwrap_or(Err(ConnectError::Elapsed))
+    }
+
+    async fn speak(&self, origin: &Origin, freed: Weak<dyn Freed>) -> Result<Opened, ConnectError> {
+        let stream = self.stream(origin).await?;
+        if !stream.is_http2() {
+            let opened = Http1::open::<R>(stream).await;
+            return opened.map(Opened::Http1).map_err(ConnectError::Http);
+        }
+        // A server that was not asked may speak another protocol.
+        let at_first = usize::from(origin.tls);
+        let connection = Http2::open::<R>(stream, at_first, freed).await.map_err(ConnectError::Http)?;
+        if connection.is_settled().await {
+            Ok(Opened::Http2(connection))
+        } else {
+            Err(ConnectError::NotHttp2)
         }
     }
 
@@ -107,15 +132,14 @@ impl<R: Runtime> Connector<R> {
         Duration::from_nanos(self.settings.bound.load(Ordering::Relaxed))
     }
 
-    async fn open(self, uri: Uri) -> Result<Stream, ConnectError> {
-        let host = uri.host().unwrap_or_default();
-        if uri.scheme() != Some(&Scheme::HTTPS) {
-            let tcp = dial::<R>(host, uri.port_u16().unwrap_or(80)).await?;
+    async fn stream(&self, Origin { tls, host, port }: &Origin) -> Result<Stream, ConnectError> {
+        if !tls {
+            let tcp = dial::<R>(host, *port).await?;
             return Ok(Stream::over(tcp, self.settings.protocols == Protocols::PriorKnowledge));
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = self.settings.tls.get() {
-            let tcp = dial::<R>(host, uri.port_u16().unwrap_or(443)).await?;
+            let tcp = dial::<R>(host, *port).await?;
             let (tls, http2) = tls.connect(host, tcp).await.map_err(ConnectError::Tls)?;
             return Ok(Stream::over(tls, http2));
         }
@@ -123,19 +147,27 @@ impl<R: Runtime> Connector<R> {
     }
 }
 
-impl<R: Runtime> Service<Uri> for Connector<R> {
-    type Response = R::Io;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<R::Io, ConnectError>> + Send>>;
+/// Where connections lead.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Origin {
+    tls: bool,
+    host: Arc<str>,
+    port: u16,
+}
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        Poll::Ready(Ok(()))
+impl Origin {
+    /// The origin of an absolute URI.
+    pub(crate) fn of(uri: &Uri) -> Option<Self> {
+        let tls = uri.scheme() == Some(&Scheme::HTTPS);
+        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        Some(Self { tls, host: uri.host()?.into(), port })
     }
+}
 
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let opening = R::timeout(self.bound(), self.clone().open(uri));
-        Box::pin(async { opening.await.unwrap_or(Err(ConnectError::Elapsed)).map(R::io) })
-    }
+/// A connection that is open.
+pub(crate) enum Opened {
+    Http1(Box<Http1>),
+    Http2(Http2),
 }
 
 /// Why there is no connection.
@@ -152,6 +184,10 @@ pub(crate) enum ConnectError {
     Tls(#[source] io::Error),
     #[error("no connection in time")]
     Elapsed,
+    #[error("the connection ended at once")]
+    Http(#[source] hyper::Error),
+    #[error("no settings of HTTP/2 came")]
+    NotHttp2,
 }
 
 impl From<DialError> for ConnectError {

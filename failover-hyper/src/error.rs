@@ -43,7 +43,13 @@ impl AttemptError {
     pub fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let known = matches!(
             self.fault,
-            Fault::Resolve | Fault::Connect | Fault::Tls | Fault::Closed | Fault::Garbage | Fault::Local
+            Fault::Resolve
+                | Fault::Connect
+                | Fault::Tls
+                | Fault::NotHttp2
+                | Fault::Closed
+                | Fault::Garbage
+                | Fault::Local
         );
         let outermost = self.source.as_deref().filter(|_| known)?;
         successors(outermost.source(), |error| error.source()).last()
@@ -72,6 +78,9 @@ pub enum Fault {
     /// The host's certificate is not trusted, or it does not speak TLS.
     #[error("the TLS handshake failed")]
     Tls,
+    /// The host does not speak HTTP/2, which it was to speak unasked.
+    #[error("the target does not speak HTTP/2")]
+    NotHttp2,
     /// The connection was closed before it took the request.
     #[error("the connection closed before it took the request")]
     Unsent,

@@ -4,15 +4,13 @@ use std::error::Error as StdError;
 use std::io;
 
 use failover_core::Evidence;
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::Connected;
 
 use crate::connect::ConnectError;
 use crate::error::{AttemptError, BoxError, Fault};
+use crate::http1;
+use crate::http2;
 use crate::progress::Elapsed;
 use crate::replay::BodyError;
-use crate::stream::Usage;
-use crate::transport::TransportError;
 
 impl AttemptError {
     /// A request that could not be built.
@@ -56,62 +54,96 @@ impl AttemptError {
     }
 }
 
+/// Why a [`Transport`](crate::Transport) has no answer.
+///
+/// What it proves about the request, [`Proven`](crate::Proven) tells.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}")]
+pub struct TransportError {
+    evidence: Evidence,
+    fault: Fault,
+    source: Option<BoxError>,
+}
+
+impl TransportError {
+    /// A request for a URI that leads nowhere.
+    pub(crate) fn no_origin() -> Self {
+        Self { evidence: Evidence::LocalFault, fault: Fault::Local, source: None }
+    }
+
+    fn new(evidence: Evidence, fault: Fault, source: impl Into<BoxError>) -> Self {
+        Self { evidence, fault, source: Some(source.into()) }
+    }
+}
+
+impl From<ConnectError> for TransportError {
+    /// Without a connection there is nothing that the request was sent on.
+    fn from(error: ConnectError) -> Self {
+        if find::<io::Error>(&error).is_some_and(is_local) {
+            return Self::new(Evidence::NoRoom, Fault::Local, error);
+        }
+        let fault = match &error {
+            ConnectError::Resolve(_) => Fault::Resolve,
+            ConnectError::NoTls | ConnectError::Tls(_) => Fault::Tls,
+            ConnectError::Elapsed => Fault::ConnectTimeout,
+            ConnectError::NotHttp2 => Fault::NotHttp2,
+            ConnectError::Http(_) => Fault::Connect,
+            ConnectError::Tcp(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => Fault::Refused,
+                io::ErrorKind::TimedOut => Fault::ConnectTimeout,
+                _ => Fault::Connect,
+            },
+        };
+        Self::new(Evidence::NoConnection, fault, error)
+    }
+}
+
+impl From<http1::Broken> for TransportError {
+    fn from(http1::Broken { error, handed_back, lost, began }: http1::Broken) -> Self {
+        let closed =
+            lost || error.is_incomplete_message() || find::<io::Error>(&error).is_some_and(is_closed);
+        let (evidence, fault) = if handed_back {
+            (Evidence::HandedBack, Fault::Unsent)
+        } else if error.is_user() && !lost {
+            (Evidence::LocalFault, Fault::Local)
+        } else if began.is_untouched() {
+            // A connection that was idle may have been closed meanwhile, which says nothing of the target.
+            (if began.may_be_stale() { Evidence::HandedBack } else { Evidence::NotSent }, Fault::Unsent)
+        } else if error.is_parse() {
+            (Evidence::MaybeProcessed, Fault::Garbage)
+        } else if closed && began.may_be_stale() {
+            (Evidence::Stale, Fault::Closed)
+        } else {
+            (Evidence::MaybeProcessed, Fault::Closed)
+        };
+        Self::new(evidence, fault, error)
+    }
+}
+
+impl From<http2::Broken> for TransportError {
+    fn from(http2::Broken { error, handed_back, ended, began }: http2::Broken) -> Self {
+        let (evidence, fault) = if handed_back {
+            (Evidence::HandedBack, Fault::Unsent)
+        } else if ended && began.is_untouched() {
+            (if began.may_be_stale() { Evidence::HandedBack } else { Evidence::NotSent }, Fault::Unsent)
+        } else if find::<io::Error>(&error).is_some_and(is_closed) && began.may_be_stale() {
+            (Evidence::Stale, Fault::Closed)
+        } else if let Some(error) = find::<h2::Error>(&error) {
+            over_http2(error)
+        } else {
+            (Evidence::MaybeProcessed, Fault::Closed)
+        };
+        Self::new(evidence, fault, error)
+    }
+}
+
 /// What an error proves that stands anywhere among the causes of this one (`unknown_service`).
 pub(crate) fn of(error: &(dyn StdError + 'static)) -> (Evidence, Fault) {
     if find::<BodyError>(error).is_some() {
         return (Evidence::LocalFault, Fault::RequestBody);
     }
-    let Some(TransportError(error)) = find(error) else {
-        return (Evidence::MaybeProcessed, Fault::Service);
-    };
-    match error.connect_info() {
-        Some(connected) => after_connect(error, connected),
-        None if find::<io::Error>(error).is_some_and(is_local) => (Evidence::NoRoom, Fault::Local),
-        None => before_connect(error),
-    }
-}
-
-/// Without a connection there is nothing that the request was sent on.
-fn before_connect(error: &legacy::Error) -> (Evidence, Fault) {
-    let fault = match find::<ConnectError>(error) {
-        Some(ConnectError::Resolve(_)) => Fault::Resolve,
-        Some(ConnectError::NoTls | ConnectError::Tls(_)) => Fault::Tls,
-        Some(ConnectError::Elapsed) => Fault::ConnectTimeout,
-        Some(ConnectError::Tcp(error)) => match error.kind() {
-            io::ErrorKind::ConnectionRefused => Fault::Refused,
-            io::ErrorKind::TimedOut => Fault::ConnectTimeout,
-            _ => Fault::Connect,
-        },
-        // The pool: another request opened the connection that this one was to share, and failed.
-        None if error.is_connect() && find::<io::Error>(error).is_none() => {
-            return (Evidence::HandedBack, Fault::Unsent);
-        }
-        None if error.is_connect() => Fault::Connect,
-        None if error.source().is_some() => return (Evidence::NotSent, Fault::Unsent),
-        None => return (Evidence::LocalFault, Fault::Local),
-    };
-    (Evidence::NoConnection, fault)
-}
-
-fn after_connect(error: &legacy::Error, connected: &Connected) -> (Evidence, Fault) {
-    let Some(cause) = find::<hyper::Error>(error) else {
-        return (Evidence::MaybeProcessed, Fault::Closed);
-    };
-    let closed = cause.is_incomplete_message() || find::<io::Error>(cause).is_some_and(is_closed);
-    if cause.is_canceled() {
-        (Evidence::HandedBack, Fault::Unsent)
-    } else if let Some(error) = find::<h2::Error>(cause) {
-        over_http2(error)
-    } else if cause.is_user() && !connected.is_negotiated_h2() {
-        // Over HTTP/2 it also stands for a connection that closed while the request waited for its stream.
-        (Evidence::LocalFault, Fault::Local)
-    } else if cause.is_parse() {
-        (Evidence::MaybeProcessed, Fault::Garbage)
-    } else if closed && Usage::of(connected).is_some_and(|usage| usage.is_stale()) {
-        (Evidence::Stale, Fault::Closed)
-    } else {
-        (Evidence::MaybeProcessed, Fault::Closed)
-    }
+    find::<TransportError>(error)
+        .map_or((Evidence::MaybeProcessed, Fault::Service), |error| (error.evidence, error.fault))
 }
 
 /// What the end of a stream proves (RFC 9113, section 8.7).

@@ -12,7 +12,6 @@ use crate::error::{AttemptError, BoxError};
 use crate::progress::{Bound, Stage};
 use crate::request_body::AttemptBody;
 use crate::runtime::Runtime;
-use crate::stream::Usage;
 
 /// What can send an attempt's request.
 pub trait Exchange: Sync {
@@ -56,7 +55,7 @@ where
     match bound.hold::<R, _>(answer).await {
         Ok(answer) => receive(answer?),
         Err(elapsed) => {
-            elapsed.retire_connection();
+            elapsed.suspect_connection();
             Err(AttemptError::timeout(&elapsed))
         }
     }
@@ -68,8 +67,5 @@ where
 ///
 /// How long its body is cannot be told.
 pub fn receive<B>(mut response: Response<B>) -> Result<Response<B>, AttemptError> {
-    if let Some(usage) = response.extensions().get::<Usage>() {
-        usage.serve();
-    }
     if settle_framing(response.headers_mut()) { Ok(response) } else { Err(AttemptError::garbage()) }
 }

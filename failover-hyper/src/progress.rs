@@ -5,10 +5,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use failover_core::Evidence;
-use hyper_util::client::legacy::connect::CaptureConnection;
-
 use crate::runtime::Runtime;
+use crate::stream::Watermark;
+use failover_core::Evidence;
 
 /// How far one attempt has come, shared by its request's body and by what bounds the attempt.
 #[derive(Clone, Debug)]
@@ -74,13 +73,19 @@ pub enum Stage {
     Waiting,
     /// The target's service.
     Taken,
-    /// The transport, which tells the connection that it is sent on.
-    Pooled(CaptureConnection),
+    /// The transport, which has no connection for it yet.
+    Connecting,
+    /// The transport, whose connections to the target have no room for it.
+    Queued,
+    /// A connection that carries no other request meanwhile.
+    Alone(Watermark),
+    /// A connection that others share.
+    Among(Watermark),
 }
 
 impl Stage {
-    pub(crate) fn is_unconnected(&self) -> bool {
-        matches!(self, Self::Pooled(connection) if connection.connection_metadata().is_none())
+    pub(crate) const fn is_unconnected(&self) -> bool {
+        matches!(self, Self::Connecting | Self::Queued)
     }
 }
 
@@ -184,19 +189,19 @@ impl Elapsed {
     /// What is known of the request if it is given up now.
     pub(crate) fn proves(&self) -> Evidence {
         match &self.stage {
-            Stage::Waiting => Evidence::NotSent,
-            stage if stage.is_unconnected() => Evidence::NoConnection,
+            Stage::Waiting | Stage::Queued => Evidence::NotSent,
+            Stage::Connecting => Evidence::NoConnection,
+            Stage::Alone(mark) if mark.is_untouched() => Evidence::NotSent,
             _ if self.starved => Evidence::LocalFault,
             _ => Evidence::MaybeProcessed,
         }
     }
 
-    /// Keeps the connection of a target that was silent from other requests: those over HTTP/2 would share it, and it
-    /// may be dead.
-    pub(crate) fn retire_connection(&self) {
-        let Stage::Pooled(connection) = &self.stage else { return };
-        if let Some(connected) = connection.connection_metadata().as_ref().filter(|_| !self.starved) {
-            connected.poison();
+    /// Keeps the connection of a target that was silent from other requests, until something is heard on it: those over
+    /// HTTP/2 would share it, and it may be dead.
+    pub(crate) fn suspect_connection(&self) {
+        if let Stage::Among(mark) = &self.stage {
+            mark.suspect();
         }
     }
 }
@@ -205,7 +210,6 @@ impl Elapsed {
 mod tests {
     use std::future::pending;
 
-    use hyper_util::client::legacy::connect::capture_connection;
     use tokio::time::{Instant, sleep};
 
     use super::*;
@@ -255,7 +259,7 @@ mod tests {
         let progress = Progress::start::<Tokio>();
         let mut limits = Limits::new(SECOND * 10, SECOND * 3);
         let mut bound = Bound::new(&mut limits, progress.clone());
-        progress.reach(Stage::Pooled(capture_connection(&mut http::Request::new(()))));
+        progress.reach(Stage::Connecting);
         assert!(bound.hold::<Tokio, _>(pending::<()>()).await.unwrap_err().stage.is_unconnected());
         assert_eq!(began.elapsed(), SECOND * 3);
         // Whoever else has the request has all the time.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
@@ -10,10 +11,11 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
 use crate::error::BoxError;
+use crate::places::Place;
 use crate::progress::Progress;
+use crate::received::Received;
 use crate::replay::{Reader, ReplayBody, SLICE};
 use crate::runtime::Runtime;
-use crate::transport_body::TransportBody;
 
 /// The body of a call, from which each attempt's body is made.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl CallBody {
         if let Some(bytes) = (&mut body as &mut dyn Any).downcast_mut::<Full<Bytes>>().and_then(bytes_of) {
             return Self::whole(bytes);
         }
-        Self(Kept::Streamed(match TransportBody::inbound(body, version) {
+        Self(Kept::Streamed(match Received::inbound(body, version) {
             Ok(body) => ReplayBody::new(body, limit),
             Err(body) => ReplayBody::new(body, limit),
         }))
@@ -56,7 +58,7 @@ impl CallBody {
             Kept::Whole(bytes) => Content::Whole(bytes.clone()),
             Kept::Streamed(replay) => Content::Streamed(replay.reader()),
         };
-        AttemptBody { content, progress }
+        AttemptBody { content, progress, place: None }
     }
 
     /// Ends the attempt's body, and tells whether another attempt could send all of it.
@@ -88,6 +90,8 @@ impl CallBody {
 pub struct AttemptBody {
     content: Content,
     progress: Progress,
+    /// Kept while it is sent over HTTP/2.
+    place: Option<Arc<Place>>,
 }
 
 impl AttemptBody {
@@ -104,6 +108,11 @@ impl AttemptBody {
     #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// Keeps a place on a connection until it has ended.
+    pub(crate) fn keep(&mut self, place: Arc<Place>) {
+        self.place = Some(place);
     }
 }
 

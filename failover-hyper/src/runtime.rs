@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::rt;
-use hyper_util::client::legacy::connect::Connection;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::stream::Stream;
@@ -20,10 +19,10 @@ use crate::stream::Stream;
 /// a name for the runtime and holds nothing.
 pub trait Runtime: Copy + Debug + Default + Send + Sync + Unpin + 'static {
     /// A TCP connection.
-    type Tcp: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    type Tcp: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static;
 
     /// A connection, as hyper reads and writes it.
-    type Io: rt::Read + rt::Write + Connection + Send + Unpin + 'static;
+    type Io: rt::Read + rt::Write + Send + Sync + Unpin + 'static;
 
     /// The present moment.
     fn now() -> Instant;
@@ -49,23 +48,7 @@ pub trait Runtime: Copy + Debug + Default + Send + Sync + Unpin + 'static {
     fn io(stream: Stream) -> Self::Io;
 }
 
-/// Runs hyper's connections as tasks.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Executor<R>(PhantomData<R>);
-
-impl<R, F> rt::Executor<F> for Executor<R>
-where
-    R: Runtime,
-    F: Future + Send + 'static,
-{
-    fn execute(&self, future: F) {
-        R::spawn(async {
-            future.await;
-        });
-    }
-}
-
-/// Measures how long connections are idle.
+/// The time of connections over HTTP/2.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Timer<R>(PhantomData<R>);
 

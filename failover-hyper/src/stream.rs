@@ -3,31 +3,30 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use http::Extensions;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection over TCP or TLS.
 pub struct Stream {
     io: Box<dyn Duplex>,
     http2: bool,
-    usage: Usage,
+    wire: Wire,
 }
 
 impl Stream {
     /// A connection of HTTP/2 or of HTTP/1.1.
     pub(crate) fn over(io: impl Duplex + 'static, http2: bool) -> Self {
-        Self { io: Box::new(io), http2, usage: Usage::default() }
+        Self { io: Box::new(io), http2, wire: Wire::default() }
     }
-}
 
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(self.usage.clone());
-        if self.http2 { connected.negotiated_h2() } else { connected }
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http2
+    }
+
+    pub(crate) fn wire(&self) -> Wire {
+        self.wire.clone()
     }
 }
 
@@ -39,17 +38,16 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.usage.heard(true);
-        }
+        self.wire.0.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Release);
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.usage.heard(false);
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let took = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
+        self.wire.0.written.fetch_add(took as u64, Ordering::Release);
+        Poll::Ready(Ok(took))
     }
 
     fn poll_write_vectored(
@@ -57,8 +55,9 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.usage.heard(false);
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let took = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs))?;
+        self.wire.0.written.fetch_add(took as u64, Ordering::Release);
+        Poll::Ready(Ok(took))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -81,42 +80,83 @@ impl std::fmt::Debug for Stream {
 }
 
 /// What a connection is made of.
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for T {}
 
-/// How one connection was used so far, shared by its stream and by what the pool tells of it.
+/// How much went over one connection, shared by its stream and by those who ask what became of a request on it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Usage(Arc<Flags>);
+pub(crate) struct Wire(Arc<Counts>);
 
 #[derive(Debug, Default)]
-struct Flags {
-    /// Whether a response came over this connection.
+struct Counts {
+    /// The bytes that the connection took.
+    written: AtomicU64,
+    read: AtomicU64,
+    /// What was read when a stream on it was given up that waited in vain, and one.
+    suspected: AtomicU64,
     served: AtomicBool,
-    /// Whether the last bytes on it were the peer's.
-    peer_spoke_last: AtomicBool,
 }
 
-impl Usage {
-    /// How a connection was used.
-    pub(crate) fn of(connected: &Connected) -> Option<Self> {
-        let mut extras = Extensions::new();
-        connected.get_extras(&mut extras);
-        extras.remove()
-    }
-
-    /// Notes that a response came.
+impl Wire {
+    /// Notes that an answer came over it.
     pub(crate) fn serve(&self) {
         self.0.served.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the connection had served a request, and the peer has said nothing since the last bytes went to it:
-    /// over HTTP/1.1, to the last request; over HTTP/2, to any of those that share the connection.
-    pub(crate) fn is_stale(&self) -> bool {
-        self.0.served.load(Ordering::Relaxed) && !self.0.peer_spoke_last.load(Ordering::Relaxed)
+    /// Whether an answer came over it.
+    pub(crate) fn has_served(&self) -> bool {
+        self.0.served.load(Ordering::Relaxed)
     }
 
-    fn heard(&self, peer: bool) {
-        self.0.peer_spoke_last.store(peer, Ordering::Relaxed);
+    /// How far it has come.
+    pub(crate) fn mark(&self) -> Watermark {
+        Watermark { wire: self.clone(), written: self.written(), read: self.read() }
+    }
+
+    /// Whether nothing was read since a stream was given up that had waited in vain: it may be dead.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.0.suspected.load(Ordering::Relaxed) == self.read() + 1
+    }
+
+    fn written(&self) -> u64 {
+        self.0.written.load(Ordering::Acquire)
+    }
+
+    fn read(&self) -> u64 {
+        self.0.read.load(Ordering::Acquire)
+    }
+}
+
+/// How far a connection had come when an exchange on it began.
+#[derive(Clone, Debug)]
+pub struct Watermark {
+    wire: Wire,
+    written: u64,
+    read: u64,
+}
+
+impl Watermark {
+    /// Whether the connection had served a request, and nothing was read of it since: the peer may have closed it just then
+    /// (RFC 9112, section 9.3.1).
+    pub(crate) fn may_be_stale(&self) -> bool {
+        self.wire.has_served() && self.is_unheard()
+    }
+
+    /// Whether nothing was written since: of a connection on which nobody else writes, nothing of the request was sent.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.wire.written() == self.written
+    }
+
+    /// Whether nothing was read since.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.wire.read() == self.read
+    }
+
+    /// Keeps a connection of which nothing was read since from other requests, until something is.
+    pub(crate) fn suspect(&self) {
+        if self.is_unheard() {
+            self.wire.0.suspected.store(self.read + 1, Ordering::Relaxed);
+        }
     }
 }

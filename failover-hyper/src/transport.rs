@@ -1,24 +1,26 @@
-//! The transport: hyper-util's pooled client, with its own retries off.
+//! The transport: pools of hyper's connections.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use failover_core::{BuildError, Target};
 use http::header::CONNECTION;
-use http::{Request, Response};
-use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::client::legacy::{Client, Error, ResponseFuture};
+use http::{Request, Response, Uri};
 use tower_service::Service;
 
-use crate::connect::Connector;
-use crate::progress::Stage;
+use crate::connect::{Connector, Origin};
+use crate::evidence::TransportError;
+use crate::http1::Reading;
+use crate::pool::{Connection, Pool};
 use crate::protocols::Protocols;
+use crate::received::Received;
 use crate::request_body::AttemptBody;
-use crate::runtime::{Executor, Runtime, Timer};
-use crate::transport_body::TransportBody;
+use crate::runtime::Runtime;
+use crate::transport_body::{Held, TransportBody};
 
 /// A pool of connections to any number of targets, over HTTP/1.1 and HTTP/2.
 ///
@@ -26,12 +28,12 @@ use crate::transport_body::TransportBody;
 /// follows no redirects, and obeys no proxy. A clone is a reference count and shares the connections.
 #[derive(Clone)]
 pub struct Transport<R: Runtime> {
-    pool: Arc<Pool<R>>,
+    pools: Arc<Pools<R>>,
 }
 
-struct Pool<R: Runtime> {
-    client: Client<Connector<R>, AttemptBody>,
+struct Pools<R: Runtime> {
     connector: Connector<R>,
+    of: Mutex<HashMap<Origin, Arc<Pool<R>>>>,
 }
 
 impl<R: Runtime> Transport<R> {
@@ -47,7 +49,7 @@ impl<R: Runtime> Transport<R> {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn with_tls(self, config: crate::rustls::ClientConfig) -> Self {
-        self.pool.connector.set_tls(config);
+        self.pools.connector.set_tls(config);
         self
     }
 
@@ -58,7 +60,7 @@ impl<R: Runtime> Transport<R> {
     /// The platform has none.
     #[cfg(feature = "tls")]
     pub fn with_platform_tls(self) -> Result<Self, BuildError> {
-        self.pool.connector.prepare_tls()?;
+        self.pools.connector.prepare_tls()?;
         Ok(self)
     }
 
@@ -68,27 +70,68 @@ impl<R: Runtime> Transport<R> {
     ///
     /// One needs TLS, and there is none to be had.
     pub fn prepare(&self, targets: &[Target]) -> Result<(), BuildError> {
-        self.pool.connector.prepare(targets)
+        self.pools.connector.prepare(targets)
     }
 
     /// Sets what opening one connection may take from now on.
     pub fn set_connect_bound(&self, bound: Duration) {
-        self.pool.connector.set_bound(bound);
+        self.pools.connector.set_bound(bound);
     }
 
     fn over(connector: Connector<R>) -> Self {
-        let client = Client::builder(Executor::<R>::default())
-            .retry_canceled_requests(false)
-            .set_host(false)
-            .timer(Timer::<R>::default())
-            .pool_timer(Timer::<R>::default())
-            .pool_idle_timeout(IDLE_TIME)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_TIMEOUT)
-            .build(connector.clone());
-        Self { pool: Arc::new(Pool { client, connector }) }
+        Self { pools: Arc::new(Pools { connector, of: Mutex::default() }) }
     }
+
+    /// Sends a request, once, and waits for the head of its answer.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub async fn send(
+        &self,
+        mut request: Request<AttemptBody>,
+    ) -> Result<Response<TransportBody>, TransportError> {
+        let pool = Origin::of(request.uri()).ok_or_else(TransportError::no_origin)?;
+        let pool = self.pool(pool);
+        let progress = request.body().progress().clone();
+        match pool.connection(&progress).await? {
+            Connection::Alone(mut connection) => {
+                *request.uri_mut() = path_of(request.uri());
+                let response = connection.exchange(request, &progress).await?;
+                let version = response.version();
+                let reading = Reading::new(connection, pool);
+                let body = |body| TransportBody::new(Received::new(body, version), Held::Alone(reading));
+                Ok(response.map(body))
+            }
+            Connection::Among(joined) => {
+                // TE is not named in `Connection` there, and hyper would drop what is.
+                if request.headers().get(CONNECTION).is_some_and(|named| named == "te") {
+                    request.headers_mut().remove(CONNECTION);
+                }
+                let (response, place) = joined.exchange(request, &progress).await?;
+                let version = response.version();
+                let body = |body| TransportBody::new(Received::new(body, version), Held::Among { place });
+                Ok(response.map(body))
+            }
+        }
+    }
+
+    fn pool(&self, origin: Origin) -> Arc<Pool<R>> {
+        let mut pools = self.pools.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&origin) {
+            return Arc::clone(pool);
+        }
+        // Targets come and go.
+        pools.retain(|_, pool| Arc::strong_count(pool) > 1 || !pool.is_empty());
+        let pool = Pool::new(origin.clone(), self.pools.connector.clone());
+        pools.insert(origin, Arc::clone(&pool));
+        pool
+    }
+}
+
+/// What a request's URI is over HTTP/1.1 (RFC 9112, section 3.2.1).
+fn path_of(uri: &Uri) -> Uri {
+    uri.path_and_query().map_or_else(Uri::default, |path| path.clone().into())
 }
 
 impl<R: Runtime> Service<Request<AttemptBody>> for Transport<R> {
@@ -100,28 +143,21 @@ impl<R: Runtime> Service<Request<AttemptBody>> for Transport<R> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<AttemptBody>) -> Sending {
-        let connection = capture_connection(&mut request);
-        request.body().progress().reach(Stage::Pooled(connection));
-        // Over HTTP/2, TE is not named in `Connection`, and hyper would drop what is.
-        if request.headers().get(CONNECTION).is_some_and(|named| named == "te")
-            && self.pool.connector.may_speak_http2(request.uri())
-        {
-            request.headers_mut().remove(CONNECTION);
-        }
-        Sending(self.pool.client.request(request))
+    fn call(&mut self, request: Request<AttemptBody>) -> Sending {
+        let transport = self.clone();
+        Sending(Box::pin(async move { transport.send(request).await }))
     }
 }
 
 /// A request of a [`Transport`] under way: a future of its response.
 #[must_use = "a request is sent while this is polled"]
-pub struct Sending(ResponseFuture);
+pub struct Sending(Pin<Box<dyn Future<Output = Result<Response<TransportBody>, TransportError>> + Send>>);
 
 impl Future for Sending {
     type Output = Result<Response<TransportBody>, TransportError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map_ok(TransportBody::of).map_err(TransportError)
+        self.0.as_mut().poll(cx)
     }
 }
 
@@ -131,28 +167,8 @@ impl fmt::Debug for Sending {
     }
 }
 
-/// Why a [`Transport`] has no answer.
-///
-/// What it proves about the request, [`Proven`](crate::Proven) tells.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct TransportError(pub(crate) Error);
-
 impl<R: Runtime> fmt::Debug for Transport<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Transport")
     }
 }
-
-/// How long an idle connection is kept: less than most servers do, so that few requests meet one that is closing.
-const IDLE_TIME: Duration = Duration::from_secs(20);
-
-/// How many idle connections are kept for each target.
-const IDLE_CONNECTIONS: usize = 128;
-
-/// How long an HTTP/2 connection with requests under way may be silent before it is asked whether it is alive: all
-/// requests share it, so that one that is dead must not be kept.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How long the answer to that may take.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,44 +1,58 @@
-//! Bodies as they come over connections: their end is one that the peer marked.
+//! The body of an answer, with what it keeps of its connection.
 
-use std::any::Any;
+use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Response, Version};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::error::BoxError;
+use crate::http1::Reading;
+use crate::places::Place;
+use crate::received::Received;
 
 /// The body of a [`Transport`](crate::Transport)'s response.
 ///
-/// It is hyper's, but where the peer ends a stream of HTTP/2 without having ended the body (`RST_STREAM` or GOAWAY with
-/// `NO_ERROR`), that is an error and not the body's end (`committed`).
+/// Where the peer does not mark its end, that is an error and not the body's end (`committed`). Over HTTP/1.1 reading it
+/// drives the connection; one that is dropped before its end closes it.
 #[derive(Debug)]
 pub struct TransportBody {
-    body: Incoming,
-    http2: bool,
+    body: Received,
+    held: Held,
+    /// How the body broke off, until it is told: a server that passes the body on sends what came before only when there is
+    /// a pause.
+    broke_off: Option<BoxError>,
+}
+
+/// What a body keeps of the connection that it comes over.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// Nothing: the body has ended.
+    Nothing,
+    /// All of it.
+    Alone(Reading),
+    /// A place on it.
+    Among {
+        #[expect(dead_code, reason = "it is free when this is dropped")]
+        place: Arc<Place>,
+    },
 }
 
 impl TransportBody {
-    pub(crate) fn new(body: Incoming, version: Version) -> Self {
-        Self { body, http2: version == Version::HTTP_2 }
+    pub(crate) fn new(body: Received, held: Held) -> Self {
+        let mut body = Self { body, held, broke_off: None };
+        if body.is_end_stream() {
+            body.finish();
+        }
+        body
     }
 
-    pub(crate) fn of(response: Response<Incoming>) -> Response<Self> {
-        let version = response.version();
-        response.map(|body| Self::new(body, version))
-    }
-
-    /// The same for a body that a server received, or the body as it is if it is not hyper's.
-    pub(crate) fn inbound<B: Body + 'static>(body: B, version: Version) -> Result<Self, B> {
-        let mut body = Some(body);
-        let incoming = (&mut body as &mut dyn Any).downcast_mut::<Option<Incoming>>().and_then(Option::take);
-        match (incoming, body) {
-            (Some(incoming), _) => Ok(Self::new(incoming, version)),
-            (None, Some(body)) => Err(body),
-            (None, None) => unreachable!("a body that is not taken is there"),
+    /// Gives the connection back, since the body has ended.
+    fn finish(&mut self) {
+        if let Held::Alone(reading) = mem::replace(&mut self.held, Held::Nothing) {
+            reading.finish();
         }
     }
 }
@@ -48,26 +62,38 @@ impl Body for TransportBody {
     type Error = BoxError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() && self.http2 && !self.body.is_end_stream() {
-            return Poll::Ready(Some(Err(Unmarked.into())));
+        let this = self.get_mut();
+        if let Some(error) = this.broke_off.take() {
+            return Poll::Ready(Some(Err(error)));
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        let mut frame = Pin::new(&mut this.body).poll_frame(cx);
+        if let (Poll::Pending, Held::Alone(reading)) = (&frame, &mut this.held) {
+            reading.drive(cx);
+            frame = Pin::new(&mut this.body).poll_frame(cx);
+        }
+        match ready!(frame) {
+            Some(Err(error)) => {
+                (this.held, this.broke_off) = (Held::Nothing, Some(error));
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => {
+                if frame.is_none() || this.body.is_end_stream() {
+                    this.finish();
+                }
+                Poll::Ready(frame)
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.broke_off.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
 }
-
-/// The end of a stream before the end of its body.
-#[derive(Debug, thiserror::Error)]
-#[error("the stream ended before the body did")]
-struct Unmarked;

@@ -45,8 +45,8 @@
 //! | tell what the errors of a stack prove | [`Classify`] |
 //!
 //! The decisions are those of [`failover_core`], which is pure; this crate performs them, with what `failover-hyper` has for
-//! all runtimes. The transport is hyper-util's pooled client for HTTP/1.1 and HTTP/2, with its own retries off. It follows
-//! no redirects.
+//! all runtimes. The transport is a pool of hyper's connections of HTTP/1.1 and HTTP/2, which sends each request once. It
+//! follows no redirects.
 //!
 //! # Over other clients
 //!

@@ -1,0 +1,208 @@
+//! A connection of HTTP/1.1: one exchange at a time, driven by whoever has it.
+//!
+//! There is no task behind it. The call that sends on it drives it, then the reader of the answer, and an idle one lies in
+//! the pool. So nothing is written after a call has given up, and what was written until then is exact.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderName, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+
+use crate::progress::{Progress, Stage};
+use crate::request_body::AttemptBody;
+use crate::runtime::Runtime;
+use crate::stream::{Stream, Watermark, Wire};
+
+/// A connection of HTTP/1.1 that nobody else has.
+pub(crate) struct Http1 {
+    sender: http1::SendRequest<AttemptBody>,
+    /// Behind a lock that is never taken, since hyper's future is not `Sync`.
+    driver: Mutex<Driver>,
+    wire: Wire,
+    end: Option<End>,
+    pub(crate) opened: Instant,
+    /// How long it may be idle.
+    pub(crate) idle_time: Duration,
+}
+
+type Driver = Pin<Box<dyn Future<Output = End> + Send>>;
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    Whole,
+    Broken,
+}
+
+/// Where a connection goes after its exchange.
+pub(crate) trait Home: Send + Sync {
+    /// Takes a connection that can be used again.
+    fn take_back(&self, connection: Box<Http1>);
+}
+
+/// The end of an exchange without an answer.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) error: hyper::Error,
+    /// Whether hyper gave the request back.
+    pub(crate) handed_back: bool,
+    /// Whether the connection ended as if there had been no request.
+    pub(crate) lost: bool,
+    /// How far the connection was when the exchange began.
+    pub(crate) began: Watermark,
+}
+
+impl Http1 {
+    /// Begins to speak HTTP/1.1.
+    pub(crate) async fn open<R: Runtime>(stream: Stream) -> hyper::Result<Box<Self>> {
+        let wire = stream.wire();
+        let (sender, connection) = http1::Builder::new().handshake(R::io(stream)).await?;
+        // What went wrong, the exchange on it tells.
+        let driver: Driver =
+            Box::pin(async { if connection.await.is_ok() { End::Whole } else { End::Broken } });
+        let driver = Mutex::new(driver);
+        Ok(Box::new(Self { sender, driver, wire, end: None, opened: R::now(), idle_time: IDLE_TIME }))
+    }
+
+    /// Lets the connection do what it can.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        let driver = self.driver.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if self.end.is_none() {
+            self.end = match driver.as_mut().poll(cx) {
+                Poll::Ready(end) => Some(end),
+                Poll::Pending => None,
+            };
+        }
+    }
+
+    /// Whether another request can be sent on it: the last exchange is over, and the peer has neither closed it nor said
+    /// anything unasked.
+    pub(crate) fn is_usable(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.end.is_none() && self.sender.is_ready()
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// # Errors
+    ///
+    /// There is none; then the connection is closed.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<AttemptBody>,
+        progress: &Progress,
+    ) -> Result<Response<Incoming>, Broken> {
+        let began = self.wire.mark();
+        progress.reach(Stage::Alone(began.clone()));
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let result = poll_fn(|cx| {
+            self.drive(cx);
+            answer.as_mut().poll(cx)
+        });
+        match result.await {
+            Ok(response) => {
+                self.wire.serve();
+                self.idle_time = idle_time(response.headers());
+                Ok(response)
+            }
+            Err(mut error) => Err(Broken {
+                handed_back: error.take_message().is_some(),
+                error: error.into_error(),
+                lost: self.end == Some(End::Whole),
+                began,
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Http1 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http1").field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+/// A connection whose answer is read, and where it goes then.
+pub(crate) struct Reading {
+    connection: Box<Http1>,
+    home: Arc<dyn Home>,
+}
+
+impl Reading {
+    pub(crate) fn new(connection: Box<Http1>, home: Arc<dyn Home>) -> Self {
+        Self { connection, home }
+    }
+
+    /// Lets the connection do what it can.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        self.connection.drive(cx);
+    }
+
+    /// The answer ended: the connection is kept if it can be used again, and closed otherwise.
+    pub(crate) fn finish(mut self) {
+        if self.connection.is_usable() {
+            self.home.take_back(self.connection);
+        }
+    }
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.connection.fmt(f)
+    }
+}
+
+/// How long a connection may be idle after an answer with these headers: `Keep-Alive` is heeded with a margin, since the peer
+/// counts from earlier on.
+fn idle_time(headers: &HeaderMap) -> Duration {
+    let Some(hints) = headers.get(&KEEP_ALIVE).and_then(|hints| hints.to_str().ok()) else {
+        return IDLE_TIME;
+    };
+    let hint = |name: &str| {
+        let mut values = hints.split(',').filter_map(|hint| hint.trim().split_once('='));
+        values.find(|(key, _)| key.trim().eq_ignore_ascii_case(name))?.1.trim().parse::<u64>().ok()
+    };
+    if hint("max") == Some(0) {
+        return Duration::ZERO;
+    }
+    hint("timeout").map_or(IDLE_TIME, |seconds| {
+        let told = Duration::from_secs(seconds);
+        told.saturating_sub(MARGIN.min(told / 2)).min(IDLE_TIME)
+    })
+}
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// By how much sooner than the peer says a connection is closed.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// How long an idle connection is kept: less than most servers do, so that few requests meet one that is closing.
+pub(crate) const IDLE_TIME: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keep_alive_is_heeded_with_a_margin() {
+        for (hints, time) in [
+            ("timeout=5", 4_000),
+            ("timeout=5, max=100", 4_000),
+            ("max=100,Timeout = 1", 500),
+            ("timeout=0", 0),
+            ("timeout=5, max=0", 0),
+            ("timeout=3600", 20_000),
+            ("timeout=soon", 20_000),
+            ("", 20_000),
+        ] {
+            let headers = [(KEEP_ALIVE.clone(), hints.parse().unwrap())].into_iter().collect();
+            assert_eq!(idle_time(&headers), Duration::from_millis(time), "{hints}");
+        }
+        assert_eq!(idle_time(&HeaderMap::new()), IDLE_TIME);
+    }
+}

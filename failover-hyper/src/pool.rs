@@ -1,0 +1,297 @@
+//! The connections to one origin: those that are idle, those that are shared, and those that are being opened.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::connect::{ConnectError, Connector, Opened, Origin};
+use crate::http1::{Home, Http1, IDLE_TIME};
+use crate::http2::{Http2, Joined};
+use crate::places::Freed;
+use crate::progress::{Progress, Stage};
+use crate::runtime::Runtime;
+
+/// The connections to one origin.
+pub(crate) struct Pool<R: Runtime> {
+    origin: Origin,
+    connector: Connector<R>,
+    state: Mutex<State>,
+    this: Weak<Self>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The one that was used last is the last.
+    idle: Vec<Idle>,
+    shared: Vec<Shared>,
+    /// The calls that wait, the first one first.
+    waiting: VecDeque<oneshot::Sender<Result<Connection, ConnectError>>>,
+    /// How many connections are being opened.
+    dials: usize,
+    /// How many requests the last connection had room for, once there was one.
+    room: Option<usize>,
+    /// Whether a task looks after the connections.
+    is_swept: bool,
+}
+
+struct Idle {
+    connection: Box<Http1>,
+    since: Instant,
+}
+
+struct Shared {
+    connection: Http2,
+    /// When a request was sent on it last.
+    used: Instant,
+}
+
+/// A connection for one request.
+pub(crate) enum Connection {
+    /// All of it.
+    Alone(Box<Http1>),
+    /// A place on it.
+    Among(Joined),
+}
+
+impl<R: Runtime> Pool<R> {
+    pub(crate) fn new(origin: Origin, connector: Connector<R>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self { origin, connector, state: Mutex::default(), this: this.clone() })
+    }
+
+    /// Takes a connection, or waits for one.
+    ///
+    /// # Errors
+    ///
+    /// One was to be opened for this call, and was not.
+    pub(crate) async fn connection(
+        self: &Arc<Self>,
+        progress: &Progress,
+    ) -> Result<Connection, ConnectError> {
+        let waiter = {
+            let mut state = self.state();
+            if let Some(connection) = self.take(&mut state) {
+                return Ok(connection);
+            }
+            let (sender, waiter) = oneshot::channel();
+            state.waiting.push_back(sender);
+            progress.reach(if state.shared.is_empty() { Stage::Connecting } else { Stage::Queued });
+            waiter
+        };
+        self.dial_as_needed();
+        // Whoever waits is told, as long as there is the pool.
+        waiter.await.unwrap_or(Err(ConnectError::Elapsed))
+    }
+
+    /// A connection that has room for a request.
+    fn take(&self, state: &mut State) -> Option<Connection> {
+        let now = R::now();
+        state.shared.retain(|shared| !shared.connection.is_ended());
+        for shared in &mut state.shared {
+            if is_young(shared.connection.opened, now) {
+                if let Some(joined) = shared.connection.join(&self.freed()) {
+                    shared.used = now;
+                    return Some(Connection::Among(joined));
+                }
+            }
+        }
+        while let Some(mut idle) = state.idle.pop() {
+            if idle.is_good(now) && idle.connection.is_usable() {
+                return Some(Connection::Alone(idle.connection));
+            }
+        }
+        None
+    }
+
+    /// Gives what there is to those who wait.
+    fn serve(&self) {
+        loop {
+            let mut state = self.state();
+            let Some(waiter) = state.next_waiter() else { return };
+            let Some(connection) = self.take(&mut state) else {
+                return state.waiting.push_front(waiter);
+            };
+            drop(state);
+            if let Err(Ok(Connection::Alone(connection))) = waiter.send(Ok(connection)) {
+                self.keep(connection);
+            }
+        }
+    }
+
+    /// Opens as many connections as the calls that wait need.
+    fn dial_as_needed(&self) {
+        let more = {
+            let mut state = self.state();
+            state.waiting.retain(|waiter| !waiter.is_closed());
+            let each = match state.room {
+                Some(room) => room.max(1),
+                // One tells which protocol is spoken.
+                None if self.connector.may_speak_http2(&self.origin) => usize::MAX,
+                None => 1,
+            };
+            let needed = state.waiting.len().div_ceil(each).min(MOST_DIALS);
+            let more = needed.saturating_sub(state.dials);
+            state.dials += more;
+            more
+        };
+        for _ in 0..more {
+            R::spawn(Self::dial(self.this.clone(), self.connector.clone(), self.origin.clone()));
+        }
+    }
+
+    /// Opens a connection, for whoever waits when it is open.
+    async fn dial(pool: Weak<Self>, connector: Connector<R>, origin: Origin) {
+        let freed: Weak<dyn Freed> = pool.clone();
+        let opened = connector.open(&origin, freed).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let error = {
+            let mut state = pool.state();
+            state.dials -= 1;
+            let now = R::now();
+            match opened {
+                Ok(Opened::Http1(connection)) => {
+                    state.room = Some(1);
+                    state.idle.push(Idle { connection, since: now });
+                    None
+                }
+                Ok(Opened::Http2(connection)) => {
+                    // Until its settings came, nobody knows how many it has room for.
+                    state.room = Some(connection.most().max(USUAL_ROOM));
+                    state.shared.push(Shared { connection, used: now });
+                    None
+                }
+                Err(error) => Some((error, state.next_waiter())),
+            }
+        };
+        match error {
+            Some((error, waiter)) => drop(waiter.map(|waiter| waiter.send(Err(error)))),
+            None => pool.sweep_from_now_on(),
+        }
+        pool.serve();
+        pool.dial_as_needed();
+    }
+
+    /// Has a task look after the connections for as long as there are any.
+    fn sweep_from_now_on(&self) {
+        if std::mem::replace(&mut self.state().is_swept, true) {
+            return;
+        }
+        let pool = self.this.clone();
+        R::spawn(async move {
+            loop {
+                R::sleep(SWEEP_INTERVAL).await;
+                if !pool.upgrade().is_some_and(|pool| pool.sweep()) {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Closes what is not to be kept; whether anything is left.
+    fn sweep(&self) -> bool {
+        let (mut state, now) = (self.state(), R::now());
+        let spare = state.idle.len().saturating_sub(FEW);
+        let mut place = 0;
+        state.idle.retain_mut(|idle| {
+            place += 1;
+            let is_spare = place <= spare && now.saturating_duration_since(idle.since) >= SPARE_TIME;
+            !is_spare && idle.is_good(now) && idle.connection.is_usable()
+        });
+        state.shared.retain(|Shared { connection, used }| {
+            let is_unused = now.saturating_duration_since(*used) >= IDLE_TIME;
+            let is_done = connection.is_idle() && (is_unused || !is_young(connection.opened, now));
+            !connection.is_ended() && !is_done
+        });
+        state.is_swept = state.has_connections();
+        state.is_swept
+    }
+
+    /// Whether it has no connections.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.state().has_connections()
+    }
+
+    fn keep(&self, connection: Box<Http1>) {
+        let mut state = self.state();
+        let idle = Idle { connection, since: R::now() };
+        if idle.is_good(idle.since) && state.idle.len() < MOST_IDLE {
+            state.idle.push(idle);
+        }
+    }
+
+    fn freed(&self) -> Weak<dyn Freed> {
+        self.this.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R: Runtime> Home for Pool<R> {
+    fn take_back(&self, connection: Box<Http1>) {
+        self.keep(connection);
+        self.sweep_from_now_on();
+        self.serve();
+    }
+}
+
+impl<R: Runtime> Freed for Pool<R> {
+    fn freed(&self) {
+        self.serve();
+    }
+}
+
+impl State {
+    fn has_connections(&self) -> bool {
+        !self.idle.is_empty() || !self.shared.is_empty()
+    }
+
+    /// The first call that still waits.
+    fn next_waiter(&mut self) -> Option<oneshot::Sender<Result<Connection, ConnectError>>> {
+        while let Some(waiter) = self.waiting.pop_front() {
+            if !waiter.is_closed() {
+                return Some(waiter);
+            }
+        }
+        None
+    }
+}
+
+impl Idle {
+    fn is_good(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < self.connection.idle_time
+            && is_young(self.connection.opened, now)
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Pool<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+fn is_young(opened: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(opened) < AGE
+}
+
+/// How old a connection becomes that is given new requests, so that a name that moved is found.
+const AGE: Duration = Duration::from_secs(300);
+
+/// How many idle connections are kept.
+const MOST_IDLE: usize = 128;
+
+/// How many idle connections are no burst's remains, and how long those are kept that are.
+const FEW: usize = 8;
+const SPARE_TIME: Duration = Duration::from_secs(5);
+
+/// How many connections are opened at once.
+const MOST_DIALS: usize = 64;
+
+/// How many requests a connection of HTTP/2 usually has room for.
+const USUAL_ROOM: usize = 100;
+
+/// How often connections are looked after.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,66 @@
+//! Bodies as hyper receives them: their end is one that the peer marked.
+
+use std::any::Any;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::Version;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::error::BoxError;
+
+/// A body of hyper's, but where the peer ends a stream of HTTP/2 without having ended the body (`RST_STREAM` or GOAWAY with
+/// `NO_ERROR`), that is an error and not the body's end (`committed`).
+#[derive(Debug)]
+pub(crate) struct Received {
+    body: Incoming,
+    http2: bool,
+}
+
+impl Received {
+    pub(crate) fn new(body: Incoming, version: Version) -> Self {
+        Self { body, http2: version == Version::HTTP_2 }
+    }
+
+    /// The same for a body that a server received, or the body as it is if it is not hyper's.
+    pub(crate) fn inbound<B: Body + 'static>(body: B, version: Version) -> Result<Self, B> {
+        let mut body = Some(body);
+        let incoming = (&mut body as &mut dyn Any).downcast_mut::<Option<Incoming>>().and_then(Option::take);
+        match (incoming, body) {
+            (Some(incoming), _) => Ok(Self::new(incoming, version)),
+            (None, Some(body)) => Err(body),
+            (None, None) => unreachable!("a body that is not taken is there"),
+        }
+    }
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none() && self.http2 && !self.body.is_end_stream() {
+            return Poll::Ready(Some(Err(Unmarked.into())));
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The end of a stream before the end of its body.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream ended before the body did")]
+struct Unmarked;

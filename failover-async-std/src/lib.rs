@@ -113,7 +113,7 @@ pub use failover_core::{
 };
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;
-pub use failover_hyper::{Answered, AttemptError, Fault, Within};
+pub use failover_hyper::{Answered, AttemptError, Fault, Resolve, Within};
 pub use surf;
 
 pub use crate::builder::Builder;

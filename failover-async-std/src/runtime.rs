@@ -1,7 +1,7 @@
 //! What failover needs of async-std, and what hyper does. There is no other runtime.
 
 use std::io::{self, IoSlice};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -40,11 +40,6 @@ impl Runtime for AsyncStd {
 
     fn spawn(background: impl Future<Output = ()> + Send + 'static) {
         task::spawn(background);
-    }
-
-    async fn resolve(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let addresses = task::spawn_blocking(move || (name, port).to_socket_addrs()).await?;
-        Ok(addresses.collect())
     }
 
     async fn connect(address: SocketAddr) -> io::Result<Tcp> {

@@ -15,6 +15,7 @@ use http::uri::Scheme;
 use crate::dial::{DialError, dial};
 use crate::http1::Http1;
 use crate::http2::Http2;
+use crate::names::{Names, Resolve};
 use crate::places::Freed;
 use crate::protocols::Protocols;
 use crate::runtime::Runtime;
@@ -35,16 +36,18 @@ struct ConnectSettings {
     /// In nanoseconds: what opening one connection may take.
     bound: AtomicU64,
     protocols: Protocols,
+    names: Arc<Names>,
     #[cfg(feature = "tls")]
     tls: OnceLock<Tls>,
 }
 
 impl<R: Runtime> Connector<R> {
     /// A connector that gives up after `bound`, also where the attempt that began it has gone.
-    pub(crate) fn new(bound: Duration, protocols: Protocols) -> Self {
+    pub(crate) fn new(bound: Duration, protocols: Protocols, resolver: Arc<dyn Resolve>) -> Self {
         let settings = ConnectSettings {
             bound: AtomicU64::default(),
             protocols,
+            names: Names::new(resolver),
             #[cfg(feature = "tls")]
             tls: OnceLock::new(),
         };
@@ -134,12 +137,12 @@ impl<R: Runtime> Connector<R> {
 
     async fn stream(&self, Origin { tls, host, port }: &Origin) -> Result<Stream, ConnectError> {
         if !tls {
-            let tcp = dial::<R>(host, *port).await?;
+            let tcp = dial::<R>(&self.settings.names, host, *port).await?;
             return Ok(Stream::over(tcp, self.settings.protocols == Protocols::PriorKnowledge));
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = self.settings.tls.get() {
-            let tcp = dial::<R>(host, *port).await?;
+            let tcp = dial::<R>(&self.settings.names, host, *port).await?;
             let (tls, http2) = tls.connect(host, tcp).await.map_err(ConnectError::Tls)?;
             return Ok(Stream::over(tls, http2));
         }

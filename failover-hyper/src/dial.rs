@@ -4,14 +4,16 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::names::Names;
 use crate::runtime::Runtime;
 
 /// Connects to the first of a host's addresses that takes the connection.
-pub(crate) async fn dial<R: Runtime>(host: &str, port: u16) -> Result<R::Tcp, DialError> {
-    let addresses = resolve::<R>(host, port).await.map_err(DialError::Resolve)?;
+pub(crate) async fn dial<R: Runtime>(names: &Arc<Names>, host: &str, port: u16) -> Result<R::Tcp, DialError> {
+    let addresses = resolve::<R>(names, host, port).await.map_err(DialError::Resolve)?;
     let mut race = Race::new::<R>(addresses, R::connect);
     poll_fn(|cx| race.poll(cx)).await.map_err(DialError::Connect)
 }
@@ -25,12 +27,16 @@ pub(crate) enum DialError {
     Connect(io::Error),
 }
 
-async fn resolve<R: Runtime>(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+async fn resolve<R: Runtime>(names: &Arc<Names>, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    Ok(interleaved(R::resolve(bare.to_owned(), port).await?))
+    let mut addresses = interleaved(names.resolve::<R>(bare).await?);
+    for address in &mut addresses {
+        address.set_port(port);
+    }
+    Ok(addresses)
 }
 
 /// The addresses with their families taking turns, the first one's first (RFC 8305, section 4).

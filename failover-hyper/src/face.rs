@@ -176,6 +176,12 @@ macro_rules! setters {
             self
         }
 
+        /// Sets what finds the addresses of names, which is the system otherwise.
+        pub fn resolver(mut self, resolver: impl $crate::Resolve + 'static) -> Self {
+            self.settings.resolver = $crate::Resolver(std::sync::Arc::new(resolver));
+            self
+        }
+
         /// Sets the time that an attempt has: resolve, connect, TLS and the wait for the head of the answer.
         ///
         /// A default deadline that is shorter gives way.

@@ -46,6 +46,7 @@ mod http2;
 mod idle;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod names;
 mod observe;
 mod places;
 mod pool;
@@ -79,12 +80,13 @@ pub use crate::evidence::TransportError;
 pub use crate::exchange::{Exchange, receive, send};
 #[cfg(feature = "metrics")]
 pub use crate::metrics::describe_metrics;
+pub use crate::names::{Resolve, System};
 pub use crate::progress::{Bound, Elapsed, Patience, Progress, Stage};
 pub use crate::protocols::Protocols;
 pub use crate::request_body::{AttemptBody, CallBody};
 pub use crate::response_body::{Origin, ResponseBody};
 pub use crate::runtime::Runtime;
-pub use crate::settings::{Settings, seeded};
+pub use crate::settings::{Resolver, Settings, seeded};
 pub use crate::stream::{Stream, Watermark};
 pub use crate::template::{Template, Within};
 pub use crate::transport::{Sending, Transport};

@@ -38,9 +38,6 @@ pub trait Runtime: Copy + Debug + Default + Send + Sync + Unpin + 'static {
     /// Runs a task in the background.
     fn spawn(task: impl Future<Output = ()> + Send + 'static);
 
-    /// Finds the addresses of a name, without holding up other tasks.
-    fn resolve(name: String, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
-
     /// Connects to an address, without Nagle's algorithm.
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static;
 

@@ -1,11 +1,15 @@
 //! What the builders of clients have in common.
 
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
+use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use failover_core::{BuildError, Entry, Group, Policy, Replay, StatusCodes, Target};
 
+use crate::names::{Resolve, System};
 use crate::protocols::Protocols;
 use crate::runtime::Runtime;
 use crate::transport::Transport;
@@ -31,6 +35,8 @@ pub struct Settings {
     pub replay: Option<Replay>,
     /// Which protocols connections may speak.
     pub protocols: Protocols,
+    /// What finds the addresses of names: otherwise the system.
+    pub resolver: Resolver,
     /// How TLS is spoken, which otherwise trusts the platform's certificate roots.
     #[cfg(feature = "tls")]
     pub tls: Option<crate::rustls::ClientConfig>,
@@ -96,7 +102,9 @@ impl Settings {
     /// A setting was refused, or there is no TLS for an https target.
     pub fn transport<R: Runtime>(&mut self) -> Result<Transport<R>, BuildError> {
         self.check()?;
-        let transport = Transport::new(self.effective_policy().connect_timeout, self.protocols);
+        let Resolver(resolver) = mem::take(&mut self.resolver);
+        let bound = self.effective_policy().connect_timeout;
+        let transport = Transport::resolving(bound, self.protocols, resolver);
         #[cfg(feature = "tls")]
         let transport = match self.tls.take() {
             Some(tls) => transport.with_tls(tls),
@@ -126,6 +134,22 @@ impl Settings {
 
     fn refuse(&mut self, error: BuildError) {
         self.refused.get_or_insert(error);
+    }
+}
+
+/// What finds the addresses of names.
+#[derive(Clone)]
+pub struct Resolver(pub Arc<dyn Resolve>);
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self(Arc::new(System))
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolver")
     }
 }
 

@@ -42,10 +42,6 @@ impl Runtime for Tokio {
         tokio::spawn(task);
     }
 
-    async fn resolve(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-        tokio::net::lookup_host((name, port)).await.map(Iterator::collect)
-    }
-
     async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         TcpStream::connect(address).await
     }

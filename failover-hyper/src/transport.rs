@@ -15,6 +15,7 @@ use tower_service::Service;
 use crate::connect::{Connector, Origin};
 use crate::evidence::TransportError;
 use crate::http1::Reading;
+use crate::names::{Resolve, System};
 use crate::pool::{Connection, Pool};
 use crate::protocols::Protocols;
 use crate::received::Received;
@@ -42,7 +43,13 @@ impl<R: Runtime> Transport<R> {
     /// `bound` is what opening one connection may take: to resolve the name, to connect, and to shake hands for TLS.
     #[must_use]
     pub fn new(bound: Duration, protocols: Protocols) -> Self {
-        Self::over(Connector::new(bound, protocols))
+        Self::resolving(bound, protocols, Arc::new(System))
+    }
+
+    /// The same, with names looked up otherwise than by the system.
+    #[must_use]
+    pub fn resolving(bound: Duration, protocols: Protocols, resolver: Arc<dyn Resolve>) -> Self {
+        Self::over(Connector::new(bound, protocols, resolver))
     }
 
     /// The same for https targets, too, with TLS as configured.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use failover_hyper::{Runtime, Stream};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time;
 
 /// The runtime of tokio: its clock, which tests can pause, its timers, tasks and sockets.
@@ -34,10 +34,6 @@ impl Runtime for Tokio {
 
     fn spawn(task: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(task);
-    }
-
-    async fn resolve(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-        Ok(lookup_host((name, port)).await?.collect())
     }
 
     async fn connect(address: SocketAddr) -> io::Result<TcpStream> {

@@ -4,7 +4,9 @@
 use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use failover_core::{Evidence, Policy, Reason, Replay, Target};
 use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
-use failover_tokio::{Answered, BuildError, Error, FailoverClient, Fault, ResponseBody};
+use failover_tokio::{Answered, BuildError, Error, FailoverClient, Fault, Resolve, ResponseBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -573,6 +575,30 @@ async fn failback_target_0_is_probed_when_its_time_has_come_by_the_runtimes_cloc
 }
 
 #[tokio::test]
+async fn a_name_that_hangs_holds_up_no_other_name() {
+    let works = Server::script([Reply::ok("right")]);
+    let (ended, end) = std::sync::mpsc::channel();
+    let client = FailoverClient::builder()
+        .targets([
+            "http://hangs.example".to_owned(),
+            format!("http://works.example:{}", works.address().port()),
+        ])
+        .connect_timeout(Duration::from_millis(300))
+        .resolver(Hangs(Mutex::new(end)))
+        .build()
+        .unwrap();
+    let calls = (0..700).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { text(client.post("/", "money").await.unwrap()).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), "right");
+    }
+    assert_eq!(works.requests().len(), 700);
+    drop(ended);
+}
+
+#[tokio::test]
 async fn a_connection_that_was_closed_while_it_was_idle_gets_no_request() {
     let mut first = Server::script([Reply::ok("first")]);
     let second = Server::script([Reply::ok("second")]);
@@ -747,3 +773,16 @@ impl Body for Streamed {
 
 /// More than the replay buffer holds.
 const LARGE: usize = 1_000_000;
+
+/// Finds this machine for every name but one.
+struct Hangs(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Resolve for Hangs {
+    fn resolve(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        if name == "hangs.example" {
+            // Until the test has ended.
+            let _ = self.0.lock().unwrap().recv();
+        }
+        Ok(vec![([127, 0, 0, 1], 0).into()])
+    }
+}

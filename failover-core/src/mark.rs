@@ -67,8 +67,69 @@ impl SharedMark {
 
 /// `base`, doubled `times` times, at most `max`.
 pub(crate) fn doubled(base: Duration, times: u8, max: Duration) -> Duration {
-    let factor = 1_u32.checked_shl(times.into()).unwrap_or(u32::MAX);
-    base.saturating_mul(factor).min(max)
+    (0..times).fold(base, |wait, _| wait.saturating_mul(2)).min(max)
 }
 
 const STRIKE_BITS: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_keeps_any_strikes_and_any_moment_rounded_down_to_256_nanoseconds() {
+        for moment in moments() {
+            for strikes in 0..=u8::MAX {
+                let mark = Mark::new(Timestamp::from_nanos(moment), strikes);
+                assert_eq!(mark.strikes(), strikes, "at {moment}");
+                assert_eq!(mark.until().as_nanos(), moment / 256 * 256, "with {strikes}");
+                assert_eq!(mark == Mark::CLEAN, moment < 256 && strikes == 0);
+                assert_eq!(Mark::new(mark.until(), strikes), mark, "what was read is written as it was");
+            }
+        }
+    }
+
+    #[test]
+    fn saturating_a_wait_is_doubled_as_often_as_asked_up_to_the_longest_and_never_beyond() {
+        for base in WAITS {
+            for max in WAITS {
+                let mut last = Duration::ZERO;
+                for times in 0..=u8::MAX {
+                    let wait = doubled(base, times, max);
+                    let nanos = (0..times).try_fold(base.as_nanos(), |nanos, _| nanos.checked_mul(2));
+                    let expected = nanos.map_or(max.as_nanos(), |nanos| nanos.min(max.as_nanos()));
+                    assert_eq!(wait.as_nanos(), expected, "{base:?} doubled {times} times up to {max:?}");
+                    assert!(wait >= last, "it does not become shorter");
+                    last = wait;
+                }
+            }
+        }
+    }
+
+    /// All around the powers of two, where rounding and packing have their edges.
+    fn moments() -> impl Iterator<Item = u64> {
+        let around = |edge: u64| {
+            [255, 1, 0].into_iter().map(move |less| edge.saturating_sub(less)).chain([
+                edge.saturating_add(1),
+                edge.saturating_add(255),
+                edge.saturating_add(256),
+            ])
+        };
+        (0..u64::BITS).map(|bit| 1 << bit).chain([u64::MAX]).flat_map(around)
+    }
+
+    const WAITS: [Duration; 12] = [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        Duration::from_nanos(999_999_999),
+        Duration::from_millis(25),
+        Duration::from_millis(250),
+        Duration::from_secs(5),
+        Duration::from_secs(300),
+        Duration::from_nanos(u64::MAX),
+        Duration::from_secs(u64::MAX / 2),
+        Duration::new(u64::MAX / 2, 500_000_000),
+        Duration::from_secs(u64::MAX),
+        Duration::MAX,
+    ];
+}

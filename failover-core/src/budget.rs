@@ -158,3 +158,167 @@ const WINDOWS: u16 = 1 << 10;
 const BEHIND: u16 = WINDOWS - 1;
 const COUNT_BITS: u32 = 18;
 const COUNT_MAX: u32 = (1 << COUNT_BITS) - 1;
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// Calls and replays, each with the window that it happened in.
+    type Story = Vec<(u64, bool)>;
+
+    #[test]
+    fn budget_exact_of_windows_at_any_distance_only_the_last_one_counts() {
+        let budget = Budget { percent: 100, reserve: 1 };
+        for distance in 0..=2_048 {
+            for window in (0..1_024).step_by(31) {
+                let spent = Spent::new();
+                let mut story = Story::new();
+                for window in [window, window, window, window + distance] {
+                    spent.call(moment(window));
+                    story.push((window, false));
+                }
+                assert_eq!(
+                    taken(&spent, budget, window + distance),
+                    granted(&story, budget, window + distance),
+                    "{distance} windows after {window}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn budget_exact_within_an_era_only_the_window_itself_the_next_and_the_one_before_know_the_counts() {
+        for number in 0..WINDOWS {
+            let word = Window { number, calls: 3, calls_before: 5, replays: 2 }.pack();
+            for now in 0..WINDOWS {
+                let at = Window::unpack(word).at(moment(3 * 1_024 + u64::from(now)), 3);
+                // After the last window of the era before comes the first one of this.
+                let expected = match i32::from(now) - i32::from(number) {
+                    0 | -1 => (number, 3, 5, 2),
+                    1 | -1_023 => (now, 0, 3, 0),
+                    _ => (now, 0, 0, 0),
+                };
+                let read = (at.number, at.calls, at.calls_before, at.replays);
+                assert_eq!(read, expected, "in window {now} after {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn budget_exact_any_calls_and_replays_at_any_distances_are_granted_what_the_rule_says() {
+        let steps = [0, 1, 2, 1_023, 1_024, 1_025];
+        let budget = Budget { percent: 150, reserve: 1 };
+        for code in 0..12_usize.pow(4) {
+            let (spent, mut story, mut window) = (Spent::new(), Story::new(), 1_022);
+            let mut rest = code;
+            for _ in 0..4 {
+                window += steps[rest % 6];
+                let is_replay = rest / 6 % 2 == 1;
+                rest /= 12;
+                if is_replay {
+                    let is_granted = spent.replay(budget, moment(window));
+                    assert_eq!(is_granted, granted(&story, budget, window) > 0, "{story:?} and in {window}");
+                    if !is_granted {
+                        continue;
+                    }
+                } else {
+                    spent.call(moment(window));
+                }
+                story.push((window, is_replay));
+            }
+            assert_eq!(taken(&spent, budget, window), granted(&story, budget, window), "{story:?}");
+        }
+    }
+
+    #[test]
+    fn budget_exact_time_that_goes_backwards_by_a_window_grants_nothing_new() {
+        let budget = Budget { percent: 0, reserve: 2 };
+        for window in 1..=2_048 {
+            let spent = Spent::new();
+            assert_eq!(taken(&spent, budget, window), 2);
+            assert_eq!(taken(&spent, budget, window - 1), 0, "before {window}");
+            assert_eq!(taken(&spent, budget, window), 0, "{window} again");
+        }
+    }
+
+    #[test]
+    fn budget_exact_at_the_edges_of_every_number() {
+        let numbers = [0, 1, 2, 33, 99, 100, 101, 1_000_000, u32::MAX - 1, u32::MAX];
+        let counts = [0, 1, 2, 49, 99, 100, 101, COUNT_MAX - 1, COUNT_MAX];
+        for percent in numbers {
+            for reserve in numbers {
+                for calls in counts {
+                    for replays in counts {
+                        let is_within = u128::from(replays) < u128::from(reserve)
+                            || 100 * (u128::from(replays) + 1 - u128::from(reserve))
+                                <= u128::from(percent) * u128::from(calls);
+                        let expected = is_within && replays < 262_143;
+                        let budget = Budget { percent, reserve };
+                        for (now, before) in [(calls, 0), (0, calls), (calls, calls), (calls, calls / 2)] {
+                            let window = Window { number: 0, calls: now, calls_before: before, replays };
+                            assert_eq!(budget.allows(window), expected, "{budget:?} of {window:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_word_keeps_each_count_for_itself() {
+        let counts = [0, 1, 2, 255, 256, 131_071, 131_072, COUNT_MAX - 1, COUNT_MAX];
+        for number in 0..WINDOWS {
+            for calls in counts {
+                for calls_before in counts {
+                    for replays in counts {
+                        let word = Window { number, calls, calls_before, replays }.pack();
+                        let read = Window::unpack(word);
+                        assert_eq!(
+                            (read.number, read.calls, read.calls_before, read.replays),
+                            (number, calls, calls_before, replays)
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn budget_exact_counts_that_are_full_stand_still() {
+        let (budget, now) = (Budget { percent: u32::MAX, reserve: u32::MAX }, moment(0));
+        let full = Window { number: 0, calls: COUNT_MAX, calls_before: COUNT_MAX, replays: COUNT_MAX };
+        for replays in [0, COUNT_MAX - 1, COUNT_MAX] {
+            let spent = Spent::new();
+            spent.counts.store(Window { replays, ..full }.pack(), Ordering::Relaxed);
+            spent.call(now);
+            assert_eq!(spent.counts.load(Ordering::Relaxed), Window { replays, ..full }.pack());
+            assert_eq!(spent.has_replay(budget, now), replays < COUNT_MAX);
+            assert_eq!(spent.replay(budget, now), replays < COUNT_MAX);
+            let replays = (replays + 1).min(COUNT_MAX);
+            assert_eq!(spent.counts.load(Ordering::Relaxed), Window { replays, ..full }.pack());
+        }
+    }
+
+    /// How many more replays the rule grants in a window after what happened.
+    fn granted(story: &Story, budget: Budget, window: u64) -> usize {
+        let count =
+            |window, is_replay| story.iter().filter(|happened| **happened == (window, is_replay)).count();
+        let calls = count(window, false).max(window.checked_sub(1).map_or(0, |last| count(last, false)));
+        let in_all = calls * budget.percent as usize / 100 + budget.reserve as usize;
+        in_all.saturating_sub(count(window, true))
+    }
+
+    /// Takes all replays that are left in a window: how many these were.
+    fn taken(spent: &Spent, budget: Budget, window: u64) -> usize {
+        let take = |_: &i32| spent.has_replay(budget, moment(window)) & spent.replay(budget, moment(window));
+        (0..1_000).take_while(take).count()
+    }
+
+    /// The last moment of a window, or its first.
+    fn moment(window: u64) -> Timestamp {
+        let first = window * 10_000_000_000;
+        Timestamp::from_nanos(if window % 2 == 0 { first } else { first + 9_999_999_999 })
+    }
+}

@@ -336,3 +336,201 @@ fn harm(status: StatusCode) -> Harm {
 }
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// The failure table as the design has it: what happened, what a replay needs, where it goes, its strikes, and whether
+    /// the cursor follows an answer.
+    const TABLE: [(&str, &str, &str, &str, bool); 13] = [
+        ("no connection", "a body that is not gone", "next", "all that are needed", true),
+        ("not sent", "a body that is not gone", "next", "none", true),
+        ("no room", "a body that is not gone", "next", "none", false),
+        ("handed back", "a body that is not gone", "same, free", "none", false),
+        ("refused", "the body", "next", "one", false),
+        ("stale connection", "proof and the body", "same, free", "none", false),
+        ("maybe processed", "proof and the body", "next", "one", true),
+        ("local fault", "never", "-", "none", false),
+        ("not processed, no failover code", "the body", "next", "by its status", false),
+        ("not processed, a failover code", "the body", "next", "by its status", true),
+        ("another failover code", "proof and the body", "next", "by its status", true),
+        ("judged, processed", "proof and the body", "next", "by the judgement", true),
+        ("judged, not processed", "the body", "next", "by the judgement", true),
+    ];
+
+    #[test]
+    fn never_twice_each_ending_of_each_request_is_sent_again_where_the_table_allows_it() {
+        for (ending, happened, _) in endings() {
+            let (_, needs, goes, ..) = row_of(happened);
+            let row = ending.row();
+            if goes != "-" {
+                assert_eq!(row.goes == Goes::SameFree, goes == "same, free", "{ending:?}");
+            }
+            for standing in standings() {
+                let (Standing { proof, body, gone }, may) = (standing, may(needs, standing));
+                let lacks = standing.lacks(row.needs);
+                assert_eq!(lacks.is_none(), may, "{ending:?} of {standing:?}");
+                let is_true = match lacks {
+                    None => may,
+                    Some(Reason::LocalFault) => needs == "never",
+                    Some(Reason::NoProof) => needs == "proof and the body" && !proof,
+                    Some(Reason::OneShotBody) => body == Body::OneShot,
+                    Some(Reason::BodyGone) => gone && body == Body::Repeatable,
+                    Some(_) => false,
+                };
+                assert!(is_true, "{ending:?} of {standing:?} stops by {lacks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn body_gone_nothing_is_sent_again_without_its_body_whatever_happened() {
+        for (ending, ..) in endings() {
+            for standing in standings().filter(|standing| standing.gone) {
+                assert!(standing.lacks(ending.row().needs).is_some(), "{ending:?} of {standing:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn per_attempt_each_ending_of_any_status_says_of_its_target_what_the_table_has() {
+        for (ending, happened, strikes) in endings() {
+            let (.., in_table, follows) = row_of(happened);
+            let row = ending.row();
+            assert_eq!(row.harm, harm_of(strikes.unwrap_or(in_table)), "{ending:?}");
+            assert_eq!(row.cursor == Moves::Leaves, follows, "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn stale_connection_a_second_free_repeat_is_as_the_ending_that_it_then_is() {
+        for (ending, happened, strikes) in endings() {
+            let then = match happened {
+                "handed back" => "not sent",
+                "stale connection" => "maybe processed",
+                other => other,
+            };
+            let (_, needs, _, in_table, follows) = row_of(then);
+            let row = ending.without_free_repeat().row();
+            assert_eq!(row.goes, Goes::Next, "{ending:?}");
+            assert_eq!(
+                (row.harm, row.cursor == Moves::Leaves),
+                (harm_of(strikes.unwrap_or(in_table)), follows)
+            );
+            for standing in standings() {
+                let is_allowed = standing.lacks(row.needs).is_none();
+                assert_eq!(is_allowed, may(needs, standing), "{ending:?} of {standing:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn never_twice_proof_is_what_the_rule_takes_for_it() {
+        for method in
+            ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY", "POST", "PATCH", "CONNECT", "get"]
+        {
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            let harmless =
+                ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"].contains(&method.as_str());
+            for key in [None, Some(""), Some(" \t"), Some("8e03978e")] {
+                let mut headers = HeaderMap::new();
+                if let Some(key) = key {
+                    headers.insert("idempotency-key", key.parse().expect("a value"));
+                }
+                let keyed = key == Some("8e03978e");
+                let facts = Facts::of(&method, &headers);
+                for rule in [Replay::Auto, Replay::Methods, Replay::Always, Replay::Never] {
+                    let proof = match rule {
+                        Replay::Auto => harmless || keyed,
+                        Replay::Methods => harmless,
+                        Replay::Always => true,
+                        Replay::Never => false,
+                    };
+                    assert_eq!(facts.standing(rule).proof, proof, "{method} {key:?} {rule:?}");
+                    assert_eq!(facts.replay(rule).standing(Replay::Never).proof, proof, "its own rule holds");
+                    for known in [false, true] {
+                        let own = match rule {
+                            Replay::Auto | Replay::Methods => known,
+                            Replay::Always => true,
+                            Replay::Never => false,
+                        };
+                        assert_eq!(facts.idempotent(known).standing(rule).proof, own, "the caller knows");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Each ending, what happened in the words of the table, and its strikes where the table has them by something else.
+    fn endings() -> Vec<(Ending, &'static str, Option<&'static str>)> {
+        let mut endings = Vec::new();
+        for evidence in Evidence::ALL {
+            let happened = match evidence {
+                Evidence::NoConnection => "no connection",
+                Evidence::NotSent => "not sent",
+                Evidence::NoRoom => "no room",
+                Evidence::HandedBack => "handed back",
+                Evidence::Refused => "refused",
+                Evidence::Stale => "stale connection",
+                Evidence::MaybeProcessed => "maybe processed",
+                Evidence::LocalFault => "local fault",
+            };
+            endings.push((Ending::Error(evidence), happened, None));
+        }
+        for status in (100..=999).map(|code| StatusCode::from_u16(code).expect("a status")) {
+            let strikes = match status.as_u16() {
+                421 | 429 => "one",
+                501 | 400..=499 => "none",
+                _ => "one",
+            };
+            for (ending, happened) in [
+                (Ending::NotProcessed { status }, "not processed, no failover code"),
+                (Ending::FailoverCode { status, not_processed: true }, "not processed, a failover code"),
+                (Ending::FailoverCode { status, not_processed: false }, "another failover code"),
+            ] {
+                endings.push((ending, happened, Some(strikes)));
+            }
+        }
+        for (processed, happened) in [(true, "judged, processed"), (false, "judged, not processed")] {
+            for (harm, strikes) in [(true, "one"), (false, "none")] {
+                endings.push((Ending::Judged { processed, harm }, happened, Some(strikes)));
+            }
+        }
+        endings
+    }
+
+    /// Whether there is what a replay needs, in the words of the table.
+    fn may(needs: &str, Standing { proof, body, gone }: Standing) -> bool {
+        let has_body = body == Body::Repeatable && !gone;
+        match needs {
+            "never" => false,
+            "a body that is not gone" => !gone,
+            "the body" => has_body,
+            "proof and the body" => proof && has_body,
+            _ => unreachable!(),
+        }
+    }
+
+    fn harm_of(strikes: &str) -> Harm {
+        match strikes {
+            "none" => Harm::None,
+            "one" => Harm::Failure,
+            "all that are needed" => Harm::Connect,
+            _ => unreachable!(),
+        }
+    }
+
+    fn row_of(happened: &str) -> (&'static str, &'static str, &'static str, &'static str, bool) {
+        TABLE.into_iter().find(|row| row.0 == happened).expect("a row")
+    }
+
+    fn standings() -> impl Iterator<Item = Standing> {
+        (0..8).map(|bits| {
+            let body = if bits & 2 == 0 { Body::Repeatable } else { Body::OneShot };
+            Standing { proof: bits & 1 == 1, body, gone: bits & 4 == 4 }
+        })
+    }
+}

@@ -211,3 +211,97 @@ fn is_sampled(now: Timestamp) -> bool {
 
 /// After so many nanoseconds without an answer nobody knows any more what is usual.
 const AGE: u64 = 600_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_the_bounds_are_the_factor_and_never_under_their_floors() {
+        for factor in [0, 1, 2, 3, 1_000, u32::MAX] {
+            for floor in WAITS {
+                let late = Late { factor, floor };
+                assert_eq!(late.least_wait(None), floor);
+                for usual in WAITS {
+                    let times = (usual.as_nanos() * u128::from(factor)).min(Duration::MAX.as_nanos());
+                    let bounds = (late.bound(usual).as_nanos(), late.least_wait(Some(usual)).as_nanos());
+                    let expected = (times.max(floor.as_nanos()), times.max(floor.as_nanos() / 64));
+                    assert_eq!(bounds, expected, "{late:?} where {usual:?} are usual");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn late_what_is_usual_moves_by_an_eighth_up_and_a_quarter_down_from_anything_to_anything() {
+        for usual in UNITS {
+            for took in UNITS {
+                for count in 0..=ENOUGH + 1 {
+                    for is_fresh in [false, true] {
+                        let pace = Pace::new();
+                        let seen = Mark::new(Timestamp::from_nanos(usual * 256), count);
+                        pace.usual.update(|_| Some(seen));
+                        pace.adapt(seen, took * 256, is_fresh);
+                        let (from, to) = (i128::from(usual) * 256, i128::from(took) * 256);
+                        let (usual, known) = if !is_fresh || count == 0 {
+                            (to, 1)
+                        } else {
+                            let part = if to < from { 4 } else { 8 };
+                            (from + (to - from) / part, (count + 1).min(8))
+                        };
+                        let adapted = pace.usual.read();
+                        assert_eq!(
+                            i128::from(adapted.until().as_nanos()),
+                            usual / 256 * 256,
+                            "{took} after {seen:?}"
+                        );
+                        assert_eq!(adapted.strikes(), known);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn late_a_moment_only_becomes_later() {
+        for first in MOMENTS {
+            for second in MOMENTS {
+                let moment = Moment::new(0);
+                assert_eq!(moment.read(), None);
+                for at in [first, second] {
+                    moment.raise(Timestamp::from_nanos(at));
+                }
+                let latest = first.max(second).min(u64::MAX - 1);
+                assert_eq!(moment.read(), Some(Timestamp::from_nanos(latest)), "{first} and {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn late_half_a_floor_is_between_the_beginnings_of_attempts_that_count() {
+        let floor = Duration::from_nanos(10);
+        for first in 0..40 {
+            for second in 0..40 {
+                let pace = Pace::new();
+                assert!(pace.counts(Timestamp::from_nanos(first), floor), "the first one");
+                assert_eq!(pace.counts(Timestamp::from_nanos(second), floor), second >= first + 5);
+            }
+        }
+    }
+
+    const WAITS: [Duration; 8] = [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        Duration::from_nanos(63),
+        Duration::from_nanos(64),
+        Duration::from_millis(20),
+        Duration::from_secs(1),
+        Duration::from_secs(u64::MAX),
+        Duration::MAX,
+    ];
+
+    const UNITS: [u64; 10] =
+        [0, 1, 2, 7, 8, 9, 1_000, (u64::MAX >> 8) / 2, (u64::MAX >> 8) - 1, u64::MAX >> 8];
+
+    const MOMENTS: [u64; 7] = [0, 1, 255, 256, u64::MAX / 2, u64::MAX - 1, u64::MAX];
+}

@@ -94,7 +94,7 @@
 //! | [`NotSent`](Evidence::NotSent) | a body that is not gone | next | none |
 //! | [`NoRoom`](Evidence::NoRoom); where all attempts end so, the call stops as by a local fault | a body that is not gone | next | none |
 //! | [`HandedBack`](Evidence::HandedBack), first time in the call (then `NotSent`) | a body that is not gone | same, free | none |
-//! | [`Refused`](Evidence::Refused), or a status in `not_processed` that is no failover code | the body | next | one, unless 501 or 4xx other than 421 |
+//! | [`Refused`](Evidence::Refused), or a status in `not_processed` that is no failover code | the body | next | one, unless 501 or 4xx other than 421 and 429 |
 //! | [`Stale`](Evidence::Stale), first time in the call (then `MaybeProcessed`) | proof and the body | same, free | none |
 //! | [`MaybeProcessed`](Evidence::MaybeProcessed) | proof and the body | next | one |
 //! | no answer after the attempt's whole time | as the evidence says | next | one, if the target answered nobody meanwhile |

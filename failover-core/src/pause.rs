@@ -90,3 +90,105 @@ fn mix(number: u64) -> u64 {
 }
 
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn herd_a_scaled_number_is_its_part_of_the_longest_from_none_to_all() {
+        for most in WAITS {
+            let all = most.as_nanos().min(u64::MAX.into());
+            assert_eq!(scaled(0, most), Duration::ZERO);
+            assert_eq!(scaled(u64::MAX, most).as_nanos(), all, "all of {most:?}");
+            let mut last = Duration::ZERO;
+            for eighth in 0..=u8::MAX {
+                let wait = scaled(u64::from(eighth) << 56, most);
+                let floor = all * u128::from(eighth) / 256;
+                assert!((floor..=floor + 1).contains(&wait.as_nanos()), "{eighth}/256 of {most:?}: {wait:?}");
+                assert!(wait >= last && wait <= most, "{wait:?} of {most:?}");
+                last = wait;
+            }
+        }
+    }
+
+    #[test]
+    fn herd_each_of_a_few_nanoseconds_is_as_likely_as_any_other() {
+        for most in 0..=16_u32 {
+            let mut counts = [0_u32; 17];
+            for number in 0..=u16::MAX {
+                let wait = scaled(u64::from(number) << 48, Duration::from_nanos(most.into()));
+                counts[wait.as_nanos() as usize] += 1;
+            }
+            let (drawn, never) = counts.split_at(most as usize + 1);
+            let fair = (1 << 16) / (most + 1);
+            assert!(drawn.iter().all(|count| (fair..=fair + 1).contains(count)), "{most}: {drawn:?}");
+            assert!(never.iter().all(|count| *count == 0), "{most}: {never:?}");
+        }
+    }
+
+    #[test]
+    fn a_backoff_is_at_most_its_base_doubled_with_each_round_and_at_most_its_longest() {
+        for base in WAITS {
+            for max in WAITS {
+                let jitter = Jitter::new(7);
+                for round in 0..=300_u32 {
+                    let factor = 1_u128.checked_shl(round).unwrap_or(u128::MAX);
+                    let doubled = base.as_nanos().saturating_mul(factor);
+                    let most = doubled.min(max.as_nanos());
+                    let pause = Backoff { base, max }.pause(round as usize, &jitter).as_nanos();
+                    assert!(pause <= most, "{pause} after {round} rounds of {base:?} up to {max:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn herd_a_wait_is_lengthened_by_at_most_a_fifth_and_alike_by_the_same_part() {
+        for seed in [0, 1, 7, u64::MAX] {
+            let jitter = Jitter::new(seed);
+            for wait in WAITS {
+                let alike = jitter.lengthen_alike(wait);
+                assert_eq!(jitter.lengthen_alike(wait), alike);
+                for lengthened in [alike, jitter.lengthen(wait), jitter.lengthen(wait)] {
+                    let range = wait..=wait.saturating_add(wait / 5);
+                    assert!(range.contains(&lengthened), "{lengthened:?} of {wait:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn retry_after_capped_between_rounds_the_longest_wait_holds_and_between_targets_the_interval() {
+        for interval in WAITS {
+            for asked in WAITS.map(Some).into_iter().chain([None]) {
+                assert_eq!(pause(interval, None, asked), interval);
+                for backoff in WAITS {
+                    let heeded = match asked {
+                        Some(asked) if asked > Duration::from_secs(10) => Duration::from_secs(10),
+                        Some(asked) => asked,
+                        None => Duration::ZERO,
+                    };
+                    let mut waits = [interval, backoff, heeded];
+                    waits.sort_unstable();
+                    assert_eq!(pause(interval, Some(backoff), asked), waits[2]);
+                }
+            }
+        }
+    }
+
+    const WAITS: [Duration; 12] = [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        Duration::from_nanos(4),
+        Duration::from_nanos(5),
+        Duration::from_millis(25),
+        Duration::from_millis(250),
+        Duration::from_secs(10),
+        Duration::from_nanos(10_000_000_001),
+        Duration::from_secs(300),
+        Duration::from_nanos(u64::MAX),
+        Duration::from_secs(u64::MAX),
+        Duration::MAX,
+    ];
+}

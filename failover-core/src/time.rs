@@ -97,3 +97,47 @@ impl Add<Limit> for Timestamp {
 pub(crate) fn nanos(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saturating_moments_and_durations_are_added_and_subtracted_as_if_there_were_ends() {
+        let last = u128::from(u64::MAX);
+        for moment in MOMENTS {
+            let at = Timestamp::from_nanos(moment);
+            for duration in DURATIONS {
+                let sum = u128::from(moment) + duration.as_nanos();
+                assert_eq!(u128::from((at + duration).as_nanos()), sum.min(last), "{moment} + {duration:?}");
+                assert_eq!(at + Limit::from(duration), at + duration);
+                assert_eq!(u128::from(nanos(duration)), duration.as_nanos().min(last));
+                assert_eq!(Timestamp::from(duration), Timestamp::ORIGIN + duration);
+            }
+            for earlier in MOMENTS {
+                let since = at.since(Timestamp::from_nanos(earlier)).as_nanos();
+                let expected = i128::from(moment) - i128::from(earlier);
+                assert_eq!(i128::try_from(since), Ok(expected.max(0)), "{moment} since {earlier}");
+            }
+            assert_eq!(at + Limit::NONE, Timestamp::NEVER);
+        }
+    }
+
+    const MOMENTS: [u64; 9] =
+        [0, 1, 255, 256, 999_999_999, 1_000_000_000, u64::MAX / 2, u64::MAX - 1, u64::MAX];
+
+    const DURATIONS: [Duration; 12] = [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        Duration::from_nanos(999_999_999),
+        Duration::from_secs(1),
+        Duration::from_nanos(u64::MAX / 2),
+        Duration::from_nanos(u64::MAX - 1),
+        Duration::from_nanos(u64::MAX),
+        Duration::new(u64::MAX / 1_000_000_000, 709_551_616),
+        Duration::from_secs(u64::MAX / 1_000_000_000 + 1),
+        Duration::from_secs(u64::MAX / 2),
+        Duration::from_secs(u64::MAX),
+        Duration::MAX,
+    ];
+}

@@ -141,9 +141,10 @@ fn late_a_loaded_target_that_falls_silent_is_left_in_two_and_a_half_floors() {
         let step = seconds(1.0) / rate;
         let silent_from = world.now;
         let cools = loop {
+            assert!(world.now.since(silent_from) <= seconds(2.5), "it is believed to answer");
             let call = world.begin(request);
             assert_eq!(call.index(), 0);
-            waiting.push((world.now + call.bound(), call));
+            waiting.push((asked_at(&world, &call), call));
             world.now = world.now + step;
             waiting = waiting
                 .into_iter()
@@ -152,7 +153,7 @@ fn late_a_loaded_target_that_falls_silent_is_left_in_two_and_a_half_floors() {
                         return Some((asked, call));
                     }
                     match expire(&world, call) {
-                        Expired::WaitOn(call) => Some((world.now + call.bound(), call)),
+                        Expired::WaitOn(call) => Some((asked_at(&world, &call), call)),
                         Expired::Next(action) => {
                             assert!(world.cooling(0) > 0.0 && request == READ, "{action:?}");
                             None
@@ -290,7 +291,7 @@ fn late_heard_long_polls_beside_fast_calls_move_nobody() {
     for nth in 0..2_000 {
         if nth % 10 == 0 {
             let poll = world.begin(READ);
-            polls.push((world.now + seconds(30.0), world.now + poll.bound(), poll));
+            polls.push((world.now + seconds(30.0), asked_at(&world, &poll), poll));
         }
         world.sleep(0.1);
         polls = polls
@@ -304,7 +305,7 @@ fn late_heard_long_polls_beside_fast_calls_move_nobody() {
                     return Some((ends, asked, poll));
                 }
                 let Expired::WaitOn(poll) = expire(&world, poll) else { panic!("a poll was given up") };
-                Some((ends, world.now + poll.bound(), poll))
+                Some((ends, asked_at(&world, &poll), poll))
             })
             .collect();
         assert_eq!((world.answered(0.02), world.group.sticky(), world.strikes()[0]), (0, 0, 0));
@@ -346,7 +347,7 @@ fn late_idle_six_slow_questions_at_an_idle_service_move_nobody() {
                 for nth in 0..6 {
                     world.now = began + seconds(apart) * nth;
                     let call = world.begin(request);
-                    events.push((world.now + call.bound(), world.now + seconds(4.0), call));
+                    events.push((asked_at(&world, &call), world.now + seconds(4.0), call));
                 }
                 while let Some(next) =
                     (0..events.len()).min_by_key(|&event| events[event].0.min(events[event].1))
@@ -359,7 +360,7 @@ fn late_idle_six_slow_questions_at_an_idle_service_move_nobody() {
                         let Expired::WaitOn(call) = expire(&world, call) else {
                             panic!("a question was given up")
                         };
-                        events.push((world.now + call.bound(), answered, call));
+                        events.push((asked_at(&world, &call), answered, call));
                     }
                     assert_eq!((world.group.sticky(), world.cooling(0)), (0, 0.0), "{apart} s apart");
                 }
@@ -379,8 +380,9 @@ fn late_idle_a_target_that_was_idle_before_is_left_in_five_floors() {
         let began = world.now;
         let mut waiting = vec![];
         while world.cooling(0) <= 0.0 {
+            assert!(world.now.since(began) <= seconds(most), "it is believed to answer");
             let call = world.begin(WRITE);
-            waiting.push((world.now + call.bound(), call));
+            waiting.push((asked_at(&world, &call), call));
             world.sleep(0.1);
             waiting = waiting
                 .into_iter()
@@ -389,7 +391,7 @@ fn late_idle_a_target_that_was_idle_before_is_left_in_five_floors() {
                         return (asked, call);
                     }
                     let Expired::WaitOn(call) = expire(&world, call) else { panic!("a write waits on") };
-                    (world.now + call.bound(), call)
+                    (asked_at(&world, &call), call)
                 })
                 .collect();
         }
@@ -520,7 +522,7 @@ fn haste_callers_of_three_milliseconds_move_nobody() {
             let hasty: Step = world.group.begin(facts(READ).within(seconds(0.003)), world.now);
             let mut action = hasty;
             while let Action::Send(attempt) = action {
-                world.now = world.now + attempt.bound();
+                world.now = asked_at(&world, &attempt);
                 action = match expire(&world, attempt) {
                     Expired::WaitOn(attempt) => Action::Send(attempt),
                     Expired::Next(action) => action,
@@ -594,7 +596,7 @@ fn attempt_bound_a_timeout_is_a_strike_if_the_attempt_had_the_policys_time() {
             let asked = facts(READ);
             let asked = within.map_or(asked, |within| asked.within(seconds(within)));
             let attempt = first(world.group.begin::<usize, Outcome>(asked, world.now));
-            world.now = world.now + if once { attempt.timeout() } else { attempt.bound() };
+            world.now = if once { world.now + attempt.timeout() } else { asked_at(&world, &attempt) };
             let action = if once {
                 attempt.timed_out(Evidence::MaybeProcessed, UNCLEAR, world.now)
             } else {
@@ -667,7 +669,7 @@ fn standby_at_half_of_the_time_a_target_with_history_goes_on() {
             assert_eq!(world.returned(world.begin(READ), OK), 0);
         }
         while world.now.since(began) < seconds(4.0) {
-            world.now = (world.now + attempt.bound()).min(began + seconds(4.0));
+            world.now = asked_at(&world, &attempt).min(began + seconds(4.0));
             match expire(&world, attempt) {
                 Expired::WaitOn(same) => attempt = same,
                 Expired::Next(Action::Send(next)) => {
@@ -807,11 +809,16 @@ fn is_given_up(world: &World, attempt: Attempt<usize, usize, Outcome>) -> bool {
     matches!(expire(world, attempt), Expired::Next(_))
 }
 
+/// When the driver asks next whether the attempt goes on, which is later than now.
+fn asked_at(world: &World, attempt: &Attempt<usize, usize, Outcome>) -> Timestamp {
+    assert!(!attempt.bound().is_zero(), "it would be asked for ever at one moment");
+    world.now + attempt.bound()
+}
+
 /// Waits for an answer that does not come, until the attempt is given up.
 fn wait(world: &mut World, mut attempt: Attempt<usize, usize, Outcome>) -> Step {
     loop {
-        assert!(!attempt.bound().is_zero());
-        world.now = world.now + attempt.bound();
+        world.now = asked_at(world, &attempt);
         attempt = match expire(world, attempt) {
             Expired::WaitOn(same) => same,
             Expired::Next(action) => return action,
@@ -826,7 +833,7 @@ fn served(world: &mut World, asked: Facts, takes: impl Fn(usize) -> Option<f64>)
         action = match action {
             Action::Send(attempt) => {
                 let answered = takes(attempt.index()).map(|takes| attempt.began() + seconds(takes));
-                let asked = world.now + attempt.bound();
+                let asked = asked_at(world, &attempt);
                 world.now = answered.map_or(asked, |answered| answered.min(asked));
                 if answered == Some(world.now) {
                     return Some(world.returned(attempt, OK));

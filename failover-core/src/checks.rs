@@ -77,11 +77,12 @@ impl Checks {
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum CheckState {
-    /// There were too few.
+    /// There were too few, so far.
     Unknown,
-    /// It is up.
+    /// It is up: there were `rise` good ones in a row, and since then never `fall` bad ones in a row.
     Up,
-    /// It is down, and sorts after those that are up.
+    /// It is down, and sorts after those that are up: there were `fall` bad ones in a row, and since then never `rise`
+    /// good ones in a row.
     Down,
     /// It has answered with 404 or 405 from its first answer on: the path is a mistake, and says nothing.
     NoSuchPath,
@@ -99,12 +100,11 @@ pub(crate) enum Heard {
 }
 
 /// What the checks of a target came to so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Record {
-    is_down: bool,
+    state: CheckState,
     /// There was an answer by which the path exists.
     is_known: bool,
-    has_no_such_path: bool,
     /// In a row.
     good: u8,
     /// In a row.
@@ -114,37 +114,41 @@ struct Record {
 impl Record {
     fn heard(self, heard: Heard, rule: &Checks) -> Self {
         if heard == Heard::NoSuchPath && !self.is_known {
-            return Self { has_no_such_path: true, ..Self::default() };
+            return Self { state: CheckState::NoSuchPath, is_known: false, good: 0, bad: 0 };
         }
+        let (good, bad) = match heard {
+            Heard::Good => ((self.good + 1).min(MOST), 0),
+            Heard::Bad | Heard::Nothing | Heard::NoSuchPath => (0, (self.bad + 1).min(MOST)),
+        };
         let is_known = self.is_known || heard != Heard::Nothing;
-        let known = Self { is_known, has_no_such_path: self.has_no_such_path && !is_known, ..self };
-        if heard == Heard::Good {
-            let good = (self.good + 1).min(MOST);
-            Self { good, bad: 0, is_down: self.is_down && good < rule.rise, ..known }
-        } else {
-            let bad = (self.bad + 1).min(MOST);
-            Self { good: 0, bad, is_down: self.is_down || bad >= rule.fall, ..known }
-        }
+        let state = match self.state {
+            _ if good >= rule.rise => CheckState::Up,
+            _ if bad >= rule.fall => CheckState::Down,
+            CheckState::NoSuchPath if is_known => CheckState::Unknown,
+            state => state,
+        };
+        Self { state, is_known, good, bad }
     }
 
     fn unpack(word: u16) -> Self {
-        let bits = |shift: u32, bits: u16| word >> shift & bits;
-        let count = |shift| bits(shift, u16::from(MOST)).to_le_bytes()[0];
-        Self {
-            is_down: bits(0, 1) == 1,
-            is_known: bits(1, 1) == 1,
-            has_no_such_path: bits(2, 1) == 1,
-            good: count(3),
-            bad: count(8),
-        }
+        let count = |shift: u16| (word >> shift & u16::from(MOST)).to_le_bytes()[0];
+        let state = match word & STATE {
+            0 => CheckState::Unknown,
+            1 => CheckState::Up,
+            DOWN => CheckState::Down,
+            _ => CheckState::NoSuchPath,
+        };
+        Self { state, is_known: word >> 2 & 1 == 1, good: count(3), bad: count(8) }
     }
 
     fn pack(self) -> u16 {
-        u16::from(self.is_down)
-            | u16::from(self.is_known) << 1
-            | u16::from(self.has_no_such_path) << 2
-            | u16::from(self.good) << 3
-            | u16::from(self.bad) << 8
+        let state = match self.state {
+            CheckState::Unknown => 0,
+            CheckState::Up => 1,
+            CheckState::Down => DOWN,
+            CheckState::NoSuchPath => 3,
+        };
+        state | u16::from(self.is_known) << 2 | u16::from(self.good) << 3 | u16::from(self.bad) << 8
     }
 }
 
@@ -163,23 +167,18 @@ impl SharedRecord {
 
     #[inline]
     pub(crate) fn is_down(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & 1 == 1
+        self.0.load(Ordering::Relaxed) & STATE == DOWN
     }
 
     /// Whether there were enough good checks for a probe, or they say nothing, or nobody runs them.
     pub(crate) fn may_be_probed(&self, rule: &Checks) -> bool {
         let word = self.0.load(Ordering::Relaxed);
         let record = Record::unpack(word);
-        word == 0 || record.has_no_such_path || record.good >= rule.rise
+        word == 0 || record.state == CheckState::NoSuchPath || record.good >= rule.rise
     }
 
-    pub(crate) fn state(&self, rule: &Checks) -> CheckState {
-        match Record::unpack(self.0.load(Ordering::Relaxed)) {
-            Record { is_down: true, .. } => CheckState::Down,
-            Record { has_no_such_path: true, .. } => CheckState::NoSuchPath,
-            Record { good, .. } if good >= rule.rise => CheckState::Up,
-            _ => CheckState::Unknown,
-        }
+    pub(crate) fn state(&self) -> CheckState {
+        Record::unpack(self.0.load(Ordering::Relaxed)).state
     }
 
     pub(crate) fn heard(&self, heard: Heard, rule: &Checks) {
@@ -192,3 +191,32 @@ impl SharedRecord {
 
 /// The largest count of checks in a row that is told apart.
 const MOST: u8 = 31;
+
+/// The bits of the state, and those of `CheckState::Down`.
+const STATE: u16 = 3;
+const DOWN: u16 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_keeps_each_part_of_a_record_for_itself() {
+        let mut seen = alloc::collections::BTreeSet::new();
+        for state in [CheckState::Unknown, CheckState::Up, CheckState::Down, CheckState::NoSuchPath] {
+            for is_known in [false, true] {
+                for good in 0..=MOST {
+                    for bad in 0..=MOST {
+                        let word = Record { state, is_known, good, bad }.pack();
+                        let read = Record::unpack(word);
+                        let parts = (read.state, read.is_known, read.good, read.bad);
+                        assert_eq!(parts, (state, is_known, good, bad));
+                        let record = SharedRecord(AtomicU16::new(word));
+                        assert_eq!(record.is_down(), state == CheckState::Down);
+                        assert!(seen.insert(word), "two records in one word");
+                    }
+                }
+            }
+        }
+    }
+}

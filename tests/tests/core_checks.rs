@@ -31,7 +31,7 @@ fn a_target_is_down_after_fall_bad_checks_in_a_row_and_up_after_rise_good_ones()
         lab.rounds(fall - 1, [BAD, GOOD]);
         lab.rounds(1, [GOOD, GOOD]);
         lab.rounds(fall - 1, [BAD, GOOD]);
-        assert_ne!(lab.states()[0], CheckState::Down, "not in a row");
+        assert_eq!(lab.states()[0], CheckState::Up, "not in a row");
         lab.rounds(1, [BAD, GOOD]);
         assert_eq!(lab.states(), [CheckState::Down, CheckState::Up]);
         lab.rounds(rise - 1, [GOOD, GOOD]);
@@ -42,6 +42,31 @@ fn a_target_is_down_after_fall_bad_checks_in_a_row_and_up_after_rise_good_ones()
         assert_eq!(lab.states(), [CheckState::Up; 2]);
         lab.rounds(60, [GOOD, BAD]);
         assert_eq!(lab.states(), [CheckState::Up, CheckState::Down], "the counts end");
+    }
+}
+
+/// Guards: `Record::heard` that makes a target unknown by one bad check, or keeps one up that falls.
+#[test]
+fn a_target_is_up_until_it_is_down_and_the_other_way_round_whatever_it_answers_between() {
+    for (fall, rise) in [(1, 1), (1, 3), (2, 2), (3, 1), (3, 2)] {
+        for story in 0..1_u32 << 10 {
+            let mut lab = Lab::new(2, Checks { fall, rise, ..Checks::at("/") });
+            let (mut expected, mut row) = (CheckState::Unknown, vec![]);
+            for bit in 0..10 {
+                let heard = if story >> bit & 1 == 0 { GOOD } else { BAD };
+                lab.rounds(1, [heard, GOOD]);
+                if row.first().is_some_and(|first| *first != heard) {
+                    row.clear();
+                }
+                row.push(heard);
+                if heard == GOOD && row.len() >= rise.into() {
+                    expected = CheckState::Up;
+                } else if heard == BAD && row.len() >= fall.into() {
+                    expected = CheckState::Down;
+                }
+                assert_eq!(lab.states()[0], expected, "{story:b}, fall {fall} and rise {rise}");
+            }
+        }
     }
 }
 

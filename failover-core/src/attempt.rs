@@ -553,7 +553,7 @@ impl<T, R, E> Call<T, R, E> {
     /// Goes to the next target, after a pause if one is due.
     fn go_on(&mut self, needs: Needs, after_probe: bool) -> Step {
         let tries = self.tries();
-        let Some(next) = self.next_target() else { return Step::Stop(Reason::TargetsTried) };
+        let Some(next) = self.next_target() else { return self.none_left() };
         if tries >= self.allowed_tries() {
             return Step::Stop(Reason::MaxAttempts);
         }
@@ -578,7 +578,17 @@ impl<T, R, E> Call<T, R, E> {
         if self.is_too_late(self.latest) {
             return Step::Stop(Reason::Deadline);
         }
-        self.next_target().map_or(Step::Stop(Reason::TargetsTried), |target| self.send_to(target))
+        match self.next_target() {
+            Some(target) => self.send_to(target),
+            None => self.none_left(),
+        }
+    }
+
+    /// Stops since there is no next target: all were tried that may be, or none may be any more.
+    fn none_left(&self) -> Step {
+        let shared = self.group.shared();
+        let is_any_usable = (0..shared.targets.len()).any(|target| shared.is_usable(target));
+        Step::Stop(if is_any_usable { Reason::TargetsTried } else { Reason::Maintenance })
     }
 
     fn send_to(&mut self, target: usize) -> Step {

@@ -22,7 +22,7 @@ pub enum Reason {
     BodyGone,
     /// The cause is on this side, so that no target could do better.
     LocalFault,
-    /// Every target is in maintenance.
+    /// Every target is in maintenance, from the call's beginning or since then.
     Maintenance,
 }
 

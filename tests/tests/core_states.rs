@@ -263,19 +263,40 @@ fn handle_pin_an_attempt_at_a_target_that_goes_to_maintenance_is_finished() {
     }
 }
 
-/// Guards: `Call::rounds` of a call whose targets all left meanwhile.
+/// Guards: `Call::rounds` of a call whose targets all left meanwhile; `Call::none_left` that says that they were tried.
 #[test]
 fn maintenance_of_all_targets_during_a_call_ends_it() {
+    let put_away = |world: &World, state| (0..3).for_each(|target| set(world, target, state));
+    let reason = |action| match action {
+        Action::<usize, usize, Outcome>::Fail(stopped) => (stopped.reason(), stopped.failures().len()),
+        other => panic!("{other:?}"),
+    };
     for rounds in [1, 3] {
-        let world = World::new(3, plain().rounds(rounds));
-        let attempt = world.begin(READ);
-        for target in 0..3 {
-            set(&world, target, Maintenance);
+        for ending in [BUSY, UNCLEAR, DEAD, Outcome::Error(Evidence::NoRoom)] {
+            let world = World::new(3, plain().rounds(rounds));
+            let attempt = world.begin(READ);
+            put_away(&world, Maintenance);
+            let stopped = reason(report(attempt, 0, ending, None, world.now));
+            assert_eq!(stopped, (Reason::Maintenance, 1), "{ending:?}");
+
+            let world = World::new(3, plain().rounds(rounds).interval(seconds(1.0)));
+            let action = report(world.begin(READ), 0, ending, None, world.now);
+            let Action::Wait(wait) = action else { panic!("{action:?}") };
+            put_away(&world, Maintenance);
+            let stopped = reason(wait.resume(world.now + seconds(1.0)));
+            assert_eq!(stopped, (Reason::Maintenance, 1), "{ending:?} and a pause");
         }
-        let action = report(attempt, 0, BUSY, None, world.now);
-        let Action::Fail(stopped) = action else { panic!("{action:?}") };
-        assert_eq!((stopped.reason(), stopped.failures().len()), (Reason::TargetsTried, 1));
     }
+    let world = World::new(3, plain());
+    let last = world.went_on(world.went_on(world.begin(READ), BUSY), BUSY);
+    put_away(&world, Drain);
+    let stopped = reason(report(last, 2, BUSY, None, world.now));
+    assert_eq!(stopped, (Reason::TargetsTried, 3), "drained ones may be tried, and were");
+    let world = World::new(3, plain());
+    let write = world.begin(WRITE);
+    put_away(&world, Maintenance);
+    let stopped = reason(report(write, 0, UNCLEAR, None, world.now));
+    assert_eq!(stopped, (Reason::NoProof, 1), "whether it may be sent again is asked first");
 }
 
 /// Guards: `Call::has_ready_target` that goes on from a late attempt to one that is drained.

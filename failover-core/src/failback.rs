@@ -201,3 +201,60 @@ impl Lease {
 
 /// How soon a probe that said nothing is followed by another.
 const NEXT_PROBE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use super::*;
+
+    /// Guards: `Clocks::leave` that arms the clock of the target that it leaves although that runs.
+    #[test]
+    fn failback_a_call_that_leaves_a_target_does_not_arm_the_clock_that_another_has_just_armed() {
+        let jitter = Jitter::new(7);
+        for kept in [Mark::CLEAN, Mark::new(at(1), 3), Mark::new(at(900), 3), Mark::new(at(999), 0)] {
+            for later in 0..30 {
+                let clocks = Clocks::new([kept, Mark::CLEAN]);
+                assert!(clocks.leave(0, 1, || true, RULE, &jitter, at(1_000)));
+                let armed = clocks.due(0);
+                assert!(armed.until() > at(1_029), "it runs");
+                assert!(clocks.leave(0, 1, || true, RULE, &jitter, at(1_000 + later)));
+                assert_eq!(clocks.due(0), armed, "{later} s later");
+            }
+        }
+    }
+
+    /// Guards: `Clocks::leave` that stores what it made of a clock which another call has set since.
+    #[test]
+    fn failback_a_call_that_leaves_a_target_sets_no_clock_that_another_armed_since_it_was_read() {
+        let jitter = Jitter::new(7);
+        for target in 0..2 {
+            for armed in [Mark::new(at(1_001), 0), Mark::new(at(1_500), 4)] {
+                let clocks = Clocks::new([Mark::CLEAN, Mark::new(at(10), 2), Mark::CLEAN]);
+                let asked = Cell::new(0);
+                let other_leaves = || {
+                    if asked.replace(asked.get() + 1) == target {
+                        clocks.restore(target, armed);
+                    }
+                    true
+                };
+                assert!(clocks.leave(0, 2, other_leaves, RULE, &jitter, at(1_000)));
+                assert_eq!(clocks.due(target), armed, "target {target}");
+            }
+        }
+    }
+
+    /// Guards: `Clocks::leave` that arms a clock although the cursor has left.
+    #[test]
+    fn epoch_a_call_that_finds_the_cursor_moved_arms_no_clock() {
+        let clocks = Clocks::new([Mark::CLEAN, Mark::new(at(10), 2)]);
+        assert!(!clocks.leave(0, 2, || false, RULE, &Jitter::new(7), at(1_000)));
+        assert_eq!([clocks.due(0), clocks.due(1)], [Mark::CLEAN, Mark::new(at(10), 2)]);
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from(Duration::from_secs(seconds))
+    }
+
+    const RULE: Failback = Failback { after: Duration::from_secs(30), max: Duration::from_secs(300) };
+}

@@ -168,6 +168,8 @@ mod tests {
     /// Calls and replays, each with the window that it happened in.
     type Story = Vec<(u64, bool)>;
 
+    /// Guards: `Window::at` that takes what is an era away for the window before; `Spent::forget` that keeps the counts
+    /// of an era that is over, or lets those of its last window go.
     #[test]
     fn budget_exact_of_windows_at_any_distance_only_the_last_one_counts() {
         let budget = Budget { percent: 100, reserve: 1 };
@@ -188,6 +190,7 @@ mod tests {
         }
     }
 
+    /// Guards: `Window::at` that carries the replays of the last window over.
     #[test]
     fn budget_exact_within_an_era_only_the_window_itself_the_next_and_the_one_before_know_the_counts() {
         for number in 0..WINDOWS {
@@ -232,6 +235,7 @@ mod tests {
         }
     }
 
+    /// Guards: `Window::at` that begins the window before anew, within an era or at its beginning.
     #[test]
     fn budget_exact_time_that_goes_backwards_by_a_window_grants_nothing_new() {
         let budget = Budget { percent: 0, reserve: 2 };
@@ -243,6 +247,7 @@ mod tests {
         }
     }
 
+    /// Guards: `Budget::allows` that grants one more.
     #[test]
     fn budget_exact_at_the_edges_of_every_number() {
         let numbers = [0, 1, 2, 33, 99, 100, 101, 1_000_000, u32::MAX - 1, u32::MAX];
@@ -285,6 +290,7 @@ mod tests {
         }
     }
 
+    /// Guards: `Spent::call` whose count runs over.
     #[test]
     fn budget_exact_counts_that_are_full_stand_still() {
         let (budget, now) = (Budget { percent: u32::MAX, reserve: u32::MAX }, moment(0));

@@ -361,6 +361,7 @@ mod tests {
         ("judged, not processed", "the body", "next", "by the judgement", true),
     ];
 
+    /// Guards: `Ending::row` that needs no proof after `MaybeProcessed`.
     #[test]
     fn never_twice_each_ending_of_each_request_is_sent_again_where_the_table_allows_it() {
         for (ending, happened, _) in endings() {
@@ -386,6 +387,7 @@ mod tests {
         }
     }
 
+    /// Guards: `Standing::lacks` that does not miss a body where nothing was sent.
     #[test]
     fn body_gone_nothing_is_sent_again_without_its_body_whatever_happened() {
         for (ending, ..) in endings() {
@@ -395,6 +397,7 @@ mod tests {
         }
     }
 
+    /// Guards: `Ending::row` by which a refused stream is no strike; `harm` that forgives a 421.
     #[test]
     fn per_attempt_each_ending_of_any_status_says_of_its_target_what_the_table_has() {
         for (ending, happened, strikes) in endings() {
@@ -405,6 +408,7 @@ mod tests {
         }
     }
 
+    /// Guards: `Ending::without_free_repeat` that takes what was handed back twice for maybe processed.
     #[test]
     fn stale_connection_a_second_free_repeat_is_as_the_ending_that_it_then_is() {
         for (ending, happened, strikes) in endings() {
@@ -427,6 +431,7 @@ mod tests {
         }
     }
 
+    /// Guards: `Facts::standing` that takes a key for proof under `Methods`.
     #[test]
     fn never_twice_proof_is_what_the_rule_takes_for_it() {
         for method in

@@ -216,6 +216,7 @@ const AGE: u64 = 600_000_000_000;
 mod tests {
     use super::*;
 
+    /// Guards: `Late::least_wait` without its smallest wait.
     #[test]
     fn late_the_bounds_are_the_factor_and_never_under_their_floors() {
         for factor in [0, 1, 2, 3, 1_000, u32::MAX] {
@@ -232,6 +233,7 @@ mod tests {
         }
     }
 
+    /// Guards: `Pace::adapt` whose step up is another one.
     #[test]
     fn late_what_is_usual_moves_by_an_eighth_up_and_a_quarter_down_from_anything_to_anything() {
         for usual in UNITS {
@@ -277,6 +279,7 @@ mod tests {
         }
     }
 
+    /// Guards: `Pace::counts` that wants a whole floor between them.
     #[test]
     fn late_half_a_floor_is_between_the_beginnings_of_attempts_that_count() {
         let floor = Duration::from_nanos(10);

@@ -76,6 +76,7 @@ const STRIKE_BITS: u32 = 8;
 mod tests {
     use super::*;
 
+    /// Guards: `Mark::new` that does not round.
     #[test]
     fn a_mark_keeps_any_strikes_and_any_moment_rounded_down_to_256_nanoseconds() {
         for moment in moments() {
@@ -89,6 +90,7 @@ mod tests {
         }
     }
 
+    /// Guards: `doubled` that stops at 2^32 times the first wait.
     #[test]
     fn saturating_a_wait_is_doubled_as_often_as_asked_up_to_the_longest_and_never_beyond() {
         for base in WAITS {

@@ -112,6 +112,7 @@ mod tests {
         }
     }
 
+    /// Guards: `scaled` that never draws the longest.
     #[test]
     fn herd_each_of_a_few_nanoseconds_is_as_likely_as_any_other() {
         for most in 0..=16_u32 {
@@ -158,6 +159,7 @@ mod tests {
         }
     }
 
+    /// Guards: `pause` that forgets the interval between rounds.
     #[test]
     fn retry_after_capped_between_rounds_the_longest_wait_holds_and_between_targets_the_interval() {
         for interval in WAITS {

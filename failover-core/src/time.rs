@@ -102,6 +102,7 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    /// Guards: `Timestamp::add` that wraps.
     #[test]
     fn saturating_moments_and_durations_are_added_and_subtracted_as_if_there_were_ends() {
         let last = u128::from(u64::MAX);

@@ -9,6 +9,7 @@ use failover_tests::world::{
 
 // One call against others
 
+/// Guards: `Call::next_target` that goes by where the cursor is now.
 #[test]
 fn snapshot_a_call_reads_the_cursor_once() {
     let world = World::new(3, plain());
@@ -40,6 +41,7 @@ fn epoch_a_move_there_and_back_is_a_move() {
     assert_eq!(world.group.sticky(), 0, "what the call saw has moved since");
 }
 
+/// Guards: `Call::settle` that moves the cursor on by one for each call that failed.
 #[test]
 fn one_step_concurrent_failures_move_the_cursor_once() {
     let world = World::new(4, plain());
@@ -68,6 +70,7 @@ fn blip_one_failure_in_a_thousand_moves_nobody() {
     }
 }
 
+/// Guards: `Health::is_to_be_left` that needs one strike more or less.
 #[test]
 fn blip_two_in_a_row_move_nobody_and_three_do() {
     for leave_after in [1, 2, 3, 7] {
@@ -172,6 +175,7 @@ fn steer_a_write_that_failed_as_a_probe_moves_nobody() {
     assert_eq!((trace.tried, trace.end, trace.cursor), (vec![0], Err(Reason::NoProof), 1));
 }
 
+/// Guards: `harm` that takes a 4xx or a 501 for the target's fault.
 #[test]
 fn steer_bad_requests_move_nobody() {
     for cool_down in [None, Some(CoolDown::default())] {
@@ -186,6 +190,7 @@ fn steer_bad_requests_move_nobody() {
     }
 }
 
+/// Guards: `Clocks::lease` that lets no write probe.
 #[test]
 fn steer_post_only_traffic_leaves_a_dead_target_and_comes_back_by_failback() {
     let mut world = World::new(3, Policy::default());
@@ -294,6 +299,7 @@ fn poison_a_request_that_fails_everywhere_is_seen_and_moves_nobody() {
     assert_eq!(world.strikes(), [0, 3, 3]);
 }
 
+/// Guards: `Health::answered` that clears nothing.
 #[test]
 fn poison_a_write_between_others_that_are_answered_moves_nobody() {
     let world = World::new(3, Policy::default());

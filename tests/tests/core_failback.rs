@@ -331,6 +331,7 @@ fn nobodys_fault_501s_and_poison_among_the_calls_hold_no_failback_up() {
     }
 }
 
+/// Guards: `Call::drop` that keeps the lease, or doubles the clock.
 #[test]
 fn cancel_neutral_a_dropped_probe_frees_its_lease_and_blames_nobody() {
     let mut world = away();
@@ -356,6 +357,7 @@ fn single_flight_one_call_at_a_time_probes() {
     assert_eq!(world.begin(READ).index(), 1, "what said nothing is followed by another a second later");
 }
 
+/// Guards: `Clocks::lease` that waits until the lease is given back.
 #[test]
 fn single_flight_the_lease_expires_by_itself() {
     let mut world = away();
@@ -404,6 +406,7 @@ fn single_flight_a_body_that_ended_before_frees_no_other_lease() {
     drop(probe);
 }
 
+/// Guards: `Shared::probe` whose lease lasts for the attempt timeout although the deadline is shorter.
 #[test]
 fn single_flight_the_lease_outlasts_no_deadline() {
     let policy = Policy::default().attempt_timeout(Duration::MAX).deadline(seconds(5.0));
@@ -417,6 +420,7 @@ fn single_flight_the_lease_outlasts_no_deadline() {
     assert_eq!(world.begin(READ).index(), 0, "target 0 is not given up for good");
 }
 
+/// Guards: `Call::give_up` that ends the probe before a free repeat.
 #[test]
 fn single_flight_a_free_repeat_is_the_same_probe() {
     let mut world = away();
@@ -490,6 +494,7 @@ fn no_failback_no_probe() {
     assert_eq!((told.targets[0].probe_in, told.probes), (None, 0));
 }
 
+/// Guards: `Shared::probe` that goes to a target which cools.
 #[test]
 fn failback_shorter_than_the_cool_down_waits_for_its_end() {
     let policy = Policy::default()

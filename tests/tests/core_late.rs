@@ -248,6 +248,7 @@ fn late_an_answer_forgives_it() {
     assert_eq!((world.returned(attempt, OK), world.strikes()[0]), (0, 0));
 }
 
+/// Guards: `Health::late_after` that takes the floor where nothing is known.
 #[test]
 fn late_a_target_that_always_takes_twenty_seconds_never_is() {
     let mut world = World::new(2, Policy::default().attempt_timeout(seconds(60.0)).deadline(None));
@@ -486,6 +487,7 @@ fn abandoned_the_last_strike_counts_only_a_floor_after_the_first_began() {
     }
 }
 
+/// Guards: `Call::drop` that books what the caller waited; `Health::waited` that judges where late is off.
 #[test]
 fn abandoned_a_plain_drop_books_nothing() {
     let mut world = World::new(2, Policy::default());
@@ -564,6 +566,7 @@ fn haste_a_callers_own_deadline_of_two_seconds_harms_nobody() {
     }
 }
 
+/// Guards: `Call::harm_of_waiting` that takes any wait for enough.
 #[test]
 fn haste_callers_of_two_seconds_move_nobody_at_cold_targets_that_take_three() {
     let mut world = World::new(2, Policy::default());

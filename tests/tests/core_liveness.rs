@@ -30,6 +30,7 @@ fn failback_the_cursor_ends_at_a_first_target_that_works_whatever_happened_befor
     assert_eq!(runs, 655_360);
 }
 
+/// Guards: `Shared::next_target` that leaves out what cools.
 #[test]
 fn never_refused_untried_a_target_that_works_is_called_again_and_again_whatever_happened_before() {
     // The others do not answer, and no request may be sent twice.

@@ -13,6 +13,7 @@ fn rounds_try_every_target_again_after_a_backoff() {
     assert_eq!((trace.pauses, trace.end), (vec![1, 2, 3, 4, 5], Err(Reason::TargetsTried)));
 }
 
+/// Guards: `Jitter::lengthen` by more than a fifth; `Jitter::up_to` that does not follow the seed.
 #[test]
 fn herd_jitter_follows_the_seed_and_only_lengthens() {
     let clock = |seed| {
@@ -32,6 +33,7 @@ fn herd_jitter_follows_the_seed_and_only_lengthens() {
     }
 }
 
+/// Guards: `Budget::allows` that grants one more.
 #[test]
 fn budget_exact_replays_are_a_part_of_the_calls_and_a_reserve() {
     let budget = Some(Budget { percent: 20, reserve: 3 });
@@ -52,6 +54,7 @@ fn budget_exact_replays_are_a_part_of_the_calls_and_a_reserve() {
     assert_eq!(replays(&world, 9), 4, "20 % of 10, and 3, less 1: nothing is left of an older window");
 }
 
+/// Guards: `Window::at` that begins a window anew which is over.
 #[test]
 fn budget_exact_time_that_goes_backwards_grants_nothing_new() {
     let budget = Some(Budget { percent: 0, reserve: 1 });
@@ -123,6 +126,7 @@ fn budget_exact_calls_go_on_across_the_boundary_of_an_era() {
     }
 }
 
+/// Guards: `Call::go_on` that takes a replay of the budget where no proof is needed, or after a probe.
 #[test]
 fn budget_exact_what_needs_no_proof_is_exempt() {
     let budget = Some(Budget { percent: 0, reserve: 0 });
@@ -138,6 +142,7 @@ fn budget_exact_what_needs_no_proof_is_exempt() {
     assert_eq!((probe.tried, probe.end), (vec![0, 1], Ok(1)), "the replay after a failed probe");
 }
 
+/// Guards: `Spent::call` whose count runs over.
 #[test]
 fn budget_exact_the_count_of_calls_stands_still_where_it_ends() {
     let budget = Some(Budget { percent: 1, reserve: 0 });

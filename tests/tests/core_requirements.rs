@@ -17,6 +17,8 @@ use http::{HeaderMap, Method, StatusCode};
 
 // Execution
 
+/// Guards: `Ending::row` that needs no proof after `MaybeProcessed` or `Stale`; `Facts::standing` that takes a method
+/// for proof under `Never`.
 #[test]
 fn never_twice_without_proof_only_what_was_certainly_not_executed_is_sent_again() {
     let replayed = |outcome, replay| {
@@ -32,6 +34,7 @@ fn never_twice_without_proof_only_what_was_certainly_not_executed_is_sent_again(
     assert_eq!(world.call(READ, &[UNCLEAR]).end, Err(Reason::NoProof), "under Never nothing is proof");
 }
 
+/// Guards: `Ending::row` that needs a body which can be sent again though nothing was sent.
 #[test]
 fn not_sent_always_fails_over_for_every_request() {
     for request in Request::ALL {
@@ -45,6 +48,7 @@ fn not_sent_always_fails_over_for_every_request() {
     }
 }
 
+/// Guards: `Standing::lacks` that does not miss a body where nothing was sent.
 #[test]
 fn body_gone_a_request_never_goes_on_without_its_body_whatever_is_proved() {
     for kind in Evidence::ALL {
@@ -86,6 +90,7 @@ fn replay_methods_takes_no_key_for_proof_and_a_call_can_say_better() {
     assert!(replayed(keyed.replay(Replay::Auto), Replay::Never));
 }
 
+/// Guards: `Ending::row` that needs no proof after a failover code; `Call::ending` that takes a 5xx for not processed.
 #[test]
 fn gateway_codes_prove_nothing_for_a_post() {
     for code in [408, 500, 502, 503, 504] {
@@ -113,6 +118,7 @@ fn an_idempotency_key_is_proof_unless_it_is_empty() {
 
 // Bodies
 
+/// Guards: `Standing::lacks` that lets no stream go on, or one of which something was sent.
 #[test]
 fn stream_first_a_body_that_cannot_be_sent_again_still_gets_its_first_attempt() {
     let world = World::new(2, plain());
@@ -122,6 +128,7 @@ fn stream_first_a_body_that_cannot_be_sent_again_still_gets_its_first_attempt() 
     assert_eq!(world.call(STREAM, &[REFUSED]).end, Err(Reason::OneShotBody));
 }
 
+/// Guards: `Attempt::body_gone` that does nothing; `Call::give_up_answer` that does not keep the response.
 #[test]
 fn bounded_an_overflow_commits_to_the_current_attempt() {
     let world = World::new(2, plain());
@@ -197,6 +204,7 @@ fn rejected_nonsense_names_the_key_and_the_value() {
     assert!(Group::new(["a", "a"], d()).is_ok(), "a second chance is legal");
 }
 
+/// Guards: `Group::prefer` that does not look whether the target is there.
 #[test]
 fn rejected_a_target_that_is_not_there() {
     let world = World::new(2, plain());
@@ -207,6 +215,7 @@ fn rejected_a_target_that_is_not_there() {
 
 // Explained
 
+/// Guards: `Call::stop` that takes one attempt without room for a fault of this side.
 #[test]
 fn explain_every_stop_has_its_reason() {
     let stop = |policy, request, script: &[Outcome]| World::new(2, policy).call(request, script).end;
@@ -229,6 +238,7 @@ fn explain_every_stop_has_its_reason() {
     );
 }
 
+/// Guards: `Call::give_up_error` that lets the last response go; `Call::give_up_answer` that does not keep it.
 #[test]
 fn last_answer_is_kept_when_an_error_follows() {
     let world = World::new(2, plain());
@@ -241,6 +251,7 @@ fn last_answer_is_kept_when_an_error_follows() {
     assert_eq!(stopped.failures()[1].evidence(), Some(Evidence::NoConnection));
 }
 
+/// Guards: `Call::give_up` that lets an attempt end before it began.
 #[test]
 fn explain_the_story_tells_when_each_attempt_began_and_ended() {
     let world = World::new(3, plain().interval(seconds(1.0)));

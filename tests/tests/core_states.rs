@@ -251,6 +251,7 @@ fn a_state_that_is_set_during_a_call_holds_from_the_next_attempt_on() {
     assert_eq!((stopped.reason(), stopped.failures().len()), (Reason::TargetsTried, 3));
 }
 
+/// Guards: `Attempt::gives_up` that gives an answer up because its target is in maintenance by now.
 #[test]
 fn handle_pin_an_attempt_at_a_target_that_goes_to_maintenance_is_finished() {
     for state in [Drain, Maintenance] {

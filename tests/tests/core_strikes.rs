@@ -48,6 +48,7 @@ fn per_attempt_each_ending_says_of_its_target_what_the_table_has() {
     }
 }
 
+/// Guards: `Call::give_up` that books the first failure of a call only.
 #[test]
 fn per_attempt_every_failure_of_a_call_is_booked() {
     let world = World::new(4, Policy::default());
@@ -68,6 +69,7 @@ fn per_attempt_a_failure_is_booked_at_once_whatever_becomes_of_its_call() {
     assert_eq!(told, Some(Cause::Error(Evidence::MaybeProcessed, ())));
 }
 
+/// Guards: `Attempt::abandon` that books a strike however short the wait was.
 #[test]
 fn cancel_neutral_a_dropped_attempt_books_nothing() {
     let world = World::new(3, Policy::default());
@@ -77,6 +79,7 @@ fn cancel_neutral_a_dropped_attempt_books_nothing() {
     assert_eq!(world.group.snapshot(world.now), before);
 }
 
+/// Guards: `Ending::row` that blames the target for a local fault, or goes on after it.
 #[test]
 fn local_fault_is_never_the_targets_fault_and_ends_the_call() {
     let world = World::new(2, Policy::default());
@@ -98,6 +101,7 @@ fn stale_connection_is_no_target_failure() {
     }
 }
 
+/// Guards: `Shared::next_target` that leaves out what cools.
 #[test]
 fn sole_target_is_tried_whatever_happened_before() {
     let world = World::new(1, Policy::default());
@@ -308,6 +312,7 @@ fn herd_what_failed_together_is_done_together() {
     }
 }
 
+/// Guards: `Health::add` that begins anew after 255 strikes.
 #[test]
 fn saturating_strikes_stop_at_the_largest() {
     let mut world = World::new(2, Policy::default().failback(None));
@@ -350,6 +355,7 @@ fn broken_body_three_in_a_row_are_left_and_a_whole_one_between_them_forgives() {
     assert_eq!((world.strikes()[0], world.begin(READ).index()), (3, 1), "it cools");
 }
 
+/// Guards: `Health::broke_off` that restores nothing.
 #[test]
 fn broken_body_restores_strikes_of_another_kind_and_their_level() {
     let mut world = World::new(2, Policy::default().failback(None));
@@ -364,6 +370,7 @@ fn broken_body_restores_strikes_of_another_kind_and_their_level() {
     assert!(world.cooling(0) >= 10.0, "the next level");
 }
 
+/// Guards: `Health::broke_off` that restores nothing.
 #[test]
 fn broken_body_each_of_those_that_came_at_once_counts() {
     let world = World::new(2, Policy::default());

@@ -6,6 +6,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
 
+/// Guards: `Target::uri` that joins two slashes.
 #[test]
 fn per_target_request_one_slash_at_the_joint_and_the_query_as_it_is() {
     for (base, path, url) in [
@@ -27,6 +28,7 @@ fn per_target_request_one_slash_at_the_joint_and_the_query_as_it_is() {
     }
 }
 
+/// Guards: `Target::parse` that drops port 80 of https.
 #[test]
 fn per_target_request_the_host_is_the_targets_without_the_default_port() {
     for (url, host) in [
@@ -44,6 +46,7 @@ fn per_target_request_the_host_is_the_targets_without_the_default_port() {
     }
 }
 
+/// Guards: `Target::parse` that takes a fragment.
 #[test]
 fn rejected_a_url_that_is_not_http_with_a_host() {
     for (url, shown) in [
@@ -75,6 +78,7 @@ fn rejected_a_url_that_is_not_http_with_a_host() {
     }
 }
 
+/// Guards: `Target::fmt` that shows the path; `basic` whose value is not sensitive.
 #[test]
 fn redacted_a_target_is_shown_as_scheme_host_and_port_only() {
     let target = Target::parse("https://user:secret@h:8443/tenant/token").expect("a target");
@@ -94,6 +98,7 @@ fn user_information_becomes_basic_authorization() {
     }
 }
 
+/// Guards: `Target::path` that takes a fragment.
 #[test]
 fn rejected_a_path_that_no_target_can_be_asked_for() {
     for (path, error) in [
@@ -113,6 +118,7 @@ fn rejected_a_path_that_no_target_can_be_asked_for() {
     assert_eq!(based.uri(&long), Err(PathError::TooLong));
 }
 
+/// Guards: `Head::new` that states no length of zero, or keeps the framing that the caller stated.
 #[test]
 fn exact_the_length_of_a_body_is_stated_where_it_is_known_and_expected() {
     let stated = |method: Method, headers: &[(&'static str, &'static str)], length| {
@@ -193,6 +199,7 @@ fn the_framing_of_a_message_is_settled_or_refused() {
     }
 }
 
+/// Guards: `Head::aim` without the target's `Host`, or with the caller's value beside the target's.
 #[test]
 fn per_target_request_each_target_gets_its_own_host_and_headers() {
     let mut headers = HeaderMap::new();

@@ -11,6 +11,7 @@ use failover_tests::world::{
     BUSY, DEAD, OK, READ, STREAM, UNCLEAR, WRITE, World, at, codes, first, plain, seconds,
 };
 
+/// Guards: `Call::go_on` that does not look at the deadline.
 #[test]
 fn deadline_no_attempt_starts_after_it() {
     let mut world = World::new(2, plain().deadline(seconds(10.0)));
@@ -27,6 +28,7 @@ fn deadline_no_attempt_starts_after_it() {
     assert_eq!(stopped.reason(), Reason::Deadline);
 }
 
+/// Guards: `Group::begin` that begins a call in the moment at which its time is over.
 #[test]
 fn deadline_a_call_whose_time_is_over_before_it_begins_is_refused_unsent() {
     let mut world = World::new(2, Policy::default());
@@ -42,6 +44,7 @@ fn deadline_a_call_whose_time_is_over_before_it_begins_is_refused_unsent() {
     assert!(matches!(world.group.begin::<usize, Outcome>(shortest, world.now), Action::Send(_)));
 }
 
+/// Guards: `Group::begin` that takes the policy's deadline only.
 #[test]
 fn deadline_the_callers_own_holds_if_it_is_shorter() {
     let world = World::new(3, plain());
@@ -51,12 +54,14 @@ fn deadline_the_callers_own_holds_if_it_is_shorter() {
     assert_eq!(within(3000.0).timeout(), seconds(10.0));
 }
 
+/// Guards: `Call::timeout` that goes by the deadline alone.
 #[test]
 fn attempt_bound_every_attempt_has_one() {
     let world = World::new(3, Policy::ballerina());
     assert_eq!(world.begin(READ).timeout(), seconds(30.0));
 }
 
+/// Guards: `Call::time_left` that never halves.
 #[test]
 fn attempt_bound_the_deadline_holds_where_it_is_shorter_and_every_target_gets_its_turn() {
     let patient = plain().attempt_timeout(seconds(60.0)).deadline(seconds(9.0));
@@ -110,6 +115,7 @@ fn standby_a_further_target_takes_nothing_from_a_call_that_the_first_would_answe
     assert_eq!(World::new(5, once).begin(READ).timeout(), seconds(9.0));
 }
 
+/// Guards: `Call::connect_timeout` that leaves no time to a request without proof.
 #[test]
 fn connect_bound_leaves_time_for_an_untried_target_whatever_the_method() {
     let connect = |targets, policy, request| World::new(targets, policy).begin(request).connect_timeout();
@@ -166,6 +172,7 @@ fn connect_bound_a_shorter_one_is_no_proof_that_the_target_is_down() {
     }
 }
 
+/// Guards: `Call::pause` that takes more than half of the time that is left.
 #[test]
 fn no_doomed_pause_but_one_that_gives_way_to_the_attempt() {
     let policy = |interval| plain().interval(seconds(interval)).deadline(seconds(10.0));
@@ -199,6 +206,7 @@ fn no_doomed_pause_but_one_that_gives_way_to_the_attempt() {
     assert_eq!(asked, [0, 1, 2]);
 }
 
+/// Guards: `Call::next` that does not look at the deadline.
 #[test]
 fn no_doomed_pause_a_driver_that_wakes_late_starts_no_attempt() {
     let policy = plain().interval(seconds(1.0)).deadline(seconds(10.0));

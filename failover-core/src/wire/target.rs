@@ -80,7 +80,7 @@ impl Target {
             return Err(refuse("a port from 0 to 65535"));
         }
         let default_port = if *scheme == Scheme::HTTP { ":80" } else { ":443" };
-        let host = place.strip_suffix(default_port).filter(|_| port.is_some()).unwrap_or(&place);
+        let host = place.strip_suffix(default_port).unwrap_or(&place);
         let mut headers = HeaderMap::new();
         if let Some(user) = user {
             headers.insert(AUTHORIZATION, basic(user).ok_or_else(|| refuse("shorter user information"))?);

@@ -5,6 +5,7 @@ use failover_tests::drive::{facts, report};
 use failover_tests::oracle::Outcome;
 use failover_tests::world::{BUSY, DEAD, OK, READ, UNCLEAR, World, entries, first, plain, seconds};
 
+/// Guards: `Group::with_targets` that takes what is known by place instead of by name.
 #[test]
 fn identity_targets_keep_what_is_known_of_them_when_the_list_changes() {
     let world = World::new(4, Policy::default());
@@ -25,6 +26,7 @@ fn identity_targets_keep_what_is_known_of_them_when_the_list_changes() {
     assert!(world.group.with_targets(entries([]), Policy::default()).is_err());
 }
 
+/// Guards: `Entry::names` that gives the second of a name the name itself.
 #[test]
 fn identity_of_equal_targets_the_nth_is_the_nth() {
     let world = World::new(1, Policy::default());
@@ -34,6 +36,7 @@ fn identity_of_equal_targets_the_nth_is_the_nth() {
     assert_eq!(group.sticky(), 2);
 }
 
+/// Guards: `Health::copied` that keeps a cool-down where there is none any more.
 #[test]
 fn identity_what_a_new_policy_no_longer_has_is_forgotten() {
     let world = World::new(2, Policy::default());
@@ -67,6 +70,7 @@ fn identity_what_failback_knew_is_forgotten_with_it() {
     assert_eq!(clock(&with(&off, Policy::default())), (Some(seconds(0.0)), 0));
 }
 
+/// Guards: `Group::with_targets` that takes the clock of a target that stood in the place of a new one.
 #[test]
 fn identity_failback_is_due_at_once_if_target_0_is_another() {
     let mut world = World::new(3, Policy::default());

@@ -96,6 +96,7 @@ fn attempt_bound_and_deadline_are_defaults_that_give_way_to_what_was_chosen() {
     assert_eq!(own.clone().with_bounds(None, None), own);
 }
 
+/// Guards: `Call::timeout` that halves the time of a call which could not go on after a timeout.
 #[test]
 fn standby_a_further_target_takes_nothing_from_a_call_that_the_first_would_answer() {
     for targets in 1..=5 {
@@ -216,6 +217,7 @@ fn no_doomed_pause_a_driver_that_wakes_late_starts_no_attempt() {
     assert_eq!(stopped.reason(), Reason::Deadline);
 }
 
+/// Guards: `Timestamp::add` or `since` that overflows.
 #[test]
 fn saturating_no_time_is_too_long_and_none_runs_backwards() {
     let forever = Policy::default()

@@ -139,6 +139,7 @@ fn steer_after_three_ambiguous_posts_the_next_one_begins_elsewhere() {
     });
 }
 
+/// Guards: `Head::aim` that drops the key.
 #[test]
 fn same_key_a_post_with_an_idempotency_key_moves_on_with_its_key_and_its_bytes() {
     each(executed().into_iter().chain(codes([502, 503, 504])), |place| {

@@ -371,13 +371,13 @@ mod tests {
                 assert_eq!(row.goes == Goes::SameFree, goes == "same, free", "{ending:?}");
             }
             for standing in standings() {
-                let (Standing { proof, body, gone }, may) = (standing, may(needs, standing));
-                let lacks = standing.lacks(row.needs);
+                let (Standing { idempotent, body, gone, .. }, may) = (standing, may(needs, standing));
+                let lacks = standing.lacks(row.needs, Replay::Auto);
                 assert_eq!(lacks.is_none(), may, "{ending:?} of {standing:?}");
                 let is_true = match lacks {
                     None => may,
                     Some(Reason::LocalFault) => needs == "never",
-                    Some(Reason::NoProof) => needs == "proof and the body" && !proof,
+                    Some(Reason::NoProof) => needs == "proof and the body" && !idempotent,
                     Some(Reason::OneShotBody) => body == Body::OneShot,
                     Some(Reason::BodyGone) => gone && body == Body::Repeatable,
                     Some(_) => false,
@@ -392,7 +392,10 @@ mod tests {
     fn body_gone_nothing_is_sent_again_without_its_body_whatever_happened() {
         for (ending, ..) in endings() {
             for standing in standings().filter(|standing| standing.gone) {
-                assert!(standing.lacks(ending.row().needs).is_some(), "{ending:?} of {standing:?}");
+                assert!(
+                    standing.lacks(ending.row().needs, Replay::Auto).is_some(),
+                    "{ending:?} of {standing:?}"
+                );
             }
         }
     }
@@ -425,13 +428,13 @@ mod tests {
                 (harm_of(strikes.unwrap_or(in_table)), follows)
             );
             for standing in standings() {
-                let is_allowed = standing.lacks(row.needs).is_none();
+                let is_allowed = standing.lacks(row.needs, Replay::Auto).is_none();
                 assert_eq!(is_allowed, may(needs, standing), "{ending:?} of {standing:?}");
             }
         }
     }
 
-    /// Guards: `Facts::standing` that takes a key for proof under `Methods`.
+    /// Guards: `Standing::has_proof` that takes a key for proof under `Methods`.
     #[test]
     fn never_twice_proof_is_what_the_rule_takes_for_it() {
         for method in
@@ -454,15 +457,16 @@ mod tests {
                         Replay::Always => true,
                         Replay::Never => false,
                     };
-                    assert_eq!(facts.standing(rule).proof, proof, "{method} {key:?} {rule:?}");
-                    assert_eq!(facts.replay(rule).standing(Replay::Never).proof, proof, "its own rule holds");
+                    assert_eq!(facts.standing.has_proof(rule), proof, "{method} {key:?} {rule:?}");
+                    let own = facts.replay(rule).standing;
+                    assert_eq!(own.has_proof(Replay::Never), proof, "its own rule holds");
                     for known in [false, true] {
                         let own = match rule {
                             Replay::Auto | Replay::Methods => known,
                             Replay::Always => true,
                             Replay::Never => false,
                         };
-                        assert_eq!(facts.idempotent(known).standing(rule).proof, own, "the caller knows");
+                        assert_eq!(facts.idempotent(known).standing.has_proof(rule), own, "the caller knows");
                     }
                 }
             }
@@ -508,13 +512,13 @@ mod tests {
     }
 
     /// Whether there is what a replay needs, in the words of the table.
-    fn may(needs: &str, Standing { proof, body, gone }: Standing) -> bool {
+    fn may(needs: &str, Standing { idempotent, body, gone, .. }: Standing) -> bool {
         let has_body = body == Body::Repeatable && !gone;
         match needs {
             "never" => false,
             "a body that is not gone" => !gone,
             "the body" => has_body,
-            "proof and the body" => proof && has_body,
+            "proof and the body" => idempotent && has_body,
             _ => unreachable!(),
         }
     }
@@ -535,7 +539,7 @@ mod tests {
     fn standings() -> impl Iterator<Item = Standing> {
         (0..8).map(|bits| {
             let body = if bits & 2 == 0 { Body::Repeatable } else { Body::OneShot };
-            Standing { proof: bits & 1 == 1, body, gone: bits & 4 == 4 }
+            Standing { idempotent: bits & 1 == 1, keyed: false, replay: None, body, gone: bits & 4 == 4 }
         })
     }
 }

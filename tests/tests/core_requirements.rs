@@ -17,7 +17,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 // Execution
 
-/// Guards: `Ending::row` that needs no proof after `MaybeProcessed` or `Stale`; `Facts::standing` that takes a method
+/// Guards: `Ending::row` that needs no proof after `MaybeProcessed` or `Stale`; `Standing::has_proof` that takes a method
 /// for proof under `Never`.
 #[test]
 fn never_twice_without_proof_only_what_was_certainly_not_executed_is_sent_again() {

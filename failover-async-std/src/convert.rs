@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use failover_core::{Head, Target};
 use failover_hyper::{Answered, AttemptBody, BoxError, Within};
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -145,7 +147,9 @@ pub(crate) fn to_surf(request: Request<AttemptBody>) -> Result<surf::Request, Un
     }
     let mut to = surf::Request::new(method, url);
     head.headers.remove(HOST);
+    // A body of surf's says by itself how long it is.
     head.headers.remove(CONTENT_LENGTH);
+    head.headers.remove(TRANSFER_ENCODING);
     append(to.as_mut(), &head.headers)?;
     if !body.is_end_stream() {
         let typed = to.header("content-type").is_some();

@@ -110,9 +110,16 @@ impl Reader {
         Poll::Ready(piece)
     }
 
+    /// Whether nothing comes any more. Of a body that had no length when it was first sent, that is said only at its end,
+    /// so that another attempt frames it alike.
     pub(crate) fn is_end_stream(&self) -> bool {
         let source = lock(&self.source);
-        self.done || (source.ended && source.trailers.is_none() && source.kept_from(self.sent).is_none())
+        let is_framed_alike = self.size.exact().is_some() || self.sent > 0;
+        self.done
+            || is_framed_alike
+                && source.ended
+                && source.trailers.is_none()
+                && source.kept_from(self.sent).is_none()
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {

@@ -129,7 +129,8 @@ fn exact_the_length_of_a_body_is_stated_where_it_is_known_and_expected() {
             Head::new(method, PathAndQuery::from_static("/"), headers.collect(), length).expect("no tunnel");
         let target = Target::parse("http://h").expect("a target");
         let request = head.aim(&target).expect("a request");
-        assert!(!request.headers().contains_key("transfer-encoding"));
+        let coding = request.headers().get("transfer-encoding");
+        assert_eq!(coding, length.is_none().then_some(&HeaderValue::from_static("chunked")));
         request.headers().get("content-length").map(|value| value.to_str().expect("a number").to_owned())
     };
     let some = |length: &str| Some(length.to_owned());

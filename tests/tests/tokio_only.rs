@@ -260,6 +260,28 @@ async fn exact_a_streamed_body_moves_on_with_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn exact_a_body_of_unknown_length_arrives_whatever_the_method_on_each_attempt() {
+    for method in ["GET", "HEAD", "OPTIONS", "TRACE", "DELETE", "PUT"] {
+        for size in [0, 1, 50_000] {
+            let servers = [Server::script([Reply::status(503)]), Server::script([Reply::ok("")])];
+            let (body, feed) = stream();
+            for piece in vec![7; size].chunks(777) {
+                feed.send(Frame::data(Bytes::copy_from_slice(piece))).unwrap();
+            }
+            drop(feed);
+            let request = Request::builder().method(method).uri("/").body(body).unwrap();
+            client(&servers).forward(request).await.unwrap();
+            for server in servers {
+                let request = &server.requests()[0];
+                assert_eq!((request.method.as_str(), request.body.len()), (method, size));
+                assert_eq!(request.header("transfer-encoding"), Some("chunked"), "{method} {size}");
+                assert_eq!(request.header("content-length"), None);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn bounded_a_streamed_body_that_outgrew_the_buffer_stays_with_its_target() {
     for known in [true, false] {
         let servers = [Server::script([Reply::status(503).body("no")]), Server::script([Reply::ok("")])];

@@ -34,7 +34,8 @@ impl Head {
     /// The head of a request whose body has this length, if it is known, with the framing headers that fit.
     ///
     /// A length of zero is stated only where the method lets a body be expected, or where it was stated before
-    /// (RFC 9110, section 8.6). Other framing is the transport's.
+    /// (RFC 9110, section 8.6). A body of unknown length comes in chunks, whatever the method: a transport that goes by that
+    /// would lose the one of a GET.
     ///
     /// There is none for CONNECT, which asks for a tunnel.
     #[must_use]
@@ -52,6 +53,9 @@ impl Head {
         let expected = stated || matches!(method, Method::POST | Method::PUT | Method::PATCH);
         if let Some(length) = length.filter(|&length| length > 0 || expected) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if length.is_none() {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         Some(Self { method, path, headers })
     }

@@ -507,7 +507,7 @@ impl<T, R, E> Call<T, R, E> {
         self.group.shared().health.note(self.target.into(), &cause);
         let is_strike = self.book(harm, ended);
         if let Some(asked) = retry_after {
-            self.group.shared().health.lengthen(self.target.into(), ended + asked);
+            self.group.shared().health.lengthen(self.target.into(), asked, ended);
         }
         let (probe, is_repeated) = (self.probe, row.goes == Goes::SameFree);
         if !is_repeated {

@@ -9,7 +9,7 @@ use crate::admin::AdminState;
 use crate::checks::{CheckState, Checks, Heard, SharedRecord};
 use crate::evidence::{Evidence, Harm};
 use crate::late::{FLOOR, Late, Pace};
-use crate::mark::{Mark, SharedMark, doubled};
+use crate::mark::{Mark, Moment, SharedMark, doubled};
 use crate::outcome::Cause;
 use crate::pause::Jitter;
 use crate::snapshot::TargetSnapshot;
@@ -20,7 +20,8 @@ use crate::time::{Timestamp, nanos};
 ///
 /// The first one lasts `base`, doubled each time the target cools again without an answer between, at most `max`, lengthened
 /// by up to a fifth, all of a group alike. While a target cools, nothing adds; afterwards the first strike makes it cool again. An answer clears
-/// all of it. A cooling target is still tried when all others failed, and if all cool, the order is as if none did.
+/// all of it, unless what it answers was sent before the target asked for time by Retry-After. A cooling target is still tried
+/// when all others failed, and if all cool, the order is as if none did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CoolDown {
     /// The first cool-down.
@@ -63,6 +64,8 @@ pub(crate) struct Health {
 pub(crate) struct TargetHealth {
     /// Its strikes, and with `leave_after` of them until when it cools; with fewer, when the first of them began.
     mark: SharedMark,
+    /// When it last asked for time while it was to be left.
+    asked: Moment,
     pace: Pace,
     last_failure: LastFailure,
     /// What an administrator wants, as `AdminState::word`.
@@ -74,6 +77,7 @@ impl TargetHealth {
     pub(crate) fn new(state: AdminState) -> Self {
         Self {
             mark: SharedMark::new(Mark::CLEAN),
+            asked: Moment::none(),
             pace: Pace::new(),
             last_failure: LastFailure::new(),
             state: AtomicU16::new(state.word()),
@@ -115,6 +119,7 @@ impl Health {
         };
         TargetHealth {
             mark: SharedMark::new(mark),
+            asked: known.asked.copied(),
             pace: known.pace.copied(),
             last_failure: known.last_failure.copied(),
             state: AtomicU16::new(state.word()),
@@ -236,14 +241,14 @@ impl Health {
         self.targets.get(target)?.last_failure.read()
     }
 
-    /// Learns that a target gave an answer to what was sent at `sent`. If it is well by that, its strikes are cleared: what
-    /// they were.
+    /// Learns that a target gave an answer to what was sent at `sent`. If it is well by that, and has not asked for time
+    /// since, its strikes are cleared: what they were.
     #[inline]
     pub(crate) fn answered(&self, target: usize, sent: Timestamp, is_well: bool, now: Timestamp) -> Mark {
         let Some(known) = self.targets.get(target) else { return Mark::CLEAN };
         let took = now.as_nanos().saturating_sub(sent.as_nanos());
         known.pace.answered(took, is_well, self.heard_again, now);
-        if is_well { known.mark.clear() } else { Mark::CLEAN }
+        if is_well { known.mark.clear_unless(|| known.asked.is_after(sent)) } else { Mark::CLEAN }
     }
 
     /// Learns from a call that asked all targets, none of which answered in the time that it had, how long an answer takes
@@ -331,10 +336,15 @@ impl Health {
     }
 
     /// Heeds what a target that is to be left asked for by Retry-After.
-    pub(crate) fn lengthen(&self, target: usize, until: Timestamp) {
+    pub(crate) fn lengthen(&self, target: usize, asked: Duration, now: Timestamp) {
         let Some(known) = self.targets.get(target).filter(|_| self.cool_down.is_some()) else { return };
-        let left = |mark: Mark| mark.strikes() >= self.leave_after && mark.until() < until;
-        known.mark.update(|mark| left(mark).then(|| Mark::new(until, mark.strikes())));
+        let until = now + asked;
+        let is_to_be_left = |mark: Mark| mark.strikes() >= self.leave_after;
+        if is_to_be_left(known.mark.read()) {
+            known.asked.raise(now);
+        }
+        let is_longer = |mark: Mark| is_to_be_left(mark) && mark.until() < until;
+        known.mark.update(|mark| is_longer(mark).then(|| Mark::new(until, mark.strikes())));
     }
 
     /// Remembers what happened at a target, for status pages only.

@@ -2,8 +2,7 @@
 
 use core::time::Duration;
 
-use crate::mark::{Mark, SharedMark};
-use crate::sync::{AtomicU64, Ordering};
+use crate::mark::{Mark, Moment, SharedMark};
 use crate::time::Timestamp;
 
 /// When an attempt is late: without the head of an answer for longer than answers take at this target.
@@ -59,16 +58,15 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new() -> Self {
-        Self { usual: SharedMark::new(Mark::CLEAN), heard: Moment::new(0), counted: Moment::new(0) }
+        Self { usual: SharedMark::new(Mark::CLEAN), heard: Moment::none(), counted: Moment::none() }
     }
 
     /// The same knowledge, for another group.
     pub(crate) fn copied(&self) -> Self {
-        let copy = |moment: &Moment| Moment::new(moment.0.load(Ordering::Relaxed));
         Self {
             usual: SharedMark::new(self.usual.read()),
-            heard: copy(&self.heard),
-            counted: copy(&self.counted),
+            heard: self.heard.copied(),
+            counted: self.counted.copied(),
         }
     }
 
@@ -162,33 +160,6 @@ impl Pace {
     /// before, or after it.
     pub(crate) fn counts(&self, began: Timestamp, floor: Duration) -> bool {
         self.counted.raise_if(began, |last| began >= last + floor / 2)
-    }
-}
-
-/// A moment that calls share; at first there is none. It only ever becomes later.
-#[derive(Debug)]
-struct Moment(AtomicU64);
-
-impl Moment {
-    fn new(word: u64) -> Self {
-        Self(AtomicU64::new(word))
-    }
-
-    #[inline]
-    fn read(&self) -> Option<Timestamp> {
-        self.0.load(Ordering::Relaxed).checked_sub(1).map(Timestamp::from_nanos)
-    }
-
-    fn raise(&self, moment: Timestamp) {
-        self.raise_if(moment, |last| moment > last);
-    }
-
-    fn raise_if(&self, moment: Timestamp, may: impl Fn(Timestamp) -> bool) -> bool {
-        let raised = |word: u64| {
-            let last = word.checked_sub(1).map(Timestamp::from_nanos);
-            last.is_none_or(&may).then_some(moment.as_nanos().saturating_add(1))
-        };
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raised).is_ok()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The word that remembers a time and a count.
+//! The words that remember a time: one with a count, and one alone.
 
 use core::time::Duration;
 
@@ -45,11 +45,13 @@ impl SharedMark {
         Mark(self.0.load(Ordering::Acquire))
     }
 
-    /// Makes the mark clean, and tells what it was.
+    /// Makes the mark clean, and tells what it was; leaves a mark that `stays`.
     #[inline]
-    pub(crate) fn clear(&self) -> Mark {
-        let seen = self.read();
-        if seen == Mark::CLEAN { seen } else { Mark(self.0.swap(Mark::CLEAN.0, Ordering::AcqRel)) }
+    pub(crate) fn clear_unless(&self, stays: impl Fn() -> bool) -> Mark {
+        if self.read() == Mark::CLEAN || stays() {
+            return Mark::CLEAN;
+        }
+        Mark(self.0.swap(Mark::CLEAN.0, Ordering::AcqRel))
     }
 
     /// Changes the mark to what `change` makes of it, unless that is nothing.
@@ -62,6 +64,42 @@ impl SharedMark {
     /// Replaces the mark that was `seen`; does nothing if another call was faster.
     pub(crate) fn replace(&self, seen: Mark, mark: Mark) -> bool {
         self.0.compare_exchange(seen.0, mark.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// A moment that calls share; at first there is none. It only ever becomes later.
+#[derive(Debug)]
+pub(crate) struct Moment(AtomicU64);
+
+impl Moment {
+    pub(crate) fn none() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// The same moment, for another group.
+    pub(crate) fn copied(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
+    }
+
+    #[inline]
+    pub(crate) fn read(&self) -> Option<Timestamp> {
+        self.0.load(Ordering::Relaxed).checked_sub(1).map(Timestamp::from_nanos)
+    }
+
+    pub(crate) fn is_after(&self, moment: Timestamp) -> bool {
+        self.read().is_some_and(|mine| mine > moment)
+    }
+
+    pub(crate) fn raise(&self, moment: Timestamp) {
+        self.raise_if(moment, |last| moment > last);
+    }
+
+    pub(crate) fn raise_if(&self, moment: Timestamp, may: impl Fn(Timestamp) -> bool) -> bool {
+        let raised = |word: u64| {
+            let last = word.checked_sub(1).map(Timestamp::from_nanos);
+            last.is_none_or(&may).then_some(moment.as_nanos().saturating_add(1))
+        };
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raised).is_ok()
     }
 }
 

@@ -39,6 +39,8 @@ struct Target {
     strikes: Vec<u64>,
     /// Until when it cools, or did so last.
     cools: Span,
+    /// When it last asked for time while it was to be left.
+    asked: Option<u64>,
     /// What its cool-down was before it was lengthened, since the last snapshot: from when on, and how long.
     drawn: Option<(u64, u64)>,
     /// How long its answers usually take, and from how many that is known.
@@ -164,6 +166,7 @@ impl Target {
         Self {
             strikes: vec![],
             cools: Span::default(),
+            asked: None,
             drawn: None,
             usual: (0, 0),
             taught: Some(false),
@@ -564,6 +567,8 @@ impl Model {
         let known = &mut self.targets[target];
         if is_well {
             known.learn(ended - call.sent, ended);
+        }
+        if is_well && known.asked.is_none_or(|asked| asked <= call.sent) {
             self.calls[number].cleared = known.strikes.len();
             (known.strikes, known.cools) = (vec![], Span::default());
         }
@@ -610,7 +615,7 @@ impl Model {
         let row = self.row(&self.calls[number], outcome);
         let is_strike = self.book(number, harm, ended);
         if let Some(asked) = retry_after {
-            self.lengthen(self.calls[number].target, kept(ended + asked));
+            self.lengthen(self.calls[number].target, asked, ended);
         }
         if !row.same {
             self.end_probe(number, is_strike, ended);
@@ -793,12 +798,13 @@ impl Model {
         }
     }
 
-    /// Lets a target that is to be left cool at least until a moment.
-    fn lengthen(&mut self, target: usize, until: u64) {
+    /// Lets a target that is to be left cool at least for as long as it asked.
+    fn lengthen(&mut self, target: usize, asked: u64, now: u64) {
         let needed = self.needed();
         let known = &mut self.targets[target];
         if known.strikes.len() >= needed && self.policy.cool_down.is_some() {
-            known.cools = known.cools.max(Span::at(until));
+            known.cools = known.cools.max(Span::at(kept(now + asked)));
+            known.asked = known.asked.max(Some(now));
         }
     }
 

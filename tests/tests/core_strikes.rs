@@ -446,6 +446,50 @@ fn retry_after_only_lengthens_a_cool_down_and_by_at_most_the_knob() {
     assert_eq!(cooled(&plain(), 9, 60.0).to_bits(), 0.0_f64.to_bits(), "nothing cools");
 }
 
+/// Guards: `Health::answered` that lets any answer forgive what a target asked for, or that lets none.
+#[test]
+fn retry_after_is_not_forgotten_by_an_answer_to_what_was_sent_before_it() {
+    let mut world = World::new(2, Policy::default().failback(None));
+    let (old, broken, uploading) = (world.begin(READ), world.begin(READ), world.begin(READ));
+    for _ in 0..3 {
+        world.sleep(0.1);
+        drop(report(world.begin(WRITE), 0, BUSY, Some(seconds(300.0)), world.now));
+    }
+    assert_eq!(world.begin(READ).index(), 1, "target 0 asked for five minutes");
+    world.sleep(0.1);
+    assert_eq!(world.returned(old, OK), 0);
+    let Action::Return(answer) = report(broken, 0, OK, None, world.now) else { panic!("an answer") };
+    world.group.body_broke_off(answer.body(), world.now);
+    assert_eq!(world.strikes(), [3, 0]);
+    assert!((world.cooling(0) - 299.9).abs() < 1e-6);
+
+    let mut uploading = uploading;
+    uploading.progress(world.now);
+    assert_eq!(world.returned(uploading, OK), 0);
+    assert_eq!((world.strikes(), world.cooling(0).to_bits()), (vec![0, 0], 0), "it took more since");
+}
+
+/// Guards: `Health::answered` that lets a target which asked for time not be forgiven by what was sent at that moment;
+/// `Health::lengthen` that notes what a target asked for which is not to be left.
+#[test]
+fn retry_after_is_over_with_an_answer_to_a_last_resort() {
+    let asked = |strikes| {
+        let mut world = World::new(1, Policy::default());
+        let before = world.begin(READ);
+        world.sleep(0.1);
+        for _ in 0..strikes {
+            drop(report(world.begin(READ), 0, BUSY, Some(seconds(300.0)), world.now));
+        }
+        (before, world)
+    };
+    let (before, world) = asked(2);
+    assert_eq!((world.returned(before, OK), world.strikes()), (0, vec![0]), "nothing was heeded");
+    let (_before, world) = asked(3);
+    let last_resort = world.begin(READ);
+    assert_eq!((world.returned(last_resort, OK), world.strikes()), (0, vec![0]));
+    assert_eq!(world.cooling(0).to_bits(), 0);
+}
+
 /// Guards: `Call::pause` that heeds what another target asked for, or what was asked within a round.
 #[test]
 fn retry_after_between_rounds_the_pause_heeds_the_target_that_is_next() {

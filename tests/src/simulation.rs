@@ -5,6 +5,7 @@
 //! machine's API stands in [`machine`]. The same seed gives the same bytes.
 
 pub mod catalogue;
+pub mod chance;
 pub mod fate;
 pub mod grid;
 pub mod machine;

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use failover_core::Evidence;
 use failover_tests::simulation::catalogue::{SCENES, scene};
+use failover_tests::simulation::chance::{longest, most};
 use failover_tests::simulation::grid::{Effort, Kind, Verdict, judge, misses, play, table};
 use failover_tests::simulation::measure::{Bound, Measure, Values};
 use failover_tests::simulation::plot::svg;
+use failover_tests::simulation::random::Random;
 use failover_tests::simulation::run::{Cell, run};
 use failover_tests::simulation::scene::{
     Arrivals, Callers, Cells, Fault, Latency, Lot, Scene, Target, What, When,
@@ -161,15 +163,31 @@ fn moves_of_the_cursor_are_told_apart() {
 }
 
 #[test]
-fn a_bound_grows_with_the_time_between_calls() {
-    let bound = Bound { measure: Measure::Leave, fixed: 2.5, calls: 10.0 };
+fn a_bound_grows_with_the_time_in_which_calls_come() {
+    let bound = Bound { measure: Measure::Leave, fixed: 2.5, calls: 4, idle: None };
     let mut values = Values::default();
-    assert!(bound.is_kept(&values, 1), "what makes no sense is not bounded");
+    assert!(bound.is_kept(&values, 1.0), "what makes no sense is not bounded");
     values.set(Measure::Leave, 3.0);
-    assert!(bound.is_kept(&values, 1) && !bound.is_kept(&values, 50));
+    assert!(bound.is_kept(&values, 1.0) && !bound.is_kept(&values, 50.0));
+    assert!(!bound.idle(2.9).is_kept(&values, 1.0), "nobody else asks");
+    assert!(bound.idle(3.0).is_kept(&values, 1.0) && !bound.idle(3.0).is_kept(&values, 50.0));
     values.set(Measure::Answered, 0.9);
-    let share = |fixed| Bound { measure: Measure::Answered, fixed, calls: 0.0 };
-    assert!(share(0.9).is_kept(&values, 1) && !share(0.91).is_kept(&values, 1));
+    let share = |fixed| Bound { measure: Measure::Answered, fixed, calls: 0, idle: None };
+    assert!(share(0.9).is_kept(&values, 1.0) && !share(0.91).is_kept(&values, 1.0));
+}
+
+#[test]
+fn what_chance_does_in_all_but_one_run_in_ten_thousand_is_what_it_does() {
+    assert_eq!(longest(0).to_bits(), 0.0_f64.to_bits());
+    assert!((longest(1) - 10_000.0_f64.ln()).abs() < 1e-9);
+    let (mut random, runs) = (Random::new(0), 1_000_000);
+    for calls in [1_u32, 2, 4] {
+        let time = Duration::from_secs_f64(longest(calls));
+        let mut takes = || (0..calls).map(|_| random.exponential(Duration::from_secs(1))).sum::<Duration>();
+        let late = (0..runs).filter(|_| takes() > time).count();
+        assert!((60..140).contains(&late), "{late} of {runs} take longer than {calls} calls do");
+    }
+    assert_eq!([0.0, 1.0, 6.0, 1_000.0].map(most), [0, 6, 17, 1_120]);
 }
 
 /// One target that takes 0.1 s, and a call a second.

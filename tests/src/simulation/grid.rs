@@ -203,7 +203,7 @@ pub fn misses(verdicts: &[Verdict]) -> String {
                 verdict.scene.name,
                 measure.title(),
                 measure.show(*value),
-                measure.show(bound.at(cell.rate)),
+                measure.show(bound.at(verdict.scene.calls_a_second(cell.rate))),
                 cell.rate,
                 cell.latency,
                 cell.seed,
@@ -222,7 +222,8 @@ fn verdict(scene: &'static Scene, values: &[(&Scene, Cell, Values)]) -> Verdict 
     let mine: Vec<_> = values.iter().filter(|(other, ..)| other.name == scene.name).collect();
     let worst = mine.iter().fold(Values::default(), |worst, (.., values)| worst.worse(values));
     let miss = |bound: &Bound| {
-        let (_, cell, values) = mine.iter().find(|(_, cell, values)| !bound.is_kept(values, cell.rate))?;
+        let is_kept = |cell: &Cell, values| bound.is_kept(values, scene.calls_a_second(cell.rate));
+        let (_, cell, values) = mine.iter().find(|(_, cell, values)| !is_kept(cell, values))?;
         Some((*bound, *cell, values.of(bound.measure)?))
     };
     Verdict { scene, worst, missed: scene.wanted.iter().filter_map(miss).collect() }

@@ -1,5 +1,7 @@
 //! What is measured of a run, and the bounds that scenes set.
 
+use crate::simulation::chance;
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Measure {
@@ -114,28 +116,46 @@ impl Values {
 
 /// What a measure may be at most, or at least where more is better.
 ///
-/// `calls` is that many times the mean time between two calls of the cell, beside `fixed`.
+/// Calls come at random, so a bound that needs some of them leaves the time in which they come in all but one run in ten
+/// thousand ([`chance`]), and one on writes in doubt as many as come in its time.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
     /// What is bounded.
     pub measure: Measure,
     /// The value of the bound in every cell.
     pub fixed: f64,
-    /// What is added for the time between calls.
-    pub calls: f64,
+    /// How many calls must come one after another, beside it.
+    pub calls: u32,
+    /// The bound at targets that are idle, if it is another one there.
+    pub idle: Option<f64>,
 }
 
 impl Bound {
+    /// The same bound, but this one at targets that are idle.
+    #[must_use]
+    pub const fn idle(self, value: f64) -> Self {
+        Self { idle: Some(value), ..self }
+    }
+
     /// The bound at so many calls a second.
     #[must_use]
-    pub fn at(self, rate: u32) -> f64 {
-        self.fixed + self.calls / f64::from(rate)
+    pub fn at(self, rate: f64) -> f64 {
+        match (self.idle, self.measure) {
+            (Some(value), _) if rate < BUSY => value,
+            (_, Measure::InDoubt) => {
+                f64::from(chance::most(self.fixed * rate + f64::from(self.calls))) / rate
+            }
+            _ => self.fixed + chance::longest(self.calls) / rate,
+        }
     }
 
     /// Whether a value keeps the bound at so many calls a second.
     #[must_use]
-    pub fn is_kept(self, values: &Values, rate: u32) -> bool {
+    pub fn is_kept(self, values: &Values, rate: f64) -> bool {
         let bound = self.at(rate);
         values.of(self.measure).is_none_or(|value| self.measure.worse(value, bound).total_cmp(&bound).is_eq())
     }
 }
+
+/// From how many calls a second on a target is never idle.
+const BUSY: f64 = 2.0;

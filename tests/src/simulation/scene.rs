@@ -63,6 +63,13 @@ impl Scene {
         self.best.iter().rfind(|(from, _)| *from < fails).map_or(0, |(_, target)| *target)
     }
 
+    /// How many calls a second are counted in a cell of so many.
+    #[must_use]
+    pub fn calls_a_second(&self, rate: u32) -> f64 {
+        let counted = self.callers.iter().filter(|callers| !callers.aside);
+        counted.map(|callers| callers.arrivals.a_second(rate)).sum()
+    }
+
     /// Whether a measure is bounded.
     #[must_use]
     pub fn wants(&self, measure: Measure) -> bool {
@@ -325,4 +332,16 @@ pub enum Arrivals {
         /// How often.
         every: Duration,
     },
+}
+
+impl Arrivals {
+    /// How many come in a second, on average, in a cell of so many.
+    #[must_use]
+    pub fn a_second(self, rate: u32) -> f64 {
+        match self {
+            Self::Share(share) => f64::from(rate) * share,
+            Self::Random(gap) | Self::Regular(gap) => 1.0 / gap.as_secs_f64(),
+            Self::Bursts { of, every, .. } => f64::from(of) / every.as_secs_f64(),
+        }
+    }
 }

@@ -57,16 +57,16 @@ fn begin((group, facts): (&'static Group<&'static str>, Facts)) -> Action<&'stat
 
 // An attempt that is given up for an error: the next one goes elsewhere.
 #[library_benchmark]
-#[bench::first(args = (attempt_after(0)), config = at_most(1_450, 2))]
-#[bench::further(args = (attempt_after(1)), config = at_most(1_200, 0))]
+#[bench::first(args = (attempt_after(0)), config = at_most(1_520, 2))]
+#[bench::further(args = (attempt_after(1)), config = at_most(1_260, 0))]
 fn failover(attempt: Attempt<&'static str, u64, &'static str>) -> Action<&'static str, u64, &'static str> {
     attempt.handle_error(Evidence::MaybeProcessed, "reset", ENDED)
 }
 
 // The same for a failover code, whose response is held.
 #[library_benchmark]
-#[bench::first(args = (attempt_after(0)), config = at_most(1_570, 2))]
-#[bench::further(args = (attempt_after(1)), config = at_most(1_310, 0))]
+#[bench::first(args = (attempt_after(0)), config = at_most(1_620, 2))]
+#[bench::further(args = (attempt_after(1)), config = at_most(1_350, 0))]
 fn failover_code(
     attempt: Attempt<&'static str, u64, &'static str>,
 ) -> Action<&'static str, u64, &'static str> {

@@ -239,7 +239,7 @@ mod tests {
     fn late_a_moment_only_becomes_later() {
         for first in MOMENTS {
             for second in MOMENTS {
-                let moment = Moment::new(0);
+                let moment = Moment::none();
                 assert_eq!(moment.read(), None);
                 for at in [first, second] {
                     moment.raise(Timestamp::from_nanos(at));

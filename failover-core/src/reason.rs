@@ -59,3 +59,17 @@ impl fmt::Display for Reason {
         })
     }
 }
+
+/// Why a target was passed over.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum PassedOver {
+    /// It cools down.
+    Cooling,
+    /// Its checks say that it is down.
+    Down,
+    /// An administrator drains it.
+    Drain,
+    /// It is in maintenance.
+    Maintenance,
+}

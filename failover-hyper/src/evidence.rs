@@ -71,6 +71,11 @@ impl TransportError {
         Self { evidence: Evidence::LocalFault, fault: Fault::Local, source: None }
     }
 
+    /// An answer whose head is too large.
+    pub(crate) fn large_head() -> Self {
+        Self { evidence: Evidence::MaybeProcessed, fault: Fault::Garbage, source: None }
+    }
+
     fn new(evidence: Evidence, fault: Fault, source: impl Into<BoxError>) -> Self {
         Self { evidence, fault, source: Some(source.into()) }
     }

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper::rt;
 
+use crate::limits::MOST_OF_H2;
 use crate::places::{Freed, Place, Places};
 use crate::progress::{Progress, Stage};
 use crate::request_body::AttemptBody;
@@ -58,6 +59,7 @@ impl Http2 {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
+            .max_header_list_size(MOST_OF_H2)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .handshake(R::io(stream))

@@ -44,6 +44,7 @@ mod face;
 mod http1;
 mod http2;
 mod idle;
+mod limits;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod names;

@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::error::BoxError;
+use crate::limits::is_too_large;
 
 /// A body of hyper's, but where the peer ends a stream of HTTP/2 without having ended the body (`RST_STREAM` or GOAWAY with
 /// `NO_ERROR`), that is an error and not the body's end (`committed`).
@@ -48,6 +49,10 @@ impl Body for Received {
         if frame.is_none() && self.http2 && !self.body.is_end_stream() {
             return Poll::Ready(Some(Err(Unmarked.into())));
         }
+        let trailers = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.trailers_ref());
+        if trailers.is_some_and(is_too_large) {
+            return Poll::Ready(Some(Err(Trailers.into())));
+        }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
@@ -64,3 +69,7 @@ impl Body for Received {
 #[derive(Debug, thiserror::Error)]
 #[error("the stream ended before the body did")]
 struct Unmarked;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the trailers are too large")]
+struct Trailers;

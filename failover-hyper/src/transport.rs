@@ -15,6 +15,7 @@ use tower_service::Service;
 use crate::connect::{Connector, Origin};
 use crate::evidence::TransportError;
 use crate::http1::Reading;
+use crate::limits::is_too_large;
 use crate::names::{Resolve, System};
 use crate::pool::{Connection, Pool};
 use crate::protocols::Protocols;
@@ -101,14 +102,14 @@ impl<R: Runtime> Transport<R> {
         let pool = Origin::of(request.uri()).ok_or_else(TransportError::no_origin)?;
         let pool = self.pool(pool);
         let progress = request.body().progress().clone();
-        match pool.connection(&progress).await? {
+        let response = match pool.connection(&progress).await? {
             Connection::Alone(mut connection) => {
                 *request.uri_mut() = path_of(request.uri());
                 let response = connection.exchange(request, &progress).await?;
                 let version = response.version();
                 let reading = Reading::new(connection, pool);
                 let body = |body| TransportBody::new(Received::new(body, version), Held::Alone(reading));
-                Ok(response.map(body))
+                response.map(body)
             }
             Connection::Among(joined) => {
                 // TE is not named in `Connection` there, and hyper would drop what is.
@@ -118,9 +119,10 @@ impl<R: Runtime> Transport<R> {
                 let (response, place) = joined.exchange(request, &progress).await?;
                 let version = response.version();
                 let body = |body| TransportBody::new(Received::new(body, version), Held::Among { place });
-                Ok(response.map(body))
+                response.map(body)
             }
-        }
+        };
+        if is_too_large(response.headers()) { Err(TransportError::large_head()) } else { Ok(response) }
     }
 
     fn pool(&self, origin: Origin) -> Arc<Pool<R>> {

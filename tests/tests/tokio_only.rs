@@ -597,7 +597,7 @@ async fn failback_target_0_is_probed_when_its_time_has_come_by_the_runtimes_cloc
 }
 
 #[tokio::test]
-async fn a_name_that_hangs_holds_up_no_other_name() {
+async fn one_name_a_name_that_hangs_holds_up_no_other() {
     let works = Server::script([Reply::ok("right")]);
     let (ended, end) = std::sync::mpsc::channel();
     let client = FailoverClient::builder()

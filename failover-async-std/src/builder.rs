@@ -5,9 +5,8 @@ use std::time::Duration;
 use failover_core::{BuildError, Policy, Replay, Target};
 use failover_hyper::Settings;
 
-use crate::client::{FailoverClient, Sender};
+use crate::client::FailoverClient;
 use crate::middleware::FailoverMiddleware;
-use crate::transport::Transport;
 
 /// Builds a [`FailoverClient`], or a [`FailoverMiddleware`].
 ///
@@ -65,15 +64,13 @@ impl Builder {
     ///
     /// Names the key and the value of the first setting that makes no sense.
     pub fn build(mut self) -> Result<FailoverClient, BuildError> {
-        let sender = match self.client.take() {
-            Some(client) => {
-                #[cfg(feature = "tls")]
-                self.refuse_tls()?;
-                Sender::Client(client)
-            }
-            None => Sender::Transport(Transport::over(self.settings.transport()?)),
-        };
-        Ok(FailoverClient::new(self.settings.group()?, sender))
+        if let Some(client) = self.client.take() {
+            #[cfg(feature = "tls")]
+            self.refuse_tls()?;
+            return Ok(FailoverClient::new(self.settings.group_without_checks()?, client));
+        }
+        let transport = self.settings.transport()?;
+        FailoverClient::checking(self.settings.group()?, transport)
     }
 
     /// Builds a middleware, which sends through the client that it is given to.
@@ -91,7 +88,7 @@ impl Builder {
                 "none, since the middleware has the one it is given to",
             ));
         }
-        Ok(FailoverMiddleware::new(self.settings.group()?))
+        Ok(FailoverMiddleware::new(self.settings.group_without_checks()?))
     }
 
     #[cfg(feature = "tls")]

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use failover_core::{AdminState, BuildError, Group, Snapshot, Target};
-use failover_hyper::{AttemptBody, AttemptError, Bound, CallBody, Exchange, Template, TransportBody};
+use failover_hyper::{
+    AttemptBody, AttemptError, Bound, CallBody, Checking, Exchange, Template, TransportBody,
+};
 use http::{Method, Request, Response};
 use http_body_util::Either;
 
 use crate::bodies::SurfBody;
 use crate::error::Error;
+use crate::runtime::AsyncStd;
 use crate::submit::Submitted;
 use crate::surf_client::{template_of, through};
 use crate::targets::Targets;
@@ -47,6 +50,7 @@ pub struct FailoverClient {
 struct Shared {
     targets: Targets,
     sender: Sender,
+    _checking: Option<Checking>,
 }
 
 /// What sends a client's requests.
@@ -75,8 +79,21 @@ impl Exchange for Sender {
 }
 
 impl FailoverClient {
-    pub(crate) fn new(group: Group<Target>, sender: Sender) -> Self {
-        Self { shared: Arc::new(Shared { targets: Targets::new(group), sender }) }
+    /// A client over one of the caller's.
+    pub(crate) fn new(group: Group<Target>, client: surf::Client) -> Self {
+        let sender = Sender::Client(client);
+        Self { shared: Arc::new(Shared { targets: Targets::new(group), sender, _checking: None }) }
+    }
+
+    /// A client over a transport of its own, which runs the checks of the policy.
+    pub(crate) fn checking(
+        group: Group<Target>,
+        transport: failover_hyper::Transport<AsyncStd>,
+    ) -> Result<Self, BuildError> {
+        let targets = Targets::new(group);
+        let checking = Checking::start(&targets.group, targets.clock, &transport)?;
+        let sender = Sender::Transport(Transport::over(transport));
+        Ok(Self { shared: Arc::new(Shared { targets, sender, _checking: checking }) })
     }
 
     failover_hyper::verbs!(surf::Response);

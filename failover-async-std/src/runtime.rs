@@ -38,6 +38,10 @@ impl Runtime for AsyncStd {
         timeout(time, future).await.ok()
     }
 
+    fn is_running() -> bool {
+        true
+    }
+
     fn spawn(background: impl Future<Output = ()> + Send + 'static) {
         task::spawn(background);
     }

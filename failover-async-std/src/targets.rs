@@ -13,7 +13,7 @@ use crate::runtime::AsyncStd;
 #[derive(Debug)]
 pub(crate) struct Targets {
     pub(crate) group: Group<Target>,
-    clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 impl Targets {

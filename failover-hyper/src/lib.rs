@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod answered;
+mod checking;
 mod classify;
 mod clock;
 mod connect;
@@ -73,6 +74,7 @@ pub use failover_core as core;
 pub use tokio_rustls::rustls;
 
 pub use crate::answered::Answered;
+pub use crate::checking::Checking;
 pub use crate::classify::{Classify, Proven};
 pub use crate::clock::Clock;
 pub use crate::drive::perform;
@@ -87,7 +89,7 @@ pub use crate::protocols::Protocols;
 pub use crate::request_body::{AttemptBody, CallBody};
 pub use crate::response_body::{Origin, ResponseBody};
 pub use crate::runtime::Runtime;
-pub use crate::settings::{Resolver, Settings, seeded};
+pub use crate::settings::{Resolver, Settings, seeded, without_checks};
 pub use crate::stream::{Stream, Watermark};
 pub use crate::template::{Template, Within};
 pub use crate::transport::{Sending, Transport};

@@ -35,6 +35,9 @@ pub trait Runtime: Copy + Debug + Default + Send + Sync + Unpin + 'static {
     where
         F: Future<Output: Send> + Send;
 
+    /// Whether it is here, so that tasks can be run.
+    fn is_running() -> bool;
+
     /// Runs a task in the background.
     fn spawn(task: impl Future<Output = ()> + Send + 'static);
 

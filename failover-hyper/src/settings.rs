@@ -122,10 +122,17 @@ impl Settings {
     pub fn group(self) -> Result<Group<Target>, BuildError> {
         self.check()?;
         let policy = seeded(self.effective_policy());
-        if let Some(checks) = &policy.checks {
-            return Err(BuildError::new("checks.path", &checks.path, "no checks: the adapters run none yet"));
-        }
         Group::of(self.targets.into_iter().map(Entry::from), policy)
+    }
+
+    /// The same, where nothing could run checks.
+    ///
+    /// # Errors
+    ///
+    /// As [`group`](Self::group), and where the policy has checks.
+    pub fn group_without_checks(self) -> Result<Group<Target>, BuildError> {
+        without_checks(self.effective_policy())?;
+        self.group()
     }
 
     fn check(&self) -> Result<(), BuildError> {
@@ -157,4 +164,19 @@ impl fmt::Debug for Resolver {
 #[must_use]
 pub fn seeded(policy: Policy) -> Policy {
     policy.seeded(|| RandomState::new().build_hasher().finish())
+}
+
+/// The same of a policy that has no checks, where nothing could run them.
+///
+/// # Errors
+///
+/// It has checks.
+pub fn without_checks(policy: Policy) -> Result<Policy, BuildError> {
+    match &policy.checks {
+        Some(checks) => {
+            let expected = "no checks: only a client with a transport of its own runs them";
+            Err(BuildError::new("checks.path", &checks.path, expected))
+        }
+        None => Ok(seeded(policy)),
+    }
 }

@@ -38,6 +38,10 @@ impl Runtime for Tokio {
         tokio::time::timeout(time, future).await.ok()
     }
 
+    fn is_running() -> bool {
+        tokio::runtime::Handle::try_current().is_ok()
+    }
+
     fn spawn(task: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(task);
     }

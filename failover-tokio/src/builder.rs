@@ -6,7 +6,6 @@ use failover_core::{BuildError, Policy, Replay, Target};
 use failover_hyper::{Protocols, Settings};
 
 use crate::client::FailoverClient;
-use crate::service::Failover;
 use crate::transport::Transport;
 
 /// Builds a [`FailoverClient`].
@@ -76,7 +75,7 @@ impl Builder {
     /// Names the key and the value of the first setting that makes no sense.
     pub fn build(mut self) -> Result<FailoverClient, BuildError> {
         let transport = self.settings.transport()?;
-        Ok(FailoverClient::new(Failover::over(self.settings.group()?, transport)))
+        FailoverClient::new(self.settings.group()?, transport)
     }
 
     /// Builds only what the client would send with, for targets such as these, as the ground of stacks of one's own.

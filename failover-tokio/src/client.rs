@@ -1,15 +1,18 @@
 //! The client: a method for each way to make a call.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
-use failover_hyper::{CallBody, ResponseBody, Template};
+use failover_hyper::{CallBody, Checking, Clock, Proven, ResponseBody, Template, seeded};
 use http::{Method, Request, Response};
 
 use crate::error::Error;
+use crate::runtime::Tokio;
 use crate::service::Failover;
 use crate::submit::Submitted;
+use crate::targets::{List, Targets};
 use crate::transport::Transport;
 
 /// An HTTP client for an ordered list of targets: each request goes to the one that works.
@@ -40,8 +43,12 @@ pub struct FailoverClient {
 }
 
 impl FailoverClient {
-    pub(crate) fn new(failover: Failover<Transport>) -> Self {
-        Self { failover }
+    pub(crate) fn new(group: Group<Target>, transport: Transport) -> Result<Self, BuildError> {
+        let clock = Clock::start::<Tokio>();
+        let checking = Checking::start(&group, clock, &transport)?;
+        let mut list = List::with_one_service(group, transport);
+        list.checking = checking;
+        Ok(Self { failover: Failover { targets: Arc::new(Targets::new(list, clock)), classify: Proven } })
     }
 
     /// The same as a tower service, which shares all of it.
@@ -123,7 +130,8 @@ impl FailoverClient {
         transport.prepare(&targets)?;
         self.failover.targets.replace(|list| {
             let bound = policy.connect_timeout;
-            let list = list.with_targets(targets, policy)?;
+            let mut list = list.with_targets(targets, seeded(policy))?;
+            list.checking = Checking::start(&list.group, self.failover.targets.clock, &transport)?;
             transport.set_connect_bound(bound);
             Ok(list)
         })

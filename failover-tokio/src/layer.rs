@@ -1,7 +1,7 @@
 //! The tower layer.
 
 use failover_core::{BuildError, Entry, Group, Policy, Target};
-use failover_hyper::{Classify, Clock, Proven, seeded};
+use failover_hyper::{Classify, Clock, Proven, without_checks};
 use tower_layer::Layer;
 
 use crate::runtime::Tokio;
@@ -44,7 +44,7 @@ impl FailoverLayer {
     /// Names the key and the value of the first setting that makes no sense.
     pub fn new(targets: impl IntoIterator<Item = Target>, policy: Policy) -> Result<Self, BuildError> {
         Ok(Self {
-            group: Group::of(targets.into_iter().map(Entry::from), seeded(policy))?,
+            group: Group::of(targets.into_iter().map(Entry::from), without_checks(policy)?)?,
             clock: Clock::start::<Tokio>(),
             classify: Proven,
         })

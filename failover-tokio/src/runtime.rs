@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use failover_hyper::{Runtime, Stream};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::time;
 
 /// The runtime of tokio: its clock, which tests can pause, its timers, tasks and sockets.
@@ -30,6 +31,10 @@ impl Runtime for Tokio {
         F: Future<Output: Send> + Send,
     {
         time::timeout(time, future).await.ok()
+    }
+
+    fn is_running() -> bool {
+        Handle::try_current().is_ok()
     }
 
     fn spawn(task: impl Future<Output = ()> + Send + 'static) {

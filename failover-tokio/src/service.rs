@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use failover_core::{AdminState, BuildError, Entry, Group, Policy, Snapshot, Target};
 use failover_hyper::{
-    AttemptBody, BoxError, CallBody, Classify, Clock, Proven, ResponseBody, Template, seeded,
+    AttemptBody, BoxError, CallBody, Classify, Clock, Proven, ResponseBody, Template, without_checks,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -69,7 +69,7 @@ impl<S> Failover<S> {
         policy: Policy,
         service: S,
     ) -> Result<Self, BuildError> {
-        Ok(Self::over(Group::of(targets.into_iter().map(Entry::from), seeded(policy))?, service))
+        Ok(Self::over(Group::of(targets.into_iter().map(Entry::from), without_checks(policy)?)?, service))
     }
 
     /// A service over an inner service for each target, the preferred one first.
@@ -82,7 +82,7 @@ impl<S> Failover<S> {
         policy: Policy,
     ) -> Result<Self, BuildError> {
         let list = List::with_services(targets, |targets| {
-            Group::of(targets.into_iter().map(Entry::from), seeded(policy))
+            Group::of(targets.into_iter().map(Entry::from), without_checks(policy)?)
         })?;
         Ok(Self { targets: Arc::new(Targets::new(list, Clock::start::<Tokio>())), classify: Proven })
     }
@@ -122,7 +122,7 @@ impl<S, C> Failover<S, C> {
         let targets: Vec<_> = targets.into_iter().collect();
         self.targets.replace(|list| {
             List::with_services(targets, |targets| {
-                list.group.with_targets(targets.into_iter().map(Entry::from), seeded(policy))
+                list.group.with_targets(targets.into_iter().map(Entry::from), without_checks(policy)?)
             })
         })
     }
@@ -144,6 +144,7 @@ impl<S, C> Failover<S, C> {
         S: Clone,
     {
         let targets: Vec<_> = targets.into_iter().collect();
+        let policy = without_checks(policy)?;
         self.targets.replace(|list| list.with_targets(targets, policy))
     }
 

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use failover_core::{BuildError, Entry, Group, Policy, Target};
-use failover_hyper::{Clock, seeded};
+use failover_hyper::{Checking, Clock};
 
 /// A list of targets that can be replaced.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ impl<S> Targets<S> {
 pub(crate) struct List<S> {
     pub(crate) group: Group<Target>,
     services: Services<S>,
+    /// Runs the group's checks while the list is there.
+    pub(crate) checking: Option<Checking>,
 }
 
 #[derive(Debug)]
@@ -61,7 +63,7 @@ enum Services<S> {
 
 impl<S> List<S> {
     pub(crate) fn with_one_service(group: Group<Target>, service: S) -> Self {
-        Self { group, services: Services::One(service) }
+        Self { group, services: Services::One(service), checking: None }
     }
 
     /// A list of targets with a service each. `group` makes the group of the targets.
@@ -74,7 +76,8 @@ impl<S> List<S> {
         group: impl FnOnce(Vec<Target>) -> Result<Group<Target>, BuildError>,
     ) -> Result<Self, BuildError> {
         let (targets, services): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
-        Ok(Self { group: group(targets)?, services: Services::Each(services.into()) })
+        let services = Services::Each(services.into());
+        Ok(Self { group: group(targets)?, services, checking: None })
     }
 
     /// The service that sends requests to a target.
@@ -97,7 +100,7 @@ impl<S: Clone> List<S> {
         targets: impl IntoIterator<Item = Target>,
         policy: Policy,
     ) -> Result<Self, BuildError> {
-        let group = self.group.with_targets(targets.into_iter().map(Entry::from), seeded(policy))?;
+        let group = self.group.with_targets(targets.into_iter().map(Entry::from), policy)?;
         let services = match &self.services {
             Services::One(service) => Services::One(service.clone()),
             Services::Each(services) => {
@@ -110,6 +113,6 @@ impl<S: Clone> List<S> {
                 Services::Each(targets.map(service).collect::<Result<_, _>>()?)
             }
         };
-        Ok(Self { group, services })
+        Ok(Self { group, services, checking: None })
     }
 }

@@ -36,10 +36,12 @@ impl Client {
             builder = builder.target(target);
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        Self {
-            client: builder.build().expect("the settings make sense"),
-            runtime: runtime.expect("a runtime is to be had"),
-        }
+        let runtime = runtime.expect("a runtime is to be had");
+        let client = {
+            let _entered = runtime.enter();
+            builder.build().expect("the settings make sense")
+        };
+        Self { client, runtime }
     }
 
     pub(crate) fn call(&self, call: &Call) -> Outcome {

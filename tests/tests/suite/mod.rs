@@ -11,6 +11,7 @@
 //! Calls block, so that the tests read the same for every runtime and can wait for the lab's servers.
 
 mod bodies;
+mod checks;
 mod failures;
 mod load;
 mod requests;

@@ -1,0 +1,131 @@
+//! The task that runs the checks of a group.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use failover_core::{BuildError, CheckNext, Checker, Evidence, Group, Head, Target};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::evidence;
+use crate::progress::Progress;
+use crate::request_body::{AttemptBody, CallBody};
+use crate::runtime::Runtime;
+use crate::transport::Transport;
+
+/// The checks of a group, which are run for as long as this is kept.
+///
+/// Each is a GET of the policy's path, joined to the target's as that of any request, with the target's own headers. It
+/// follows no redirects, and is in no metrics of calls.
+#[derive(Debug)]
+pub struct Checking {
+    _end: oneshot::Sender<()>,
+}
+
+/// How one check went.
+type Report = (usize, Result<StatusCode, Evidence>);
+
+impl Checking {
+    /// Begins to run the checks of a group, if its policy has any. `clock` is as old as the group.
+    ///
+    /// # Errors
+    ///
+    /// There is no runtime to run them.
+    pub fn start<R: Runtime>(
+        group: &Group<Target>,
+        clock: Clock,
+        transport: &Transport<R>,
+    ) -> Result<Option<Self>, BuildError> {
+        let Some(checker) = group.checker() else { return Ok(None) };
+        if !R::is_running() {
+            let path = &checker.checks().path;
+            return Err(BuildError::new(
+                "checks.path",
+                path,
+                "a runtime that runs where the client is built",
+            ));
+        }
+        let (end, ended) = oneshot::channel();
+        R::spawn(run(checker, clock, transport.clone(), ended));
+        Ok(Some(Self { _end: end }))
+    }
+}
+
+async fn run<R: Runtime>(
+    mut checker: Checker<Target>,
+    clock: Clock,
+    transport: Transport<R>,
+    mut ended: oneshot::Receiver<()>,
+) {
+    let (reports, mut reported) = mpsc::unbounded_channel::<Report>();
+    loop {
+        match checker.next(clock.now()) {
+            CheckNext::Ask(index) => {
+                let request =
+                    checker.target(index).and_then(|target| request::<R>(&checker.checks().path, target));
+                let (transport, reports, bound) =
+                    (transport.clone(), reports.clone(), checker.checks().timeout);
+                let Some(request) = request else {
+                    checker.report(index, Err(Evidence::LocalFault));
+                    continue;
+                };
+                R::spawn(async move {
+                    let result = check(&transport, request, bound).await;
+                    // Nobody wants to know any more once the checks have ended.
+                    let _ = reports.send((index, result));
+                });
+            }
+            CheckNext::Wait(time) => {
+                let mut pause = pin!(R::sleep(time));
+                let next = poll_fn(|cx| {
+                    if pin!(&mut ended).poll(cx).is_ready() {
+                        return Poll::Ready(None);
+                    }
+                    match reported.poll_recv(cx) {
+                        Poll::Ready(report) => Poll::Ready(Some(report)),
+                        Poll::Pending => pause.as_mut().poll(cx).map(|()| Some(None)),
+                    }
+                });
+                match next.await {
+                    None => return,
+                    Some(None) => {}
+                    Some(Some((index, result))) => checker.report(index, result),
+                }
+            }
+        }
+    }
+}
+
+fn request<R: Runtime>(path: &str, target: &Target) -> Option<Request<AttemptBody>> {
+    let path = PathAndQuery::try_from(path).ok()?;
+    let head = Head::new(Method::GET, path, HeaderMap::new(), Some(0))?;
+    let body = CallBody::whole("").attempt(Progress::start::<R>());
+    Some(head.aim(target).ok()?.map(|()| body))
+}
+
+async fn check<R: Runtime>(
+    transport: &Transport<R>,
+    request: Request<AttemptBody>,
+    bound: Duration,
+) -> Result<StatusCode, Evidence> {
+    let progress = request.body().progress().clone();
+    match R::timeout(bound, transport.send(request)).await {
+        None if progress.is_unconnected() => Err(Evidence::NoConnection),
+        None => Err(Evidence::MaybeProcessed),
+        Some(Err(error)) => Err(evidence::of(&error).0),
+        Some(Ok(response)) => {
+            let status = response.status();
+            // A short answer leaves its connection to the next request.
+            R::timeout(bound, Limited::new(response.into_body(), SHORT).collect()).await;
+            Ok(status)
+        }
+    }
+}
+
+/// How much of a check's answer is read.
+const SHORT: usize = 64 << 10;

@@ -22,6 +22,7 @@ use crate::runtime::Runtime;
 use crate::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
+use crate::wire::{Counted, Wire};
 
 /// Opens connections.
 #[derive(Clone, Debug)]
@@ -137,21 +138,26 @@ impl<R: Runtime> Connector<R> {
 
     async fn stream(&self, Origin { tls, host, port }: &Origin) -> Result<Stream, ConnectError> {
         if !tls {
-            let tcp = dial::<R>(&self.settings.names, host, *port).await?;
-            return Ok(Stream::over(tcp, self.settings.protocols == Protocols::PriorKnowledge));
+            let (tcp, wire) = self.dial(host, *port).await?;
+            return Ok(Stream::over(tcp, self.settings.protocols == Protocols::PriorKnowledge, wire));
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = self.settings.tls.get() {
-            let tcp = dial::<R>(&self.settings.names, host, *port).await?;
+            let (tcp, wire) = self.dial(host, *port).await?;
             let (tls, http2) = tls.connect(host, tcp).await.map_err(ConnectError::Tls)?;
-            return Ok(Stream::over(tls, http2));
+            return Ok(Stream::over(tls, http2, wire));
         }
         Err(ConnectError::NoTls)
+    }
+
+    async fn dial(&self, host: &str, port: u16) -> Result<(Counted<R::Tcp>, Wire), ConnectError> {
+        let (tcp, wire) = (dial::<R>(&self.settings.names, host, port).await?, Wire::default());
+        Ok((Counted::new(tcp, wire.clone()), wire))
     }
 }
 
 /// Where connections lead.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Origin {
     tls: bool,
     host: Arc<str>,
@@ -161,10 +167,22 @@ pub(crate) struct Origin {
 impl Origin {
     /// The origin of an absolute URI.
     pub(crate) fn of(uri: &Uri) -> Option<Self> {
-        let tls = uri.scheme() == Some(&Scheme::HTTPS);
-        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let (tls, port) = (is_tls(uri), port_of(uri));
         Some(Self { tls, host: uri.host()?.into(), port })
     }
+
+    /// Whether a URI leads there.
+    pub(crate) fn is_of(&self, uri: &Uri) -> bool {
+        self.port == port_of(uri) && self.tls == is_tls(uri) && uri.host() == Some(&self.host)
+    }
+}
+
+fn is_tls(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTPS)
+}
+
+fn port_of(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if is_tls(uri) { 443 } else { 80 })
 }
 
 /// A connection that is open.

@@ -17,7 +17,8 @@ use hyper::client::conn::http1;
 use crate::progress::{Progress, Stage};
 use crate::request_body::AttemptBody;
 use crate::runtime::Runtime;
-use crate::stream::{Stream, Watermark, Wire};
+use crate::stream::Stream;
+use crate::wire::{Watermark, Wire};
 
 /// A connection of HTTP/1.1 that nobody else has.
 pub(crate) struct Http1 {

@@ -18,7 +18,8 @@ use crate::places::{Freed, Place, Places};
 use crate::progress::{Progress, Stage};
 use crate::request_body::AttemptBody;
 use crate::runtime::{Runtime, Timer};
-use crate::stream::{Stream, Watermark, Wire};
+use crate::stream::Stream;
+use crate::wire::{Watermark, Wire};
 
 /// A connection of HTTP/2.
 pub(crate) struct Http2 {

@@ -68,6 +68,7 @@ mod testing;
 mod tls;
 mod transport;
 mod transport_body;
+mod wire;
 
 pub use failover_core as core;
 #[cfg(feature = "tls")]
@@ -90,7 +91,8 @@ pub use crate::request_body::{AttemptBody, CallBody};
 pub use crate::response_body::{Origin, ResponseBody};
 pub use crate::runtime::Runtime;
 pub use crate::settings::{Resolver, Settings, seeded, without_checks};
-pub use crate::stream::{Stream, Watermark};
+pub use crate::stream::Stream;
 pub use crate::template::{Template, Within};
 pub use crate::transport::{Sending, Transport};
 pub use crate::transport_body::TransportBody;
+pub use crate::wire::Watermark;

@@ -61,6 +61,10 @@ impl<R: Runtime> Pool<R> {
         Arc::new_cyclic(|this| Self { origin, connector, state: Mutex::default(), this: this.clone() })
     }
 
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// Takes a connection, or waits for one.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::runtime::Runtime;
-use crate::stream::Watermark;
+use crate::wire::Watermark;
 use failover_core::Evidence;
 
 /// How far one attempt has come, shared by its request's body and by what bounds the attempt.

@@ -1,6 +1,5 @@
 //! The transport: pools of hyper's connections.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +34,8 @@ pub struct Transport<R: Runtime> {
 
 struct Pools<R: Runtime> {
     connector: Connector<R>,
-    of: Mutex<HashMap<Origin, Arc<Pool<R>>>>,
+    /// One for each origin, which are few.
+    all: Mutex<Vec<Arc<Pool<R>>>>,
 }
 
 impl<R: Runtime> Transport<R> {
@@ -87,7 +87,7 @@ impl<R: Runtime> Transport<R> {
     }
 
     fn over(connector: Connector<R>) -> Self {
-        Self { pools: Arc::new(Pools { connector, of: Mutex::default() }) }
+        Self { pools: Arc::new(Pools { connector, all: Mutex::default() }) }
     }
 
     /// Sends a request, once, and waits for the head of its answer.
@@ -99,8 +99,7 @@ impl<R: Runtime> Transport<R> {
         &self,
         mut request: Request<AttemptBody>,
     ) -> Result<Response<TransportBody>, TransportError> {
-        let pool = Origin::of(request.uri()).ok_or_else(TransportError::no_origin)?;
-        let pool = self.pool(pool);
+        let pool = self.pool(request.uri()).ok_or_else(TransportError::no_origin)?;
         let progress = request.body().progress().clone();
         let response = match pool.connection(&progress).await? {
             Connection::Alone(mut connection) => {
@@ -125,16 +124,17 @@ impl<R: Runtime> Transport<R> {
         if is_too_large(response.headers()) { Err(TransportError::large_head()) } else { Ok(response) }
     }
 
-    fn pool(&self, origin: Origin) -> Arc<Pool<R>> {
-        let mut pools = self.pools.of.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = pools.get(&origin) {
-            return Arc::clone(pool);
+    /// The connections to where a URI leads, if it is an absolute one.
+    fn pool(&self, uri: &Uri) -> Option<Arc<Pool<R>>> {
+        let mut pools = self.pools.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.iter().find(|pool| pool.origin().is_of(uri)) {
+            return Some(Arc::clone(pool));
         }
         // Targets come and go.
-        pools.retain(|_, pool| Arc::strong_count(pool) > 1 || !pool.is_empty());
-        let pool = Pool::new(origin.clone(), self.pools.connector.clone());
-        pools.insert(origin, Arc::clone(&pool));
-        pool
+        pools.retain(|pool| Arc::strong_count(pool) > 1 || !pool.is_empty());
+        let pool = Pool::new(Origin::of(uri)?, self.pools.connector.clone());
+        pools.push(Arc::clone(&pool));
+        Some(pool)
     }
 }
 

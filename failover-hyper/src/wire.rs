@@ -1,0 +1,147 @@
+//! How much went over a connection: what became of a request is told by that.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How much went over one connection, shared by its stream and by those who ask what became of a request on it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wire(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// The bytes that the socket took.
+    written: AtomicU64,
+    /// The bytes that were read, without what is TLS's own.
+    read: AtomicU64,
+    /// What was read when a stream on it was given up that waited in vain, and one.
+    suspected: AtomicU64,
+    served: AtomicBool,
+}
+
+impl Wire {
+    /// Notes that an answer came over it.
+    pub(crate) fn serve(&self) {
+        self.0.served.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an answer came over it.
+    pub(crate) fn has_served(&self) -> bool {
+        self.0.served.load(Ordering::Relaxed)
+    }
+
+    /// How far it has come.
+    pub(crate) fn mark(&self) -> Watermark {
+        Watermark { wire: self.clone(), written: self.written(), read: self.read() }
+    }
+
+    /// Notes that the peer said something.
+    pub(crate) fn heard(&self, bytes: usize) {
+        self.0.read.fetch_add(bytes as u64, Ordering::Release);
+    }
+
+    /// Whether nothing was read since a stream was given up that had waited in vain: it may be dead.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.0.suspected.load(Ordering::Relaxed) == self.read() + 1
+    }
+
+    fn written(&self) -> u64 {
+        self.0.written.load(Ordering::Acquire)
+    }
+
+    fn read(&self) -> u64 {
+        self.0.read.load(Ordering::Acquire)
+    }
+}
+
+/// How far a connection had come when an exchange on it began.
+#[derive(Clone, Debug)]
+pub struct Watermark {
+    wire: Wire,
+    written: u64,
+    read: u64,
+}
+
+impl Watermark {
+    /// Whether the connection had served a request, and nothing was read of it since: the peer may have closed it just then
+    /// (RFC 9112, section 9.3.1).
+    pub(crate) fn may_be_stale(&self) -> bool {
+        self.wire.has_served() && self.is_unheard()
+    }
+
+    /// Whether nothing was written since: of a connection on which nobody else writes, nothing of the request was sent.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.wire.written() == self.written
+    }
+
+    /// Whether nothing was read since.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.wire.read() == self.read
+    }
+
+    /// Keeps a connection of which nothing was read since from other requests, until something is.
+    pub(crate) fn suspect(&self) {
+        if self.is_unheard() {
+            self.wire.0.suspected.store(self.read + 1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A socket whose writes are counted: below TLS, which takes bytes and may fail to write them.
+pub(crate) struct Counted<S> {
+    socket: S,
+    wire: Wire,
+}
+
+impl<S> Counted<S> {
+    pub(crate) fn new(socket: S, wire: Wire) -> Self {
+        Self { socket, wire }
+    }
+
+    fn took(&self, bytes: usize) -> usize {
+        self.wire.0.written.fetch_add(bytes as u64, Ordering::Release);
+        bytes
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let took = ready!(Pin::new(&mut self.socket).poll_write(cx, buf))?;
+        Poll::Ready(Ok(self.took(took)))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let took = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, bufs))?;
+        Poll::Ready(Ok(self.took(took)))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

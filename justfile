@@ -91,6 +91,10 @@ peers:
     cargo bench --locked -p failover-tokio --bench overhead
     cargo run --locked --release --manifest-path tests/bench-surf/Cargo.toml
 
+# What a call costs beside hyper-util's client and reqwest: instructions and allocations; with `profile get`, where.
+cost *options:
+    cargo run --locked --release --manifest-path tests/bench-peers/Cargo.toml -- {{options}}
+
 # Everything that CI runs, in its order.
 ci: _begin fmt lint test readme doc loom shuttle msrv minimal-versions package browser (soak "10")
     @just _where "cargo deny --version" deny "no cargo-deny"

@@ -1,0 +1,87 @@
+//! What a call costs its client: a kept-alive GET of 1 KiB on loopback, the instructions as callgrind counts them and the
+//! allocations as DHAT does. 3 % more than what was measured is a failure.
+//!
+//! ```console
+//! $ cargo run --release --manifest-path tests/bench-peers/Cargo.toml
+//! $ cargo run --release --manifest-path tests/bench-peers/Cargo.toml profile forward
+//! ```
+//!
+//! The client runs under valgrind and has one thread; the server is a process of its own, which is not counted. What a run
+//! of few calls costs is subtracted from what one of many does, so that the beginning and the end are not counted either.
+#![forbid(unsafe_code)]
+
+mod contender;
+mod count;
+mod server;
+
+use std::env;
+use std::process::ExitCode;
+
+use crate::contender::Contender;
+use crate::count::{Client, Tool, per_call, profile};
+use crate::server::Server;
+
+fn main() -> Result<ExitCode, BoxError> {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => compare(),
+        ["profile", name] => list(name),
+        ["serve"] => server::serve().map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        ["call", name, url, calls] => {
+            Contender::new(name, url)?.call_often(calls.parse()?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err("expected nothing, or `profile` and a contender".into()),
+    }
+}
+
+/// Prints what each contender costs, and tells by the exit code whether that is within its bounds.
+fn compare() -> Result<ExitCode, BoxError> {
+    let server = Server::start()?;
+    println!("{:13} {:>12} {:>5} {:>11}", "per call", "instructions", "ratio", "allocations");
+    let (mut first, mut within) = (None, true);
+    for Measured { name, instructions: before, allocations: allocations_before } in MEASURED {
+        let client = Client { name, url: server.url() };
+        let instructions = per_call(&client, Tool::Callgrind)?;
+        let allocations = per_call(&client, Tool::Dhat)?;
+        let ratio = instructions / *first.get_or_insert(instructions);
+        println!("{name:13} {instructions:12.0} {ratio:5.2} {allocations:11.1}");
+        if instructions > before * TOLERATED || allocations > allocations_before * TOLERATED {
+            eprintln!("{name}: 3 % more than {before} instructions or {allocations_before} allocations");
+            within = false;
+        }
+    }
+    Ok(if within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints the functions in which a contender spends most instructions of a call.
+fn list(name: &str) -> Result<ExitCode, BoxError> {
+    let server = Server::start()?;
+    for (function, instructions) in profile(&Client { name, url: server.url() })?.iter().take(LISTED) {
+        println!("{instructions:9.1} {function}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a call of a contender costs.
+struct Measured {
+    name: &'static str,
+    instructions: f64,
+    allocations: f64,
+}
+
+/// What was measured with Rust 1.95 on x86-64 and the versions in the lock file.
+const MEASURED: [Measured; 5] = [
+    Measured { name: contender::HYPER, instructions: 27_850.0, allocations: 15.0 },
+    Measured { name: contender::REQWEST, instructions: 61_860.0, allocations: 48.0 },
+    Measured { name: contender::RETRY, instructions: 66_490.0, allocations: 55.0 },
+    Measured { name: contender::GET, instructions: 33_840.0, allocations: 15.0 },
+    Measured { name: contender::FORWARD, instructions: 35_450.0, allocations: 13.0 },
+];
+
+/// More than this multiple of what was measured is a failure.
+const TOLERATED: f64 = 1.03;
+
+const LISTED: usize = 40;

@@ -1,11 +1,13 @@
 //! The driver: performs the machine's actions, over anything that can send a request to a target.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use failover_core::{Action, Attempt, Evidence, Group, Stopped, Target, retry_after};
 use http::Response;
 use http_body::Body;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use crate::answered::Answered;
 use crate::clock::Clock;
@@ -30,7 +32,8 @@ pub async fn perform<R: Runtime, X: Exchange>(
 ) -> Result<Response<ResponseBody<X::Body>>, Stopped<Response<ResponseBody<X::Body>>, AttemptError>> {
     let span = observe::span(template.method());
     let driver = Driver { group, clock, template, exchange, span: &span };
-    driver.run::<R>().instrument(span.clone()).await
+    let mut call = pin!(driver.run::<R>());
+    poll_fn(|cx| span.in_scope(|| call.as_mut().poll(cx))).await
 }
 
 /// What performs one call.

@@ -104,7 +104,8 @@ impl Drop for Watch<'_> {
     /// The caller went away.
     fn drop(&mut self) {
         if !self.ended {
-            debug!(target: "failover", attempts = self.attempts, "call abandoned");
+            // It is dropped where its span is not entered.
+            debug!(target: "failover", parent: self.span, attempts = self.attempts, "call abandoned");
             self.end("abandoned", self.clock.now());
         }
     }

@@ -32,8 +32,10 @@
 //! | a slow answer, a slow body, a dripping head | [`Reply::after`], [`Reply::halfway`], [`Reply::dripping`] |
 //! | an answer before the body was read | [`Server::early`] |
 //! | a kept-alive connection that ends while idle, or as the next request is written | [`Reply::end`] with [`End`] |
+//! | a connection that ends after any byte of a request or of an answer | [`Proxy::cut`] |
 
 mod connect;
+mod proxy;
 mod reply;
 mod request;
 
@@ -50,6 +52,7 @@ use std::time::Duration;
 use socket2::{SockRef, Socket};
 
 pub use self::connect::Blackhole;
+pub use self::proxy::{Cut, Proxy};
 pub use self::reply::{End, Gate, Hold, Reply};
 pub use self::request::Request;
 
@@ -208,12 +211,21 @@ impl Server {
 
     fn launch(accepts: Vec<Accept>, serving: Serving) -> Self {
         assert!(!accepts.is_empty(), "the first connection needs to be treated somehow");
+        Self::conversing(move |stream, connection, shared| {
+            let how = accepts[connection.min(accepts.len() - 1)];
+            converse(stream, connection, how, &serving, shared)
+        })
+    }
+
+    fn conversing(
+        converse: impl Fn(&TcpStream, usize, &Shared) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         let mut server = Self::down();
         let listener = connect::listen(server.address).expect("the reserved port can be listened on");
         let shared = Arc::clone(&server.shared);
         let acceptor = thread::Builder::new()
             .name(format!("lab {}", server.address.port()))
-            .spawn(move || accept(&listener, &shared, &accepts, &serving))
+            .spawn(move || accept(&listener, &shared, &converse))
             .expect("a thread is to be had");
         server.acceptor = Some(acceptor);
         server
@@ -294,7 +306,11 @@ impl Shared {
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Shared, accepts: &[Accept], serving: &Serving) {
+fn accept(
+    listener: &TcpListener,
+    shared: &Shared,
+    converse: &(impl Fn(&TcpStream, usize, &Shared) -> io::Result<()> + Sync),
+) {
     // The scope joins the threads of all connections; a panic in one of them becomes one here.
     thread::scope(|scope| {
         let mut connection = 0;
@@ -318,11 +334,10 @@ fn accept(listener: &TcpListener, shared: &Shared, accepts: &[Accept], serving: 
             if stopping {
                 break;
             }
-            let how = accepts[connection.min(accepts.len() - 1)];
             scope.spawn(move || {
                 // What fails here fails because the client went away, which is its right.
                 let outcome = catch_unwind(AssertUnwindSafe(|| {
-                    let _ = converse(&stream, connection, how, serving, shared);
+                    let _ = converse(&stream, connection, shared);
                 }));
                 shared.change(|state| state.open.remove(&connection));
                 // Closes the socket.

@@ -7,7 +7,7 @@ use std::panic::catch_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use failover_tests::lab::{Accept, Blackhole, End, Gate, LIMIT, Reply, Server};
+use failover_tests::lab::{Accept, Blackhole, Cut, End, Gate, LIMIT, Proxy, Reply, Server};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: lab\r\n\r\n";
 const POST: &str = "POST /pay HTTP/1.1\r\nhost: lab\r\ncontent-length: 5\r\n\r\nmoney";
@@ -353,6 +353,62 @@ fn an_idle_connection_closes_after_any_number_of_requests() {
         client.expect("HTTP/1.1 200 \r\ncontent-length: 0\r\n\r\n");
     }
     assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn a_proxy_passes_on_what_it_is_not_to_cut() {
+    let server = Server::start(|request| Reply::ok(request.body.clone()));
+    let proxy = Proxy::before(&server);
+    let mut client = Client::to(proxy.front());
+    for _ in 0..3 {
+        client.send(POST);
+        client.expect("HTTP/1.1 200 \r\ncontent-length: 5\r\n\r\nmoney");
+    }
+    drop(client);
+    server.wait_for_closed(1);
+    proxy.front().wait_for_closed(1);
+
+    let closing = Server::script([Reply::ok("").end(End::Fin)]);
+    let proxy = Proxy::before(&closing);
+    let mut client = Client::to(proxy.front());
+    client.send(GET);
+    assert_eq!(client.rest(), "HTTP/1.1 200 \r\ncontent-length: 0\r\n\r\n");
+}
+
+#[test]
+fn a_proxy_cuts_once_and_exactly_where_it_is_told_to() {
+    let answer = "HTTP/1.1 200 \r\ncontent-length: 5\r\n\r\nhello";
+    for end in [End::Fin, End::Reset] {
+        let server = Server::script([Reply::ok("hello")]);
+        let proxy = Proxy::before(&server);
+        let mut executed = 0;
+        for bytes in [0, 1, POST.len() - 1, POST.len()] {
+            let mut client = Client::to(proxy.front());
+            client.send(POST);
+            client.expect(answer);
+            proxy.cut(Cut::Request(bytes), end);
+            client.send(POST);
+            match end {
+                End::Reset => assert_eq!(client.fate(), Err(ErrorKind::ConnectionReset)),
+                _ => assert_eq!(client.rest(), ""),
+            }
+            executed += 1 + usize::from(bytes == POST.len());
+            assert_eq!(server.requests().len(), executed, "{bytes}");
+        }
+        for bytes in [0, 1, answer.len() - 1, answer.len()] {
+            let mut client = Client::to(proxy.front());
+            proxy.cut(Cut::Answer(bytes), end);
+            client.send(POST);
+            client.expect(&answer[..bytes]);
+            match end {
+                End::Reset => assert_eq!(client.fate(), Err(ErrorKind::ConnectionReset)),
+                _ => assert_eq!(client.rest(), ""),
+            }
+            executed += 1;
+            assert_eq!(server.requests().len(), executed, "{bytes}");
+        }
+        proxy.front().wait_for_closed(8);
+    }
 }
 
 #[test]

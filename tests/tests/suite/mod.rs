@@ -12,6 +12,7 @@
 
 mod bodies;
 mod checks;
+mod connections;
 mod failures;
 mod load;
 mod requests;

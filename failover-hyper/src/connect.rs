@@ -209,6 +209,8 @@ pub(crate) enum ConnectError {
     Http(#[source] hyper::Error),
     #[error("no settings of HTTP/2 came")]
     NotHttp2,
+    #[error("no further connection")]
+    Further(#[source] Box<Self>),
 }
 
 impl From<DialError> for ConnectError {

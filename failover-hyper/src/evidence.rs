@@ -88,6 +88,7 @@ impl From<ConnectError> for TransportError {
             return Self::new(Evidence::NoRoom, Fault::Local, error);
         }
         let fault = match &error {
+            ConnectError::Further(_) => return Self::new(Evidence::NotSent, Fault::NotReady, error),
             ConnectError::Resolve(_) => Fault::Resolve,
             ConnectError::NoTls | ConnectError::Tls(_) => Fault::Tls,
             ConnectError::Elapsed => Fault::ConnectTimeout,

@@ -95,6 +95,11 @@ impl Http2 {
         self.places.are_closed() || self.sender.is_closed()
     }
 
+    /// Whether it would take a request if it had room.
+    pub(crate) fn is_good(&self) -> bool {
+        !self.is_ended() && !self.wire.is_suspect()
+    }
+
     /// Waits for the peer's settings; whether they came.
     pub(crate) async fn is_settled(&self) -> bool {
         self.places.ready().await
@@ -112,7 +117,7 @@ impl Http2 {
 
     /// Takes a place on it, if there is one for new requests.
     pub(crate) fn join(&self, freed: &Weak<dyn Freed>) -> Option<Joined> {
-        if self.is_ended() || self.wire.is_suspect() {
+        if !self.is_good() {
             return None;
         }
         let place = self.places.take(freed.clone())?;

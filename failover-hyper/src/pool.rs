@@ -166,6 +166,10 @@ impl<R: Runtime> Pool<R> {
                     state.shared.push(Shared { connection, used: now });
                     None
                 }
+                // The target is there, and who waits waits for room.
+                Err(error) if state.shared.iter().any(|shared| shared.connection.is_good()) => {
+                    Some((ConnectError::Further(error.into()), state.next_waiter()))
+                }
                 Err(error) => Some((error, state.next_waiter())),
             }
         };

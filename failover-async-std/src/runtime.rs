@@ -52,6 +52,10 @@ impl Runtime for AsyncStd {
         Ok(Tcp(stream))
     }
 
+    fn has_news(_: &Tcp) -> bool {
+        false
+    }
+
     fn io(stream: Stream) -> HyperIo {
         HyperIo { stream, buffer: vec![0; BUFFER].into() }
     }

@@ -19,10 +19,11 @@ use crate::names::{Names, Resolve};
 use crate::places::Freed;
 use crate::protocols::Protocols;
 use crate::runtime::Runtime;
+use crate::socket::Counted;
 use crate::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
-use crate::wire::{Counted, Wire};
+use crate::wire::Wire;
 
 /// Opens connections.
 #[derive(Clone, Debug)]
@@ -150,7 +151,7 @@ impl<R: Runtime> Connector<R> {
         Err(ConnectError::NoTls)
     }
 
-    async fn dial(&self, host: &str, port: u16) -> Result<(Counted<R::Tcp>, Wire), ConnectError> {
+    async fn dial(&self, host: &str, port: u16) -> Result<(Counted<R>, Wire), ConnectError> {
         let (tcp, wire) = (dial::<R>(&self.settings.names, host, port).await?, Wire::default());
         Ok((Counted::new(tcp, wire.clone()), wire))
     }

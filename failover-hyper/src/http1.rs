@@ -89,6 +89,13 @@ impl Http1 {
         self.end.is_none() && self.sender.is_ready()
     }
 
+    /// The same of one that has been idle, of which it is asked whether the peer has closed it by now.
+    pub(crate) fn is_still_usable(&mut self) -> bool {
+        let wire = self.wire.clone();
+        // TLS may have something to say before the first answer.
+        if wire.has_served() { wire.while_idle(|| self.is_usable()) } else { self.is_usable() }
+    }
+
     /// Sends a request and waits for the head of its answer.
     ///
     /// # Errors

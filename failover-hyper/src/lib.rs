@@ -60,6 +60,7 @@ mod request_body;
 mod response_body;
 mod runtime;
 mod settings;
+mod socket;
 mod stream;
 mod template;
 #[cfg(test)]

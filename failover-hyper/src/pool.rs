@@ -102,7 +102,7 @@ impl<R: Runtime> Pool<R> {
             }
         }
         while let Some(mut idle) = state.idle.pop() {
-            if idle.is_good(now) && idle.connection.is_usable() {
+            if idle.is_good(now) && idle.connection.is_still_usable() {
                 return Some(Connection::Alone(idle.connection));
             }
         }
@@ -205,7 +205,7 @@ impl<R: Runtime> Pool<R> {
         state.idle.retain_mut(|idle| {
             place += 1;
             let is_spare = place <= spare && now.saturating_duration_since(idle.since) >= SPARE_TIME;
-            !is_spare && idle.is_good(now) && idle.connection.is_usable()
+            !is_spare && idle.is_good(now) && idle.connection.is_still_usable()
         });
         state.shared.retain(|Shared { connection, used }| {
             let is_unused = now.saturating_duration_since(*used) >= IDLE_TIME;

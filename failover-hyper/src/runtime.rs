@@ -44,6 +44,10 @@ pub trait Runtime: Copy + Debug + Default + Send + Sync + Unpin + 'static {
     /// Connects to an address, without Nagle's algorithm.
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static;
 
+    /// Whether there is something to read on a connection, or it was closed, asked of the system itself. `false` where a read
+    /// asks the system anyway.
+    fn has_news(tcp: &Self::Tcp) -> bool;
+
     /// Makes a connection one that hyper can use.
     fn io(stream: Stream) -> Self::Io;
 }

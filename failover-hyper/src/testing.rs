@@ -50,6 +50,10 @@ impl Runtime for Tokio {
         TcpStream::connect(address).await
     }
 
+    fn has_news(_: &TcpStream) -> bool {
+        false
+    }
+
     fn io(stream: Stream) -> TokioIo<Stream> {
         TokioIo::new(stream)
     }

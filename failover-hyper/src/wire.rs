@@ -1,12 +1,7 @@
 //! How much went over a connection: what became of a request is told by that.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How much went over one connection, shared by its stream and by those who ask what became of a request on it.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +16,8 @@ struct Counts {
     /// What was read when a stream on it was given up that waited in vain, and one.
     suspected: AtomicU64,
     served: AtomicBool,
+    /// Whether the next read is to find out if there is anything.
+    asks_for_news: AtomicBool,
 }
 
 impl Wire {
@@ -32,6 +29,23 @@ impl Wire {
     /// Whether an answer came over it.
     pub(crate) fn has_served(&self) -> bool {
         self.0.served.load(Ordering::Relaxed)
+    }
+
+    /// Lets reads within `f` end with an error where there is anything to read: nothing was asked for.
+    pub(crate) fn while_idle<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.0.asks_for_news.store(true, Ordering::Relaxed);
+        let result = f();
+        self.0.asks_for_news.store(false, Ordering::Relaxed);
+        result
+    }
+
+    pub(crate) fn asks_for_news(&self) -> bool {
+        self.0.asks_for_news.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the socket took bytes.
+    pub(crate) fn took(&self, bytes: usize) {
+        self.0.written.fetch_add(bytes as u64, Ordering::Release);
     }
 
     /// How far it has come.
@@ -88,60 +102,5 @@ impl Watermark {
         if self.is_unheard() {
             self.wire.0.suspected.store(self.read + 1, Ordering::Relaxed);
         }
-    }
-}
-
-/// A socket whose writes are counted: below TLS, which takes bytes and may fail to write them.
-pub(crate) struct Counted<S> {
-    socket: S,
-    wire: Wire,
-}
-
-impl<S> Counted<S> {
-    pub(crate) fn new(socket: S, wire: Wire) -> Self {
-        Self { socket, wire }
-    }
-
-    fn took(&self, bytes: usize) -> usize {
-        self.wire.0.written.fetch_add(bytes as u64, Ordering::Release);
-        bytes
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let took = ready!(Pin::new(&mut self.socket).poll_write(cx, buf))?;
-        Poll::Ready(Ok(self.took(took)))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let took = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, bufs))?;
-        Poll::Ready(Ok(self.took(took)))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }

@@ -1,11 +1,13 @@
 //! What failover needs of tokio.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use failover_hyper::{Runtime, Stream};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time;
@@ -45,6 +47,12 @@ impl Runtime for Tokio {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    fn has_news(tcp: &TcpStream) -> bool {
+        // tokio's own reads wait for news of the system, which may have come without its knowledge.
+        let peeked = SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]);
+        !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     fn io(stream: Stream) -> TokioIo<Stream> {

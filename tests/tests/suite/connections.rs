@@ -70,25 +70,17 @@ fn stale_connection_a_get_that_is_cut_anywhere_on_a_connection_that_served_is_an
 
 #[test]
 fn a_connection_that_was_closed_while_idle_gets_no_request() {
-    for _ in 0..50 {
-        let gate = Gate::new();
-        let held = gate.clone();
-        let server = Server::start(move |request| match request.target.as_str() {
-            "/held" => Reply::ok("held").after(&held).header("connection", "close").end(End::Fin),
+    for _ in 0..200 {
+        let server = Server::start(|request| match request.target.as_str() {
             "/first" => Reply::ok("first").end(End::Fin),
             _ => Reply::ok("next"),
         });
         let client = client([&server]);
-        let call = client.start(Call::get("/held"));
-        drop(server.wait_for_requests(1));
         assert_eq!(client.call(&Call::get("/first")).unwrap().text(), "first");
         server.wait_for_closed(1);
-        // Who reads an answer that came after the close has heard of the close.
-        gate.open();
-        assert_eq!(call.finish().unwrap().text(), "held");
         let answer = client.call(&Call::post("money")).unwrap();
         assert_eq!((answer.text(), evidences(&answer.failures)), ("next", vec![]));
-        assert_eq!(server.connections(), 3);
+        assert_eq!(server.connections(), 2);
     }
 }
 

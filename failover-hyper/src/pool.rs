@@ -141,18 +141,18 @@ impl<R: Runtime> Pool<R> {
             more
         };
         for _ in 0..more {
-            R::spawn(Self::dial(self.this.clone(), self.connector.clone(), self.origin.clone()));
+            let dialing = Dialing(self.this.clone());
+            R::spawn(Self::dial(dialing, self.connector.clone(), self.origin.clone()));
         }
     }
 
     /// Opens a connection, for whoever waits when it is open.
-    async fn dial(pool: Weak<Self>, connector: Connector<R>, origin: Origin) {
-        let freed: Weak<dyn Freed> = pool.clone();
+    async fn dial(dialing: Dialing<R>, connector: Connector<R>, origin: Origin) {
+        let freed: Weak<dyn Freed> = dialing.0.clone();
         let opened = connector.open(&origin, freed).await;
-        let Some(pool) = pool.upgrade() else { return };
+        let Some(pool) = dialing.0.upgrade() else { return };
         let error = {
             let mut state = pool.state();
-            state.dials -= 1;
             let now = R::now();
             match opened {
                 Ok(Opened::Http1(connection)) => {
@@ -173,6 +173,7 @@ impl<R: Runtime> Pool<R> {
                 Err(error) => Some((error, state.next_waiter())),
             }
         };
+        drop(dialing);
         match error {
             Some((error, waiter)) => drop(waiter.map(|waiter| waiter.send(Err(error)))),
             None => pool.sweep_from_now_on(),
@@ -186,11 +187,11 @@ impl<R: Runtime> Pool<R> {
         if std::mem::replace(&mut self.state().is_swept, true) {
             return;
         }
-        let pool = self.this.clone();
+        let sweeping = Sweeping(self.this.clone());
         R::spawn(async move {
             loop {
                 R::sleep(SWEEP_INTERVAL).await;
-                if !pool.upgrade().is_some_and(|pool| pool.sweep()) {
+                if !sweeping.0.upgrade().is_some_and(|pool| pool.sweep()) {
                     return;
                 }
             }
@@ -235,6 +236,28 @@ impl<R: Runtime> Pool<R> {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is being opened. A runtime that ends drops its tasks, and another one may use the pool.
+struct Dialing<R: Runtime>(Weak<Pool<R>>);
+
+impl<R: Runtime> Drop for Dialing<R> {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.state().dials -= 1;
+        }
+    }
+}
+
+/// What looks after the connections, until none is left or its runtime ends.
+struct Sweeping<R: Runtime>(Weak<Pool<R>>);
+
+impl<R: Runtime> Drop for Sweeping<R> {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.state().is_swept = false;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -620,6 +621,33 @@ async fn one_name_a_name_that_hangs_holds_up_no_other() {
     drop(ended);
 }
 
+#[test]
+fn a_client_that_outlives_its_runtime_dials_again_in_another() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = Server::script([Reply::ok("right")]);
+    let (release, gate) = std::sync::mpsc::channel();
+    let client = FailoverClient::builder()
+        .targets([format!("http://hangs.example:{}", server.address().port())])
+        .resolver(Hangs(Mutex::new(gate)))
+        .build()
+        .unwrap();
+    let first = runtime();
+    let call = first.spawn({
+        let client = client.clone();
+        async move { client.get("/").await.map(drop) }
+    });
+    while !LOOKED_UP.load(Ordering::Acquire) {
+        thread::yield_now();
+    }
+    drop(first);
+    drop((call, release));
+    for _ in 0..2 {
+        // Its connections, too, are of no use without their runtime.
+        assert_eq!(runtime().block_on(async { text(client.get("/").await.unwrap()).await }), "right");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_that_was_closed_while_it_was_idle_gets_no_request() {
     let mut first = Server::script([Reply::ok("first")]);
@@ -796,13 +824,16 @@ impl Body for Streamed {
 /// More than the replay buffer holds.
 const LARGE: usize = 1_000_000;
 
-/// Finds this machine for every name but one.
+/// Whether a name was looked up that hangs.
+static LOOKED_UP: AtomicBool = AtomicBool::new(false);
+
+/// Finds this machine for every name but one, which it finds when its sender was dropped.
 struct Hangs(Mutex<std::sync::mpsc::Receiver<()>>);
 
 impl Resolve for Hangs {
     fn resolve(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
         if name == "hangs.example" {
-            // Until the test has ended.
+            LOOKED_UP.store(true, Ordering::Release);
             let _ = self.0.lock().unwrap().recv();
         }
         Ok(vec![([127, 0, 0, 1], 0).into()])

@@ -23,9 +23,6 @@ pub enum Error<B: Body = TransportBody> {
     /// The path is none that can be joined to a target's.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// The request asks for another protocol on its connection, which cannot move from target to target.
-    #[error("a request to upgrade the connection cannot be forwarded")]
-    Upgrade,
     /// The request's body has a transfer coding beside chunked, which this side cannot undo (RFC 9112, section 6.1).
     #[error("a request with a transfer coding beside chunked cannot be forwarded")]
     Coding,
@@ -61,7 +58,7 @@ impl<B: Body> Error<B> {
                 }
             }
             Self::Path(_) => StatusCode::BAD_REQUEST,
-            Self::Method | Self::Upgrade | Self::Coding => StatusCode::NOT_IMPLEMENTED,
+            Self::Method | Self::Coding => StatusCode::NOT_IMPLEMENTED,
             Self::Aborted => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -92,7 +89,6 @@ impl<B: Body> fmt::Debug for Error<B> {
             Self::Stopped(stopped) => f.debug_tuple("Stopped").field(stopped).finish(),
             Self::Method => f.write_str("Method"),
             Self::Path(error) => f.debug_tuple("Path").field(error).finish(),
-            Self::Upgrade => f.write_str("Upgrade"),
             Self::Coding => f.write_str("Coding"),
             Self::Aborted => f.write_str("Aborted"),
         }

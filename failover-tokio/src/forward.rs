@@ -20,12 +20,12 @@ impl FailoverClient {
     /// The body is streamed to the first target. Up to the policy's `replay_buffer` of it is kept for others; a body
     /// that outgrows that stays with the target that it is being sent to. Headers that concern one connection only are
     /// dropped in both directions, those that `Connection` names among them, but never `Via`, `Forwarded` and
-    /// `X-Forwarded-For`, `-Host` and `-Proto`; `Host` is each target's.
+    /// `X-Forwarded-For`, `-Host` and `-Proto`; `Host` is each target's. An `Upgrade` is an offer, which is not taken up
+    /// (RFC 9110, section 7.8).
     ///
     /// # Errors
     ///
-    /// See [`Error`]. A request for another protocol (`Upgrade`), or in another transfer coding than chunked, is refused,
-    /// without an attempt.
+    /// See [`Error`]. A request in another transfer coding than chunked is refused, without an attempt.
     ///
     /// # Examples
     ///
@@ -59,15 +59,12 @@ where
     ///
     /// # Errors
     ///
-    /// See [`Error`]. A request for another protocol (`Upgrade`) is refused, without an attempt.
+    /// See [`Error`].
     pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<ResponseBody<R>>, Error<R>>
     where
         B: Body<Error: Into<BoxError>> + Send + 'static,
     {
         let (mut head, body) = request.into_parts();
-        if asks_for_upgrade(&head.headers) {
-            return Err(Error::Upgrade);
-        }
         if !settle_framing(&mut head.headers) {
             return Err(Error::Coding);
         }
@@ -91,12 +88,6 @@ where
 pub(crate) fn hand_back<B>(response: &mut Response<B>) {
     strip(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
-}
-
-/// Whether a request is only of use on its own connection. HTTP/2 is an offer that a server may ignore.
-fn asks_for_upgrade(headers: &HeaderMap) -> bool {
-    let named = tokens(headers, &CONNECTION).any(|name| name == UPGRADE.as_str());
-    named && tokens(headers, &UPGRADE).any(|protocol| protocol != "h2c")
 }
 
 /// Removes the headers that concern one connection only, those that `Connection` names among them.

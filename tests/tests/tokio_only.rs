@@ -475,13 +475,17 @@ async fn forward_trailers_pass_both_ways() {
 }
 
 #[tokio::test]
-async fn forward_an_upgrade_is_refused_without_an_attempt() {
-    let server = Server::script([Reply::ok("")]);
-    let request =
-        Request::get("/").header("connection", "keep-alive, Upgrade").header("upgrade", "websocket");
-    let error = client([&server]).forward(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap_err();
-    assert!(matches!(error, Error::Upgrade), "{error}");
-    assert_eq!(server.connections(), 0);
+async fn forward_an_upgrade_is_an_offer_without_which_a_request_is_served() {
+    let server = Server::script([Reply::ok("right")]);
+    for offered in ["websocket", "TLS/1.2", "h2c"] {
+        let request =
+            Request::get("/").header("connection", "keep-alive, Upgrade").header("upgrade", offered);
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        assert_eq!(text(client([&server]).forward(request).await.unwrap()).await, "right");
+    }
+    for request in server.requests() {
+        assert_eq!((request.header("upgrade"), request.header("connection")), (None, None));
+    }
 }
 
 #[tokio::test]

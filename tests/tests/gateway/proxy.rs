@@ -336,11 +336,20 @@ fn the_ballerina_preset_answers_as_ballerina_does() {
 fn what_cannot_be_passed_on_is_refused_without_an_attempt() {
     let server = Server::script([Reply::ok("")]);
     let gateway = Gateway::before([&server], "");
-    let upgrade = gateway.send("GET", "/chat", "connection: upgrade\r\nupgrade: websocket\r\n", "");
-    assert_eq!((upgrade.status, upgrade.header("content-type")), (501, Some("application/problem+json")));
-    assert!(upgrade.json()["detail"].as_str().unwrap().contains("upgrade"));
-    assert_eq!(gateway.ask("CONNECT", "evil.example:443").status, 501);
+    let tunnel = gateway.ask("CONNECT", "evil.example:443");
+    assert_eq!((tunnel.status, tunnel.header("content-type")), (501, Some("application/problem+json")));
     assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn an_upgrade_is_an_offer_without_which_a_request_is_served() {
+    let server = Server::start(|request| Reply::ok(request.header("upgrade").unwrap_or("none").to_owned()));
+    let gateway = Gateway::before([&server], "");
+    for offered in ["websocket", "TLS/1.2", "h2c"] {
+        let framing = format!("connection: upgrade\r\nupgrade: {offered}\r\n");
+        let answer = gateway.send("GET", "/", &framing, "");
+        assert_eq!((answer.status, answer.text()), (200, "none"));
+    }
 }
 
 #[test]
@@ -443,7 +452,9 @@ async fn http2_clients_are_served_as_well() {
         assert_eq!(response.headers()["x-method"], "PUT");
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), format!("call {call}"));
     }
-    let broken = client.get("/cut").await.unwrap();
-    assert!(broken.into_body().collect().await.is_err());
+    // The stream is reset, before its head was sent or after it.
+    if let Ok(broken) = client.get("/cut").await {
+        assert!(broken.into_body().collect().await.is_err());
+    }
     assert!(server.requests().iter().all(|request| request.header("via") == Some("2.0 failover")));
 }

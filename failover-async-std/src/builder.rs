@@ -36,11 +36,11 @@ impl Builder {
     failover_hyper::setters!("failover_async_std");
 
     /// Sends through a client of the caller's own, with its transport and its middleware, in place of a
-    /// [`Transport`].
+    /// [`Transport`](crate::Transport).
     ///
     /// What that client cannot prove counts as [`MaybeProcessed`](crate::Evidence::MaybeProcessed): over a stock
     /// transport of surf's, that is every error, so a POST does not even move on from a target that refused the
-    /// connection. Over a [`Transport`] nothing is lost, as long as each request is sent to it once. So nothing in that
+    /// connection. Over a [`Transport`](crate::Transport) nothing is lost, as long as each request is sent to it once. So nothing in that
     /// client may redirect or retry: `surf::middleware::Redirect` sends every request at least twice, and takes the
     /// headers of a target along to wherever it is led. See the [crate's](crate#surf-and-async-std) page on what surf's
     /// own transports do after a timeout, and [`FailoverMiddleware`] on what a middleware must not do.
@@ -51,7 +51,7 @@ impl Builder {
 
     /// Sets how TLS is spoken with https targets, which otherwise must be trusted by the platform's certificate roots.
     ///
-    /// It is for the [`Transport`] of the client that is built: a client of the caller's own speaks TLS by itself.
+    /// It is for the [`Transport`](crate::Transport) of the client that is built: a client of the caller's own speaks TLS by itself.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: crate::rustls::ClientConfig) -> Self {
         self.settings.tls = Some(config);

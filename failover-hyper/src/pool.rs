@@ -56,6 +56,16 @@ pub(crate) enum Connection {
     Among(Joined),
 }
 
+impl Connection {
+    /// Whether a request can be sent on it.
+    fn is_fit(&mut self) -> bool {
+        match self {
+            Self::Alone(connection) => connection.is_still_usable(),
+            Self::Among(_) => true,
+        }
+    }
+}
+
 impl<R: Runtime> Pool<R> {
     pub(crate) fn new(origin: Origin, connector: Connector<R>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self { origin, connector, state: Mutex::default(), this: this.clone() })
@@ -74,22 +84,25 @@ impl<R: Runtime> Pool<R> {
         self: &Arc<Self>,
         progress: &Progress,
     ) -> Result<Connection, ConnectError> {
-        let waiter = {
+        let waiter = loop {
             let mut state = self.state();
-            if let Some(connection) = self.take(&mut state) {
+            let Some(mut connection) = self.take(&mut state) else {
+                let (sender, waiter) = oneshot::channel();
+                state.waiting.push_back(sender);
+                progress.reach(if state.shared.is_empty() { Stage::Connecting } else { Stage::Queued });
+                break waiter;
+            };
+            drop(state);
+            if connection.is_fit() {
                 return Ok(connection);
             }
-            let (sender, waiter) = oneshot::channel();
-            state.waiting.push_back(sender);
-            progress.reach(if state.shared.is_empty() { Stage::Connecting } else { Stage::Queued });
-            waiter
         };
         self.dial_as_needed();
         // Whoever waits is told, as long as there is the pool.
         waiter.await.unwrap_or(Err(ConnectError::Elapsed))
     }
 
-    /// A connection that has room for a request.
+    /// A connection that has room for a request, if it [is fit](Connection::is_fit), which is asked without the lock.
     fn take(&self, state: &mut State) -> Option<Connection> {
         let now = R::now();
         state.shared.retain(|shared| !shared.connection.is_ended());
@@ -101,8 +114,8 @@ impl<R: Runtime> Pool<R> {
                 }
             }
         }
-        while let Some(mut idle) = state.idle.pop() {
-            if idle.is_good(now) && idle.connection.is_still_usable() {
+        while let Some(idle) = state.idle.pop() {
+            if idle.is_good(now) {
                 return Some(Connection::Alone(idle.connection));
             }
         }
@@ -114,10 +127,14 @@ impl<R: Runtime> Pool<R> {
         loop {
             let mut state = self.state();
             let Some(waiter) = state.next_waiter() else { return };
-            let Some(connection) = self.take(&mut state) else {
+            let Some(mut connection) = self.take(&mut state) else {
                 return state.waiting.push_front(waiter);
             };
             drop(state);
+            if !connection.is_fit() {
+                self.state().waiting.push_front(waiter);
+                continue;
+            }
             if let Err(Ok(Connection::Alone(connection))) = waiter.send(Ok(connection)) {
                 self.keep(connection);
             }

@@ -605,12 +605,13 @@ async fn failback_target_0_is_probed_when_its_time_has_come_by_the_runtimes_cloc
 async fn one_name_a_name_that_hangs_holds_up_no_other() {
     let works = Server::script([Reply::ok("right")]);
     let (ended, end) = std::sync::mpsc::channel();
+    let hangs = Target::parse("http://hangs.example").unwrap().connect_timeout(Duration::from_millis(300));
+    let works_too = format!("http://works.example:{}", works.address().port());
     let client = FailoverClient::builder()
-        .targets([
-            "http://hangs.example".to_owned(),
-            format!("http://works.example:{}", works.address().port()),
-        ])
-        .connect_timeout(Duration::from_millis(300))
+        .target(hangs)
+        .targets([works_too])
+        .connect_timeout(LIMIT)
+        .attempt_timeout(LIMIT)
         .resolver(Hangs(Mutex::new(end)))
         .build()
         .unwrap();

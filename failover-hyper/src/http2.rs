@@ -14,7 +14,7 @@ use hyper::client::conn::http2;
 use hyper::rt;
 
 use crate::limits::MOST_OF_H2;
-use crate::places::{Freed, Place, Places};
+use crate::places::{Freed, Place, Places, tell};
 use crate::progress::{Progress, Stage};
 use crate::request_body::AttemptBody;
 use crate::runtime::{Runtime, Timer};
@@ -164,12 +164,6 @@ impl Joined {
                 began,
             }),
         }
-    }
-}
-
-fn tell(freed: &Weak<dyn Freed>) {
-    if let Some(freed) = freed.upgrade() {
-        freed.freed();
     }
 }
 

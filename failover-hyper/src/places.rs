@@ -76,6 +76,13 @@ pub(crate) trait Freed: Send + Sync {
     fn freed(&self);
 }
 
+/// Tells that there may be a place, if anybody is left to be told.
+pub(crate) fn tell(freed: &Weak<dyn Freed>) {
+    if let Some(freed) = freed.upgrade() {
+        freed.freed();
+    }
+}
+
 /// One place, taken until all of its request and of its answer have ended.
 pub(crate) struct Place {
     places: Arc<Places>,
@@ -85,9 +92,7 @@ pub(crate) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.taken.fetch_sub(1, Ordering::AcqRel);
-        if let Some(freed) = self.freed.upgrade() {
-            freed.freed();
-        }
+        tell(&self.freed);
     }
 }
 

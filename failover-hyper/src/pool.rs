@@ -136,7 +136,7 @@ impl<R: Runtime> Pool<R> {
                 continue;
             }
             if let Err(Ok(Connection::Alone(connection))) = waiter.send(Ok(connection)) {
-                self.keep(connection);
+                self.state().keep(connection, R::now());
             }
         }
     }
@@ -239,14 +239,6 @@ impl<R: Runtime> Pool<R> {
         !self.state().has_connections()
     }
 
-    fn keep(&self, connection: Box<Http1>) {
-        let mut state = self.state();
-        let idle = Idle { connection, since: R::now() };
-        if idle.is_good(idle.since) && state.idle.len() < MOST_IDLE {
-            state.idle.push(idle);
-        }
-    }
-
     fn freed(&self) -> Weak<dyn Freed> {
         self.this.clone()
     }
@@ -280,9 +272,17 @@ impl<R: Runtime> Drop for Sweeping<R> {
 
 impl<R: Runtime> Home for Pool<R> {
     fn take_back(&self, connection: Box<Http1>) {
-        self.keep(connection);
-        self.sweep_from_now_on();
-        self.serve();
+        let (is_swept, is_waited_for) = {
+            let mut state = self.state();
+            state.keep(connection, R::now());
+            (state.is_swept, !state.waiting.is_empty())
+        };
+        if !is_swept {
+            self.sweep_from_now_on();
+        }
+        if is_waited_for {
+            self.serve();
+        }
     }
 }
 
@@ -295,6 +295,13 @@ impl<R: Runtime> Freed for Pool<R> {
 impl State {
     fn has_connections(&self) -> bool {
         !self.idle.is_empty() || !self.shared.is_empty()
+    }
+
+    fn keep(&mut self, connection: Box<Http1>, now: Instant) {
+        let idle = Idle { connection, since: now };
+        if idle.is_good(now) && self.idle.len() < MOST_IDLE {
+            self.idle.push(idle);
+        }
     }
 
     /// The first call that still waits.

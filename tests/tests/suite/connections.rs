@@ -125,6 +125,7 @@ fn keep_alive_a_connection_is_idle_for_as_long_as_its_server_says() {
             assert_eq!(evidences(&answer.failures), []);
             let requests = server.requests();
             assert_eq!((requests[nth].connection, requests[nth].position), (nth, 0));
+            // The idle time itself, of which the pause is a lower bound.
             thread::sleep(pause);
         }
         server.wait_for_closed(2);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_core::{BuildError, Policy, Replay, Target};
+use failover_core::{BuildError, Policy, Protocol, Replay, Target};
 use failover_hyper::Settings;
 
 use crate::client::FailoverClient;
@@ -67,10 +67,10 @@ impl Builder {
         if let Some(client) = self.client.take() {
             #[cfg(feature = "tls")]
             self.refuse_tls()?;
-            return Ok(FailoverClient::new(self.settings.group_without_checks()?, client));
+            return Ok(FailoverClient::over(self.settings.group()?, client));
         }
         let transport = self.settings.transport()?;
-        FailoverClient::checking(self.settings.group()?, transport)
+        Ok(FailoverClient::connected(self.settings.connected(&transport)?, transport))
     }
 
     /// Builds a middleware, which sends through the client that it is given to.
@@ -88,7 +88,7 @@ impl Builder {
                 "none, since the middleware has the one it is given to",
             ));
         }
-        Ok(FailoverMiddleware::new(self.settings.group_without_checks()?))
+        Ok(FailoverMiddleware::new(self.settings.group()?))
     }
 
     #[cfg(feature = "tls")]

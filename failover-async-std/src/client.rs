@@ -4,20 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use failover_core::{AdminState, BuildError, Group, Snapshot, Target};
-use failover_hyper::{
-    AttemptBody, AttemptError, Bound, CallBody, Checking, Exchange, Template, TransportBody,
-};
-use http::{Method, Request, Response};
-use http_body_util::Either;
+use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
+use failover_hyper::{CallBody, Clock, List, Targets, Template};
+use http::{Method, Request};
 
-use crate::bodies::SurfBody;
 use crate::error::Error;
+use crate::exchange::{Sender, Senders, run};
 use crate::runtime::AsyncStd;
 use crate::submit::Submitted;
-use crate::surf_client::{template_of, through};
-use crate::targets::Targets;
-use crate::transport::Transport;
+use crate::surf_client::template_of;
 
 /// An HTTP client for an ordered list of targets: each request goes to the one that works.
 ///
@@ -48,52 +43,25 @@ pub struct FailoverClient {
 }
 
 struct Shared {
-    targets: Targets,
-    sender: Sender,
-    _checking: Option<Checking>,
-}
-
-/// What sends a client's requests.
-pub(crate) enum Sender {
-    Transport(Transport),
-    Client(surf::Client),
-}
-
-impl Exchange for Sender {
-    type Body = Either<TransportBody, SurfBody>;
-
-    async fn exchange(
-        &self,
-        _: usize,
-        request: Request<AttemptBody>,
-        bound: Bound<'_>,
-    ) -> Result<Response<Self::Body>, AttemptError> {
-        match self {
-            Self::Transport(transport) => Ok(transport.exchange(request, bound).await?.map(Either::Left)),
-            Self::Client(client) => {
-                let response = through(request, bound, |request| client.send(request)).await?;
-                Ok(response.map(Either::Right))
-            }
-        }
-    }
+    targets: Targets<Sender>,
+    /// What connections are from, unless a client of the caller's sends.
+    transport: Option<failover_hyper::Transport<AsyncStd>>,
 }
 
 impl FailoverClient {
     /// A client over one of the caller's.
-    pub(crate) fn new(group: Group<Target>, client: surf::Client) -> Self {
-        let sender = Sender::Client(client);
-        Self { shared: Arc::new(Shared { targets: Targets::new(group), sender, _checking: None }) }
+    pub(crate) fn over(group: Group<Target>, client: surf::Client) -> Self {
+        let list = List::with_one_service(group, Sender::Client(client));
+        let targets = Targets::new(list, Clock::start::<AsyncStd>());
+        Self { shared: Arc::new(Shared { targets, transport: None }) }
     }
 
-    /// A client over a transport of its own, which runs the checks of the policy.
-    pub(crate) fn checking(
-        group: Group<Target>,
+    /// A client with connections of its own.
+    pub(crate) fn connected(
+        targets: Targets<Sender>,
         transport: failover_hyper::Transport<AsyncStd>,
-    ) -> Result<Self, BuildError> {
-        let targets = Targets::new(group);
-        let checking = Checking::start(&targets.group, targets.clock, &transport)?;
-        let sender = Sender::Transport(Transport::over(transport));
-        Ok(Self { shared: Arc::new(Shared { targets, sender, _checking: checking }) })
+    ) -> Self {
+        Self { shared: Arc::new(Shared { targets, transport: Some(transport) }) }
     }
 
     failover_hyper::verbs!(surf::Response);
@@ -147,7 +115,7 @@ impl FailoverClient {
     /// # }
     /// ```
     pub async fn send(&self, request: impl Into<surf::Request>) -> Result<surf::Response, Error> {
-        let limit = self.shared.targets.group.policy().replay_buffer;
+        let limit = self.group().policy().replay_buffer;
         self.run(template_of(&mut request.into(), limit)?).await
     }
 
@@ -158,44 +126,32 @@ impl FailoverClient {
         Submitted::spawn(async move { client.request(request?).await })
     }
 
-    /// Makes this target the one where the next call begins, by the hand of an operator.
+    /// Replaces the targets and the policy while calls go on.
+    ///
+    /// What is remembered of targets that stay is kept (see [`Group::with_targets`]), and so are connections that lead to the
+    /// same host, or address, over the same protocol and TLS. Calls under way finish on the list that they began with. All
+    /// clones of this client change with it.
     ///
     /// # Errors
     ///
-    /// There is no such target.
-    pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
-        self.shared.targets.prefer(index)
+    /// Names the key and the value of the first setting that makes no sense; then nothing changes.
+    pub fn set_targets(
+        &self,
+        targets: impl IntoIterator<Item = Target>,
+        policy: Policy,
+    ) -> Result<(), BuildError> {
+        let targets: Vec<_> = targets.into_iter().collect();
+        match &self.shared.transport {
+            Some(transport) => self.shared.targets.connect(transport, targets, policy),
+            None => self.shared.targets.replace(|list| list.with_targets(targets, policy)),
+        }
     }
 
-    /// Sets whether a target is to be used, by the hand of an administrator: see [`AdminState`].
-    ///
-    /// # Errors
-    ///
-    /// There is no target with this index.
-    pub fn set_state(&self, index: usize, state: AdminState) -> Result<(), BuildError> {
-        self.shared.targets.group.set_state(index, state)
-    }
-
-    /// The targets in order.
-    #[must_use]
-    pub fn targets(&self) -> &[Target] {
-        self.shared.targets.group.targets()
-    }
-
-    /// The index of the target where the next call begins.
-    #[must_use]
-    pub fn sticky(&self) -> usize {
-        self.shared.targets.group.sticky()
-    }
-
-    /// What is remembered of the targets, for a status page.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        self.shared.targets.snapshot()
-    }
+    failover_hyper::remembered!(shared.targets);
 
     async fn run(&self, template: Option<Template>) -> Result<surf::Response, Error> {
-        self.shared.targets.run(template, &self.shared.sender).await
+        let list = self.shared.targets.current();
+        run(&self.shared.targets, &list, template, &Senders(&list)).await
     }
 }
 

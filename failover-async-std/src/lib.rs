@@ -88,6 +88,7 @@
 //!
 //! # Features
 //!
+//! - `metrics`: counters and histograms through the facade of that name, as the documentation of `failover-tokio` lists them.
 //! - `serde`: the core's configuration type.
 //! - `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -98,19 +99,21 @@ mod builder;
 mod client;
 mod convert;
 mod error;
+mod exchange;
 mod middleware;
 mod runtime;
 mod submit;
 mod surf_client;
-mod targets;
 mod transport;
 mod unrepresentable;
 
 pub use failover_core as core;
 pub use failover_core::{
-    AdminState, BuildError, Cause, Evidence, Failure, InvalidCodes, PathError, Policy, Reason, Replay,
-    Snapshot, StatusCodes, Stopped, Target,
+    Address, AdminState, BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy,
+    Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target, TargetSnapshot,
 };
+#[cfg(feature = "metrics")]
+pub use failover_hyper::describe_metrics;
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{Answered, AttemptError, Fault, Resolve, Within};

@@ -3,14 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use failover_core::{AdminState, BuildError, Group, Snapshot, Target};
+use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
+use failover_hyper::{Clock, List, Targets};
 use surf::StatusCode;
 use surf::middleware::{Middleware, Next};
 use surf::utils::async_trait;
 
 use crate::error::Error;
+use crate::exchange::run;
+use crate::runtime::AsyncStd;
 use crate::surf_client::{Rest, template_of};
-use crate::targets::Targets;
 
 /// Failover for all requests of a [`surf::Client`], the way surf is extended.
 ///
@@ -44,49 +46,32 @@ use crate::targets::Targets;
 /// ```
 #[derive(Clone)]
 pub struct FailoverMiddleware {
-    targets: Arc<Targets>,
+    targets: Arc<Targets<()>>,
 }
 
 impl FailoverMiddleware {
     pub(crate) fn new(group: Group<Target>) -> Self {
-        Self { targets: Arc::new(Targets::new(group)) }
+        let list = List::with_one_service(group, ());
+        Self { targets: Arc::new(Targets::new(list, Clock::start::<AsyncStd>())) }
     }
 
-    /// Makes this target the one where the next call begins, by the hand of an operator.
+    /// Replaces the targets and the policy while calls go on.
+    ///
+    /// What is remembered of targets that stay is kept (see [`Group::with_targets`]). Calls under way finish on the list that
+    /// they began with. All clones of this middleware change with it.
     ///
     /// # Errors
     ///
-    /// There is no such target.
-    pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
-        self.targets.prefer(index)
+    /// Names the key and the value of the first setting that makes no sense; then nothing changes.
+    pub fn set_targets(
+        &self,
+        targets: impl IntoIterator<Item = Target>,
+        policy: Policy,
+    ) -> Result<(), BuildError> {
+        self.targets.replace(|list| list.with_targets(targets, policy))
     }
 
-    /// Sets whether a target is to be used, by the hand of an administrator: see [`AdminState`].
-    ///
-    /// # Errors
-    ///
-    /// There is no target with this index.
-    pub fn set_state(&self, index: usize, state: AdminState) -> Result<(), BuildError> {
-        self.targets.group.set_state(index, state)
-    }
-
-    /// The targets in order.
-    #[must_use]
-    pub fn targets(&self) -> &[Target] {
-        self.targets.group.targets()
-    }
-
-    /// The index of the target where the next call begins.
-    #[must_use]
-    pub fn sticky(&self) -> usize {
-        self.targets.group.sticky()
-    }
-
-    /// What is remembered of the targets, for a status page.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        self.targets.snapshot()
-    }
+    failover_hyper::remembered!(targets);
 }
 
 #[async_trait]
@@ -97,9 +82,10 @@ impl Middleware for FailoverMiddleware {
         client: surf::Client,
         next: Next<'_>,
     ) -> surf::Result<surf::Response> {
-        let limit = self.targets.group.policy().replay_buffer;
+        let list = self.targets.current();
+        let limit = list.group().policy().replay_buffer;
         let template = template_of(&mut request, limit).map_err(failed)?;
-        self.targets.run(template, &Rest { client, next }).await.map_err(failed)
+        run(&self.targets, &list, template, &Rest { client, next }).await.map_err(failed)
     }
 }
 

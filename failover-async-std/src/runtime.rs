@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use async_std::future::timeout;
 use async_std::io::{Read, Write};
 use async_std::net::TcpStream;
+#[cfg(unix)]
+use async_std::os::unix::net::UnixStream;
 use async_std::task;
-use failover_hyper::{Runtime, Stream};
+use failover_hyper::{Runtime, Socket, Stream};
 use hyper::rt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -19,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) struct AsyncStd;
 
 impl Runtime for AsyncStd {
-    type Tcp = Tcp;
+    type Socket = Socket<Compat<TcpStream>, Compat<Unix>>;
     type Io = HyperIo;
 
     #[expect(clippy::disallowed_methods, reason = "async-std has no clock of its own")]
@@ -46,13 +48,23 @@ impl Runtime for AsyncStd {
         task::spawn(background);
     }
 
-    async fn connect(address: SocketAddr) -> io::Result<Tcp> {
+    async fn connect(address: SocketAddr) -> io::Result<Self::Socket> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Tcp(stream))
+        Ok(Socket::Tcp(Compat(stream)))
     }
 
-    fn has_news(_: &Tcp) -> bool {
+    #[cfg(unix)]
+    async fn connect_unix(path: &str) -> io::Result<Self::Socket> {
+        UnixStream::connect(path).await.map(Compat).map(Socket::Unix)
+    }
+
+    #[cfg(not(unix))]
+    async fn connect_unix(_: &str) -> io::Result<Self::Socket> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn has_news(_: &Self::Socket) -> bool {
         false
     }
 
@@ -61,11 +73,18 @@ impl Runtime for AsyncStd {
     }
 }
 
+#[cfg(unix)]
+type Unix = UnixStream;
+
+/// There are none.
+#[cfg(not(unix))]
+type Unix = TcpStream;
+
 /// A socket of async-std, under the traits of the tokio crate.
 #[derive(Debug)]
-pub(crate) struct Tcp(TcpStream);
+pub(crate) struct Compat<S>(S);
 
-impl AsyncRead for Tcp {
+impl<S: Read + Unpin> AsyncRead for Compat<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -77,7 +96,7 @@ impl AsyncRead for Tcp {
     }
 }
 
-impl AsyncWrite for Tcp {
+impl<S: Write + Unpin> AsyncWrite for Compat<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
     }

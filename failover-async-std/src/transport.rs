@@ -5,10 +5,8 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use failover_core::BuildError;
-use failover_hyper::{
-    AttemptBody, AttemptError, Bound, Classify, Fault, Protocols, Proven, TransportBody, receive, send,
-};
-use http::{Request, Response};
+use failover_core::Protocol;
+use failover_hyper::{AttemptError, Classify, Fault, Proven, receive};
 use http_client::{Config, HttpClient};
 use surf::StatusCode;
 use surf::utils::async_trait;
@@ -18,7 +16,7 @@ use crate::convert::{from_surf, shown};
 use crate::runtime::AsyncStd;
 use crate::surf_client::Ticket;
 
-/// HTTP/1.1 for surf, by hyper over async-std's sockets: what [`FailoverClient`](crate::FailoverClient) uses, and what
+/// HTTP/1.1 and, where TLS negotiates it, HTTP/2 for surf, by hyper over async-std's sockets: what [`FailoverClient`](crate::FailoverClient) uses, and what
 /// any [`surf::Client`] can use in place of surf's own transports.
 ///
 /// It keeps connections and shares them between clones. It never sends a request twice, follows no redirects, and obeys
@@ -77,24 +75,15 @@ impl Transport {
         self
     }
 
-    pub(crate) fn over(pool: failover_hyper::Transport<AsyncStd>) -> Self {
+    fn over(pool: failover_hyper::Transport<AsyncStd>) -> Self {
         let config =
             Config::new().set_tcp_no_delay(true).set_timeout(None).set_max_connections_per_host(usize::MAX);
         Self { pool, config }
     }
-
-    /// Sends an attempt's request and waits for the head of the answer, within `bound`.
-    pub(crate) async fn exchange(
-        &self,
-        request: Request<AttemptBody>,
-        bound: Bound<'_>,
-    ) -> Result<Response<TransportBody>, AttemptError> {
-        send::<AsyncStd, _, _>(self.pool.clone(), request, bound, &Proven).await
-    }
 }
 
 fn pool() -> failover_hyper::Transport<AsyncStd> {
-    failover_hyper::Transport::new(CONNECT_TIME, Protocols::Http1)
+    failover_hyper::Transport::new(CONNECT_TIME, Protocol::Auto)
 }
 
 #[async_trait]

@@ -188,4 +188,4 @@ pub use crate::reason::{PassedOver, Reason};
 pub use crate::snapshot::{Snapshot, TargetSnapshot};
 pub use crate::time::Timestamp;
 pub use crate::verdict::Verdict;
-pub use crate::wire::{Head, PathError, Target, retry_after, settle_framing};
+pub use crate::wire::{Address, Head, PathError, Protocol, Route, Target, retry_after, settle_framing};

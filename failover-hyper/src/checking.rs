@@ -12,11 +12,11 @@ use http_body_util::{BodyExt, Limited};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::connections::Connections;
 use crate::evidence;
 use crate::progress::Progress;
 use crate::request_body::{AttemptBody, CallBody};
 use crate::runtime::Runtime;
-use crate::transport::Transport;
 
 /// The checks of a group, which are run for as long as this is kept.
 ///
@@ -31,7 +31,8 @@ pub struct Checking {
 type Report = (usize, Result<StatusCode, Evidence>);
 
 impl Checking {
-    /// Begins to run the checks of a group, if its policy has any. `clock` is as old as the group.
+    /// Begins to run the checks of a group, if its policy has any. `clock` is as old as the group, and there are
+    /// connections to each of its targets.
     ///
     /// # Errors
     ///
@@ -39,7 +40,7 @@ impl Checking {
     pub fn start<R: Runtime>(
         group: &Group<Target>,
         clock: Clock,
-        transport: &Transport<R>,
+        connections: &[Connections<R>],
     ) -> Result<Option<Self>, BuildError> {
         let Some(checker) = group.checker() else { return Ok(None) };
         if !R::is_running() {
@@ -51,7 +52,7 @@ impl Checking {
             ));
         }
         let (end, ended) = oneshot::channel();
-        R::spawn(run(checker, clock, transport.clone(), ended));
+        R::spawn(run(checker, clock, connections.to_vec(), ended));
         Ok(Some(Self { _end: end }))
     }
 }
@@ -59,7 +60,7 @@ impl Checking {
 async fn run<R: Runtime>(
     mut checker: Checker<Target>,
     clock: Clock,
-    transport: Transport<R>,
+    connections: Vec<Connections<R>>,
     mut ended: oneshot::Receiver<()>,
 ) {
     let (reports, mut reported) = mpsc::unbounded_channel::<Report>();
@@ -68,14 +69,14 @@ async fn run<R: Runtime>(
             CheckNext::Ask(index) => {
                 let request =
                     checker.target(index).and_then(|target| request::<R>(&checker.checks().path, target));
-                let (transport, reports, bound) =
-                    (transport.clone(), reports.clone(), checker.checks().timeout);
+                let (connections, reports, bound) =
+                    (connections[index].clone(), reports.clone(), checker.checks().timeout);
                 let Some(request) = request else {
                     checker.report(index, Err(Evidence::LocalFault));
                     continue;
                 };
                 R::spawn(async move {
-                    let result = check(&transport, request, bound).await;
+                    let result = check(&connections, request, bound).await;
                     // Nobody wants to know any more once the checks have ended.
                     let _ = reports.send((index, result));
                 });
@@ -109,12 +110,12 @@ fn request<R: Runtime>(path: &str, target: &Target) -> Option<Request<AttemptBod
 }
 
 async fn check<R: Runtime>(
-    transport: &Transport<R>,
+    connections: &Connections<R>,
     request: Request<AttemptBody>,
     bound: Duration,
 ) -> Result<StatusCode, Evidence> {
     let progress = request.body().progress().clone();
-    match R::timeout(bound, transport.send(request)).await {
+    match R::timeout(bound, connections.send(request)).await {
         None if progress.is_unconnected() => Err(Evidence::NoConnection),
         None => Err(Evidence::MaybeProcessed),
         Some(Err(error)) => Err(evidence::of(&error).0),

@@ -1,4 +1,4 @@
-//! TCP connections by name: resolution off the executor, and a race of a name's addresses (RFC 8305).
+//! Sockets by address: names are looked up off the executor, and their addresses raced (RFC 8305).
 
 use std::future::poll_fn;
 use std::io;
@@ -8,14 +8,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use failover_core::Address;
+
 use crate::names::Names;
 use crate::runtime::Runtime;
 
-/// Connects to the first of a host's addresses that takes the connection.
-pub(crate) async fn dial<R: Runtime>(names: &Arc<Names>, host: &str, port: u16) -> Result<R::Tcp, DialError> {
-    let addresses = resolve::<R>(names, host, port).await.map_err(DialError::Resolve)?;
-    let mut race = Race::new::<R>(addresses, R::connect);
-    poll_fn(|cx| race.poll(cx)).await.map_err(DialError::Connect)
+/// Connects to a Unix socket, or to the first of a host's addresses that takes the connection.
+pub(crate) async fn dial<R: Runtime>(names: &Arc<Names>, address: &Address) -> Result<R::Socket, DialError> {
+    match address {
+        Address::Host { host, port } => {
+            let addresses = resolve::<R>(names, host, *port).await.map_err(DialError::Resolve)?;
+            let mut race = Race::new::<R>(addresses, R::connect);
+            poll_fn(|cx| race.poll(cx)).await.map_err(DialError::Connect)
+        }
+        Address::Unix(path) => R::connect_unix(path).await.map_err(DialError::Unix),
+        _ => Err(DialError::Connect(io::ErrorKind::Unsupported.into())),
+    }
 }
 
 /// Why there is no connection.
@@ -25,6 +33,8 @@ pub(crate) enum DialError {
     Resolve(io::Error),
     /// None of the addresses took the connection: why the last one did not.
     Connect(io::Error),
+    /// The Unix socket did not take it.
+    Unix(io::Error),
 }
 
 async fn resolve<R: Runtime>(names: &Arc<Names>, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

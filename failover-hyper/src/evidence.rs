@@ -5,7 +5,7 @@ use std::io;
 
 use failover_core::Evidence;
 
-use crate::connect::ConnectError;
+use crate::connect::{ConnectError, OriginError};
 use crate::error::{AttemptError, BoxError, Fault};
 use crate::http1;
 use crate::http2;
@@ -66,9 +66,12 @@ pub struct TransportError {
 }
 
 impl TransportError {
-    /// A request for a URI that leads nowhere.
-    pub(crate) fn no_origin() -> Self {
-        Self { evidence: Evidence::LocalFault, fault: Fault::Local, source: None }
+    /// A request for a URI to which there can be no connections here.
+    pub(crate) fn no_origin(error: OriginError) -> Self {
+        match error {
+            OriginError::NoTls => Self::new(Evidence::NoConnection, Fault::Tls, error),
+            _ => Self::new(Evidence::LocalFault, Fault::Local, error),
+        }
     }
 
     /// An answer whose head is too large.
@@ -90,11 +93,11 @@ impl From<ConnectError> for TransportError {
         let fault = match &error {
             ConnectError::Further(_) => return Self::new(Evidence::NotSent, Fault::NotReady, error),
             ConnectError::Resolve(_) => Fault::Resolve,
-            ConnectError::NoTls | ConnectError::Tls(_) => Fault::Tls,
+            ConnectError::Tls(_) => Fault::Tls,
             ConnectError::Elapsed => Fault::ConnectTimeout,
             ConnectError::NotHttp2 => Fault::NotHttp2,
             ConnectError::Http(_) => Fault::Connect,
-            ConnectError::Tcp(error) => match error.kind() {
+            ConnectError::Tcp(error) | ConnectError::Unix(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => Fault::Refused,
                 io::ErrorKind::TimedOut => Fault::ConnectTimeout,
                 _ => Fault::Connect,

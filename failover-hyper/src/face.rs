@@ -103,6 +103,63 @@ macro_rules! verbs {
     };
 }
 
+/// What a client tells of its targets, and what can be said of them by hand, over its [`Targets`](crate::Targets).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! remembered {
+    ($($targets:ident).+) => {
+        /// Moves the cursor by hand: the next call begins at the target with this index.
+        ///
+        /// If it leaves a preferred target, failback brings it back in time, as after a failover.
+        ///
+        /// # Errors
+        ///
+        /// There is no target with this index.
+        pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
+            self.group().prefer(index, self.$($targets).+.clock().now())
+        }
+
+        /// Sets whether a target is to be used, by the hand of an administrator: see [`AdminState`].
+        ///
+        /// # Errors
+        ///
+        /// There is no target with this index.
+        pub fn set_state(&self, index: usize, state: AdminState) -> Result<(), BuildError> {
+            self.group().set_state(index, state)
+        }
+
+        /// The targets in order.
+        #[must_use]
+        pub fn targets(&self) -> Vec<Target> {
+            self.group().targets().to_vec()
+        }
+
+        /// The index of the target where the next call begins.
+        #[must_use]
+        pub fn sticky(&self) -> usize {
+            self.group().sticky()
+        }
+
+        /// The targets and the policy of the moment, and what is remembered.
+        #[must_use]
+        pub fn group(&self) -> Group<Target> {
+            self.$($targets).+.current().group().clone()
+        }
+
+        /// What is remembered of the targets, for a status page, in the order of those of [`group`](Self::group).
+        #[must_use]
+        pub fn snapshot(&self) -> Snapshot {
+            self.snapshot_of(&self.group())
+        }
+
+        /// What a group that [`group`](Self::group) gave remembers, which fits its targets whatever they are by now.
+        #[must_use]
+        pub fn snapshot_of(&self, group: &Group<Target>) -> Snapshot {
+            group.snapshot(self.$($targets).+.clock().now())
+        }
+    };
+}
+
 /// The methods of a builder whose `settings` are [`Settings`](crate::Settings); the name of its crate is for examples.
 #[doc(hidden)]
 #[macro_export]
@@ -179,6 +236,23 @@ macro_rules! setters {
         /// Sets what finds the addresses of names, which is the system otherwise.
         pub fn resolver(mut self, resolver: impl $crate::Resolve + 'static) -> Self {
             self.settings.resolver = $crate::Resolver(std::sync::Arc::new(resolver));
+            self
+        }
+
+        /// Sets what is spoken with targets that do not say it, which is [`Protocol::Auto`] otherwise.
+        pub fn protocol(mut self, protocol: Protocol) -> Self {
+            self.settings.protocol = protocol;
+            self
+        }
+
+        /// Sets how TLS is spoken with the targets that name these settings: see [`Target::tls`].
+        #[cfg(feature = "tls")]
+        pub fn tls_named(
+            mut self,
+            name: impl Into<String>,
+            config: impl Into<std::sync::Arc<$crate::rustls::ClientConfig>>,
+        ) -> Self {
+            self.settings.tls_named.push((name.into(), config.into()));
             self
         }
 

@@ -17,7 +17,7 @@ use crate::runtime::Runtime;
 /// The connections to one origin.
 pub(crate) struct Pool<R: Runtime> {
     origin: Origin,
-    connector: Connector<R>,
+    connector: Arc<Connector<R>>,
     state: Mutex<State>,
     this: Weak<Self>,
 }
@@ -67,7 +67,7 @@ impl Connection {
 }
 
 impl<R: Runtime> Pool<R> {
-    pub(crate) fn new(origin: Origin, connector: Connector<R>) -> Arc<Self> {
+    pub(crate) fn new(origin: Origin, connector: Arc<Connector<R>>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self { origin, connector, state: Mutex::default(), this: this.clone() })
     }
 
@@ -75,13 +75,14 @@ impl<R: Runtime> Pool<R> {
         &self.origin
     }
 
-    /// Takes a connection, or waits for one.
+    /// Takes a connection, or waits for one. What is opened for it has this bound, also when this was given up.
     ///
     /// # Errors
     ///
     /// One was to be opened for this call, and was not.
     pub(crate) async fn connection(
         self: &Arc<Self>,
+        bound: Duration,
         progress: &Progress,
     ) -> Result<Connection, ConnectError> {
         let waiter = loop {
@@ -97,7 +98,7 @@ impl<R: Runtime> Pool<R> {
                 return Ok(connection);
             }
         };
-        self.dial_as_needed();
+        self.dial_as_needed(bound);
         // Whoever waits is told, as long as there is the pool.
         waiter.await.unwrap_or(Err(ConnectError::Elapsed))
     }
@@ -142,14 +143,14 @@ impl<R: Runtime> Pool<R> {
     }
 
     /// Opens as many connections as the calls that wait need.
-    fn dial_as_needed(&self) {
+    fn dial_as_needed(&self, bound: Duration) {
         let more = {
             let mut state = self.state();
             state.waiting.retain(|waiter| !waiter.is_closed());
             let each = match state.room {
                 Some(room) => room.max(1),
                 // One tells which protocol is spoken.
-                None if self.connector.may_speak_http2(&self.origin) => usize::MAX,
+                None if self.origin.may_speak_http2() => usize::MAX,
                 None => 1,
             };
             let needed = state.waiting.len().div_ceil(each).min(MOST_DIALS);
@@ -159,14 +160,14 @@ impl<R: Runtime> Pool<R> {
         };
         for _ in 0..more {
             let dialing = Dialing(self.this.clone());
-            R::spawn(Self::dial(dialing, self.connector.clone(), self.origin.clone()));
+            R::spawn(Self::dial(dialing, Arc::clone(&self.connector), self.origin.clone(), bound));
         }
     }
 
     /// Opens a connection, for whoever waits when it is open.
-    async fn dial(dialing: Dialing<R>, connector: Connector<R>, origin: Origin) {
+    async fn dial(dialing: Dialing<R>, connector: Arc<Connector<R>>, origin: Origin, bound: Duration) {
         let freed: Weak<dyn Freed> = dialing.0.clone();
-        let opened = connector.open(&origin, freed).await;
+        let opened = connector.open(&origin, bound, freed).await;
         let Some(pool) = dialing.0.upgrade() else { return };
         let error = {
             let mut state = pool.state();
@@ -196,7 +197,7 @@ impl<R: Runtime> Pool<R> {
             None => pool.sweep_from_now_on(),
         }
         pool.serve();
-        pool.dial_as_needed();
+        pool.dial_as_needed(bound);
     }
 
     /// Has a task look after the connections for as long as there are any.

@@ -18,8 +18,8 @@ use crate::stream::Stream;
 /// The traits for streams are those of the tokio crate, which need no runtime of tokio's. A type that implements this is
 /// a name for the runtime and holds nothing.
 pub trait Runtime: Copy + Debug + Default + Send + Sync + Unpin + 'static {
-    /// A TCP connection.
-    type Tcp: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static;
+    /// A connection of TCP, or to a Unix socket.
+    type Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static;
 
     /// A connection, as hyper reads and writes it.
     type Io: rt::Read + rt::Write + Send + Sync + Unpin + 'static;
@@ -42,11 +42,18 @@ pub trait Runtime: Copy + Debug + Default + Send + Sync + Unpin + 'static {
     fn spawn(task: impl Future<Output = ()> + Send + 'static);
 
     /// Connects to an address, without Nagle's algorithm.
-    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send + 'static;
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Socket>> + Send + 'static;
+
+    /// Connects to the Unix socket at a path.
+    ///
+    /// # Errors
+    ///
+    /// It does not take the connection, or the system has no such sockets.
+    fn connect_unix(path: &str) -> impl Future<Output = io::Result<Self::Socket>> + Send;
 
     /// Whether there is something to read on a connection, or it was closed, asked of the system itself. `false` where a read
     /// asks the system anyway.
-    fn has_news(tcp: &Self::Tcp) -> bool;
+    fn has_news(socket: &Self::Socket) -> bool;
 
     /// Makes a connection one that hyper can use.
     fn io(stream: Stream) -> Self::Io;

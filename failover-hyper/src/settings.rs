@@ -1,17 +1,16 @@
 //! What the builders of clients have in common.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use failover_core::{BuildError, Entry, Group, Policy, Replay, StatusCodes, Target};
+use failover_core::{BuildError, Group, Policy, Protocol, Replay, StatusCodes, Target};
 
+use crate::connections::Connections;
 use crate::names::{Resolve, System};
-use crate::protocols::Protocols;
 use crate::runtime::Runtime;
+use crate::targets::{Targets, group_by_uri};
 use crate::transport::Transport;
 
 /// What a client is built from. What is set by itself wins over the policy.
@@ -33,24 +32,21 @@ pub struct Settings {
     pub deadline: Option<Duration>,
     /// When a request that may have been executed is sent again.
     pub replay: Option<Replay>,
-    /// Which protocols connections may speak.
-    pub protocols: Protocols,
+    /// What is spoken with targets that do not say it.
+    pub protocol: Protocol,
     /// What finds the addresses of names: otherwise the system.
     pub resolver: Resolver,
     /// How TLS is spoken, which otherwise trusts the platform's certificate roots.
     #[cfg(feature = "tls")]
     pub tls: Option<crate::rustls::ClientConfig>,
+    /// How it is spoken with the targets that name it.
+    #[cfg(feature = "tls")]
+    pub tls_named: Vec<(String, Arc<crate::rustls::ClientConfig>)>,
     /// The first setting that was refused.
     refused: Option<BuildError>,
 }
 
 impl Settings {
-    /// Settings of a client whose connections may speak these protocols.
-    #[must_use]
-    pub fn new(protocols: Protocols) -> Self {
-        Self { protocols, ..Self::default() }
-    }
-
     /// Adds targets by their URLs.
     pub fn add(&mut self, urls: impl IntoIterator<Item = impl AsRef<str>>) {
         for url in urls {
@@ -104,35 +100,43 @@ impl Settings {
         self.check()?;
         let Resolver(resolver) = mem::take(&mut self.resolver);
         let bound = self.effective_policy().connect_timeout;
-        let transport = Transport::resolving(bound, self.protocols, resolver);
+        let transport = Transport::resolving(bound, self.protocol, resolver);
         #[cfg(feature = "tls")]
         let transport = match self.tls.take() {
             Some(tls) => transport.with_tls(tls),
             None => transport,
         };
+        #[cfg(feature = "tls")]
+        for (name, tls) in self.tls_named.drain(..) {
+            transport.set_tls(name, tls);
+        }
         transport.prepare(&self.targets)?;
         Ok(transport)
     }
 
-    /// The group of these targets.
+    /// These targets with connections to each, by a transport of [`transport`](Self::transport).
+    ///
+    /// # Errors
+    ///
+    /// Names the key and the value of the first setting that makes no sense.
+    pub fn connected<R: Runtime, S: From<Connections<R>>>(
+        self,
+        transport: &Transport<R>,
+    ) -> Result<Targets<S>, BuildError> {
+        self.check()?;
+        let policy = self.effective_policy();
+        Targets::connected(transport, self.targets, policy)
+    }
+
+    /// The group of these targets, for a client that sends by the URI of each request, and runs no checks.
     ///
     /// # Errors
     ///
     /// Names the key and the value of the first setting that makes no sense.
     pub fn group(self) -> Result<Group<Target>, BuildError> {
         self.check()?;
-        let policy = seeded(self.effective_policy());
-        Group::of(self.targets.into_iter().map(Entry::from), policy)
-    }
-
-    /// The same, where nothing could run checks.
-    ///
-    /// # Errors
-    ///
-    /// As [`group`](Self::group), and where the policy has checks.
-    pub fn group_without_checks(self) -> Result<Group<Target>, BuildError> {
-        without_checks(self.effective_policy())?;
-        self.group()
+        let policy = self.effective_policy();
+        group_by_uri(self.targets, policy)
     }
 
     fn check(&self) -> Result<(), BuildError> {
@@ -157,26 +161,5 @@ impl Default for Resolver {
 impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Resolver")
-    }
-}
-
-/// A policy with a seed of its own, unless it has one.
-#[must_use]
-pub fn seeded(policy: Policy) -> Policy {
-    policy.seeded(|| RandomState::new().build_hasher().finish())
-}
-
-/// The same of a policy that has no checks, where nothing could run them.
-///
-/// # Errors
-///
-/// It has checks.
-pub fn without_checks(policy: Policy) -> Result<Policy, BuildError> {
-    match &policy.checks {
-        Some(checks) => {
-            let expected = "no checks: only a client with a transport of its own runs them";
-            Err(BuildError::new("checks.path", &checks.path, expected))
-        }
-        None => Ok(seeded(policy)),
     }
 }

@@ -20,7 +20,7 @@ use crate::stream::Stream;
 pub(crate) struct Tokio;
 
 impl Runtime for Tokio {
-    type Tcp = TcpStream;
+    type Socket = TcpStream;
     type Io = TokioIo<Stream>;
 
     fn now() -> Instant {
@@ -48,6 +48,10 @@ impl Runtime for Tokio {
 
     async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         TcpStream::connect(address).await
+    }
+
+    async fn connect_unix(_: &str) -> io::Result<TcpStream> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn has_news(_: &TcpStream) -> bool {

@@ -1,10 +1,11 @@
 //! TLS for https targets: rustls with ring and, by default, the platform's certificate roots.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use failover_core::BuildError;
+use failover_core::{BuildError, Protocol};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -12,56 +13,94 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::protocols::Protocols;
+/// How a client speaks TLS.
+#[derive(Default)]
+pub(crate) struct TlsSettings {
+    /// With all targets that do not say otherwise.
+    pub(crate) all: Option<Arc<ClientConfig>>,
+    /// With those that name it.
+    pub(crate) named: HashMap<String, Arc<ClientConfig>>,
+}
 
-/// Starts TLS on connections.
-#[derive(Clone)]
-pub(crate) struct Tls(TlsConnector);
-
-impl Tls {
-    /// TLS as configured. Unless it says which protocols to offer, all that the connections may speak are.
-    pub(crate) fn new(mut config: ClientConfig, protocols: Protocols) -> Self {
-        if protocols == Protocols::Http1 {
-            config.alpn_protocols.clear();
-        } else if config.alpn_protocols.is_empty() {
-            config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
-        }
-        Self(Arc::new(config).into())
-    }
-
-    /// TLS that trusts what the platform trusts.
+impl TlsSettings {
+    /// The settings for all targets, which are made of the platform's roots unless they were set.
     ///
     /// # Errors
     ///
     /// The platform has no certificate roots.
-    pub(crate) fn platform(protocols: Protocols) -> Result<Self, BuildError> {
-        let refuse = |found: String| BuildError::new("tls", found, "certificate roots of the platform");
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            return Err(refuse(found.errors.first().map_or_else(|| "none".to_owned(), ToString::to_string)));
+    pub(crate) fn prepare(&mut self) -> Result<&Arc<ClientConfig>, BuildError> {
+        let all = match self.all.take() {
+            Some(all) => all,
+            None => Arc::new(platform()?),
+        };
+        Ok(self.all.insert(all))
+    }
+}
+
+/// Starts TLS on connections to one server.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    /// As they were given.
+    settings: Arc<ClientConfig>,
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// TLS with a server of this name. Unless the settings say which protocols to offer, all that may be spoken are.
+    ///
+    /// There is none for what cannot be a server's name.
+    pub(crate) fn new(settings: &Arc<ClientConfig>, protocol: Protocol, name: &str) -> Option<Self> {
+        let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        let name = ServerName::try_from(name.to_owned()).ok()?;
+        let mut config = ClientConfig::clone(settings);
+        let offered = &mut config.alpn_protocols;
+        match protocol {
+            Protocol::Http1 => *offered = vec![HTTP1.to_vec()],
+            Protocol::Http2 => *offered = vec![HTTP2.to_vec()],
+            _ if offered.is_empty() => *offered = vec![HTTP2.to_vec(), HTTP1.to_vec()],
+            _ => {}
         }
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| refuse(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self::new(config, protocols))
+        Some(Self { settings: Arc::clone(settings), connector: Arc::new(config).into(), name })
     }
 
     /// Shakes hands, and tells whether the connection is one of HTTP/2.
-    pub(crate) async fn connect<S>(&self, host: &str, tcp: S) -> io::Result<(TlsStream<S>, bool)>
+    pub(crate) async fn connect<S>(&self, socket: S) -> io::Result<(TlsStream<S>, bool)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let tls = self.0.connect(name, tcp).await?;
-        let http2 = tls.get_ref().1.alpn_protocol() == Some(HTTP2);
-        Ok((tls, http2))
+        let session = self.connector.connect(self.name.clone(), socket).await?;
+        let http2 = session.get_ref().1.alpn_protocol() == Some(HTTP2);
+        Ok((session, http2))
     }
 }
+
+/// Settings that trust what the platform trusts.
+///
+/// # Errors
+///
+/// The platform has no certificate roots.
+fn platform() -> Result<ClientConfig, BuildError> {
+    let refuse = |found: String| BuildError::new("tls", found, "certificate roots of the platform");
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        return Err(refuse(found.errors.first().map_or_else(|| "none".to_owned(), ToString::to_string)));
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| refuse(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.settings, &other.settings) && self.name == other.name
+    }
+}
+
+impl Eq for Tls {}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,5 +108,6 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// HTTP/2 as a protocol that TLS negotiates (RFC 9113, section 3.2).
+/// The protocols that TLS negotiates (RFC 7301, section 6; RFC 9113, section 3.2).
+const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use failover_core::{BuildError, Policy, Replay, Target};
-use failover_hyper::{Protocols, Settings};
+use failover_core::{BuildError, Policy, Protocol, Replay, Target};
+use failover_hyper::Settings;
 
 use crate::client::FailoverClient;
 use crate::transport::Transport;
@@ -11,7 +11,7 @@ use crate::transport::Transport;
 /// Builds a [`FailoverClient`].
 ///
 /// What a method of its own sets wins over [`policy`](Self::policy), whichever is called first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Builder {
     settings: Settings,
@@ -20,20 +20,12 @@ pub struct Builder {
 impl FailoverClient {
     /// Begins to build a client.
     pub fn builder() -> Builder {
-        Builder { settings: Settings::new(Protocols::Negotiated) }
+        Builder::default()
     }
 }
 
 impl Builder {
     failover_hyper::setters!("failover_tokio");
-
-    /// Speaks HTTP/2 with all targets whose URL is http, which must be known to do so (RFC 9113, section 3.3).
-    ///
-    /// With https targets, HTTP/2 is negotiated and needs no setting.
-    pub fn http2_prior_knowledge(mut self) -> Self {
-        self.settings.protocols = Protocols::PriorKnowledge;
-        self
-    }
 
     /// Sets how TLS is spoken with https targets, which otherwise must be trusted by the platform's certificate roots.
     ///
@@ -75,7 +67,7 @@ impl Builder {
     /// Names the key and the value of the first setting that makes no sense.
     pub fn build(mut self) -> Result<FailoverClient, BuildError> {
         let transport = self.settings.transport()?;
-        FailoverClient::new(self.settings.group()?, transport)
+        Ok(FailoverClient::new(self.settings.connected(&transport)?, transport))
     }
 
     /// Builds only what the client would send with, for targets such as these, as the ground of stacks of one's own.

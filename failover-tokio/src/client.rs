@@ -5,19 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
-use failover_hyper::{CallBody, Checking, Clock, Proven, ResponseBody, Template, seeded};
+use failover_hyper::{CallBody, Proven, ResponseBody, Targets, Template};
 use http::{Method, Request, Response};
 
 use crate::error::Error;
-use crate::runtime::Tokio;
 use crate::service::Failover;
 use crate::submit::Submitted;
-use crate::targets::{List, Targets};
-use crate::transport::Transport;
+use crate::transport::{Connections, Transport};
 
 /// An HTTP client for an ordered list of targets: each request goes to the one that works.
 ///
-/// A clone is one reference count and shares all of it: the connections, and what is remembered of the targets. All
+/// A clone is two reference counts and shares all of it: the connections, and what is remembered of the targets. All
 /// calls need a tokio runtime with time and I/O. Dropping a call's future abandons the call, and books nothing.
 ///
 /// # Examples
@@ -39,21 +37,18 @@ use crate::transport::Transport;
 /// ```
 #[derive(Clone)]
 pub struct FailoverClient {
-    pub(crate) failover: Failover<Transport>,
+    pub(crate) failover: Failover<Connections>,
+    transport: Transport,
 }
 
 impl FailoverClient {
-    pub(crate) fn new(group: Group<Target>, transport: Transport) -> Result<Self, BuildError> {
-        let clock = Clock::start::<Tokio>();
-        let checking = Checking::start(&group, clock, &transport)?;
-        let mut list = List::with_one_service(group, transport);
-        list.checking = checking;
-        Ok(Self { failover: Failover { targets: Arc::new(Targets::new(list, clock)), classify: Proven } })
+    pub(crate) fn new(targets: Targets<Connections>, transport: Transport) -> Self {
+        Self { failover: Failover { targets: Arc::new(targets), classify: Proven }, transport }
     }
 
     /// The same as a tower service, which shares all of it.
     #[must_use]
-    pub fn into_service(self) -> Failover<Transport> {
+    pub fn into_service(self) -> Failover<Connections> {
         self.failover
     }
 
@@ -83,7 +78,7 @@ impl FailoverClient {
     pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<Response<ResponseBody>, Error> {
         let (head, body) = request.into_parts();
         let template = Template::new(head, CallBody::whole(body));
-        self.failover.targets.perform(template, &self.failover.classify, false).await
+        self.failover.perform(template, false).await
     }
 
     /// Begins a request that runs on by itself, and hands back what waits for its result.
@@ -99,7 +94,8 @@ impl FailoverClient {
 
     /// Replaces the targets and the policy while calls go on.
     ///
-    /// What is remembered of targets that stay is kept, and so are the connections; see [`Group::with_targets`]. Calls
+    /// What is remembered of targets that stay is kept (see [`Group::with_targets`]), and so are connections that lead to the
+    /// same host, or address, over the same protocol and TLS. Calls
     /// under way finish on the list that they began with. All clones of this client change with it.
     ///
     /// # Errors
@@ -125,67 +121,10 @@ impl FailoverClient {
         targets: impl IntoIterator<Item = Target>,
         policy: Policy,
     ) -> Result<(), BuildError> {
-        let targets: Vec<_> = targets.into_iter().collect();
-        let transport = self.failover.targets.current().service(0).clone();
-        transport.prepare(&targets)?;
-        self.failover.targets.replace(|list| {
-            let bound = policy.connect_timeout;
-            let mut list = list.with_targets(targets, seeded(policy))?;
-            list.checking = Checking::start(&list.group, self.failover.targets.clock, &transport)?;
-            transport.set_connect_bound(bound);
-            Ok(list)
-        })
+        self.failover.targets.connect(&self.transport, targets.into_iter().collect(), policy)
     }
 
-    /// Moves the cursor by hand: the next call begins at the target with this index.
-    ///
-    /// If it leaves a preferred target, failback brings it back in time, as after a failover.
-    ///
-    /// # Errors
-    ///
-    /// There is no target with this index.
-    pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
-        self.failover.prefer(index)
-    }
-
-    /// Sets whether a target is to be used, by the hand of an administrator: see [`AdminState`].
-    ///
-    /// # Errors
-    ///
-    /// There is no target with this index.
-    pub fn set_state(&self, index: usize, state: AdminState) -> Result<(), BuildError> {
-        self.failover.set_state(index, state)
-    }
-
-    /// The targets in order.
-    #[must_use]
-    pub fn targets(&self) -> Vec<Target> {
-        self.group().targets().to_vec()
-    }
-
-    /// The index of the target where the next call begins.
-    #[must_use]
-    pub fn sticky(&self) -> usize {
-        self.group().sticky()
-    }
-
-    /// The targets and the policy of the moment, and what is remembered.
-    #[must_use]
-    pub fn group(&self) -> Group<Target> {
-        self.failover.group()
-    }
-
-    /// What is remembered of the targets, for a status page.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        self.failover.snapshot()
-    }
-
-    /// What a group that [`group`](Self::group) gave remembers, which fits its targets whatever they are by now.
-    #[must_use]
-    pub fn snapshot_of(&self, group: &Group<Target>) -> Snapshot {
-        self.failover.snapshot_of(group)
-    }
+    failover_hyper::remembered!(failover.targets);
 }
 
 impl fmt::Debug for FailoverClient {

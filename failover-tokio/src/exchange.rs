@@ -1,7 +1,8 @@
 //! Attempts by the targets' services.
 
 use failover_hyper::{
-    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, ResponseBody, Template, perform, send,
+    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, List, ResponseBody, Template, perform,
+    send,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -10,19 +11,18 @@ use tower_service::Service;
 use crate::error::Error;
 use crate::forward::hand_back;
 use crate::runtime::Tokio;
-use crate::targets::{List, Targets};
+use crate::service::Failover;
 
-impl<S> Targets<S> {
+impl<S, C> Failover<S, C> {
     /// Performs a call on the current list. If it is `inbound`, a server received the request, and will answer it with
     /// the response.
     ///
     /// # Errors
     ///
     /// The call stopped without an acceptable answer.
-    pub(crate) async fn perform<C, B>(
+    pub(crate) async fn perform<B>(
         &self,
         template: Option<Template>,
-        classify: &C,
         inbound: bool,
     ) -> Result<Response<ResponseBody<B>>, Error<B>>
     where
@@ -32,9 +32,10 @@ impl<S> Targets<S> {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
     {
         let template = template.ok_or(Error::Method)?;
-        let list = self.current();
-        let services = CallServices { list: &list, classify, inbound };
-        perform::<Tokio, _>(&list.group, self.clock, &template, &services).await.map_err(Error::Stopped)
+        let list = self.targets.current();
+        let services = CallServices { list: &list, classify: &self.classify, inbound };
+        let call = perform::<Tokio, _>(list.group(), self.targets.clock(), &template, &services);
+        call.await.map_err(Error::Stopped)
     }
 }
 

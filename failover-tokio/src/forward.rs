@@ -80,7 +80,7 @@ where
         let body = CallBody::of(body, head.version, self.replay_buffer());
         // What a server noted of a request in its extensions concerns the connection that it came over.
         let template = Template::new(head, body).map(Template::without_extensions);
-        self.targets.perform(template, &self.classify, true).await
+        self.perform(template, true).await
     }
 }
 

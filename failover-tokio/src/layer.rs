@@ -1,7 +1,7 @@
 //! The tower layer.
 
-use failover_core::{BuildError, Entry, Group, Policy, Target};
-use failover_hyper::{Classify, Clock, Proven, without_checks};
+use failover_core::{BuildError, Group, Policy, Target};
+use failover_hyper::{Classify, Clock, Proven, group_by_uri};
 use tower_layer::Layer;
 
 use crate::runtime::Tokio;
@@ -43,11 +43,7 @@ impl FailoverLayer {
     ///
     /// Names the key and the value of the first setting that makes no sense.
     pub fn new(targets: impl IntoIterator<Item = Target>, policy: Policy) -> Result<Self, BuildError> {
-        Ok(Self {
-            group: Group::of(targets.into_iter().map(Entry::from), without_checks(policy)?)?,
-            clock: Clock::start::<Tokio>(),
-            classify: Proven,
-        })
+        Ok(Self { group: group_by_uri(targets, policy)?, clock: Clock::start::<Tokio>(), classify: Proven })
     }
 
     /// The same layer, with errors of the inner service classified by `classify` rather than by [`Proven`].

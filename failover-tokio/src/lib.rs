@@ -72,7 +72,8 @@
 //!
 //! # HTTP/2
 //!
-//! With https targets it is negotiated; with others, [`Builder::http2_prior_knowledge`] says that they speak it. A
+//! With https targets it is negotiated; of others, [`Target::protocol`], or [`Builder::protocol`] for all, says that they
+//! speak it. A
 //! request whose stream was refused was not executed and goes to the next target, whatever its method; a GOAWAY proves
 //! nothing. A connection on which an attempt ran out of time is not used for others, and one that
 //! does not answer a ping is closed.
@@ -125,13 +126,12 @@ mod layer;
 mod runtime;
 mod service;
 mod submit;
-mod targets;
 mod transport;
 
 pub use failover_core as core;
 pub use failover_core::{
-    AdminState, BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy, Reason, Replay,
-    Snapshot, StatusCodes, Stopped, Target, TargetSnapshot,
+    Address, AdminState, BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy,
+    Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target, TargetSnapshot,
 };
 #[cfg(feature = "serde")]
 pub use failover_core::{Config, Preset};
@@ -151,4 +151,4 @@ pub use crate::layer::FailoverLayer;
 pub use crate::runtime::Tokio;
 pub use crate::service::Failover;
 pub use crate::submit::Submitted;
-pub use crate::transport::Transport;
+pub use crate::transport::{Connections, Transport};

@@ -5,10 +5,12 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use failover_hyper::{Runtime, Stream};
+use failover_hyper::{Runtime, Socket, Stream};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 use tokio::time;
 
@@ -17,7 +19,7 @@ use tokio::time;
 pub struct Tokio;
 
 impl Runtime for Tokio {
-    type Tcp = TcpStream;
+    type Socket = Socket<TcpStream, Unix>;
     type Io = TokioIo<Stream>;
 
     fn now() -> Instant {
@@ -43,15 +45,29 @@ impl Runtime for Tokio {
         tokio::spawn(task);
     }
 
-    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    async fn connect(address: SocketAddr) -> io::Result<Self::Socket> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(Socket::Tcp(stream))
     }
 
-    fn has_news(tcp: &TcpStream) -> bool {
+    #[cfg(unix)]
+    async fn connect_unix(path: &str) -> io::Result<Self::Socket> {
+        UnixStream::connect(path).await.map(Socket::Unix)
+    }
+
+    #[cfg(not(unix))]
+    async fn connect_unix(_: &str) -> io::Result<Self::Socket> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn has_news(socket: &Self::Socket) -> bool {
+        let socket = match socket {
+            Socket::Tcp(socket) => SockRef::from(socket),
+            Socket::Unix(socket) => SockRef::from(socket),
+        };
         // tokio's own reads wait for news of the system, which may have come without its knowledge.
-        let peeked = SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]);
+        let peeked = socket.peek(&mut [MaybeUninit::uninit()]);
         !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
@@ -59,3 +75,10 @@ impl Runtime for Tokio {
         TokioIo::new(stream)
     }
 }
+
+#[cfg(unix)]
+type Unix = UnixStream;
+
+/// There are none.
+#[cfg(not(unix))]
+type Unix = TcpStream;

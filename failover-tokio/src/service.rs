@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use failover_core::{AdminState, BuildError, Entry, Group, Policy, Snapshot, Target};
+use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
 use failover_hyper::{
-    AttemptBody, BoxError, CallBody, Classify, Clock, Proven, ResponseBody, Template, without_checks,
+    AttemptBody, BoxError, CallBody, Classify, Clock, List, Proven, ResponseBody, Targets, Template,
+    group_by_uri,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -15,7 +16,6 @@ use tower_service::Service;
 
 use crate::error::Error;
 use crate::runtime::Tokio;
-use crate::targets::{List, Targets};
 
 /// A tower service that sends each request to the target that works, by an inner service.
 ///
@@ -63,13 +63,14 @@ impl<S> Failover<S> {
     ///
     /// # Errors
     ///
-    /// Names the key and the value of the first setting that makes no sense.
+    /// Names the key and the value of the first setting that makes no sense. A target that is not reached as its URL says
+    /// needs a service of its own.
     pub fn new(
         targets: impl IntoIterator<Item = Target>,
         policy: Policy,
         service: S,
     ) -> Result<Self, BuildError> {
-        Ok(Self::over(Group::of(targets.into_iter().map(Entry::from), without_checks(policy)?)?, service))
+        Ok(Self::over(group_by_uri(targets, policy)?, service))
     }
 
     /// A service over an inner service for each target, the preferred one first.
@@ -81,9 +82,7 @@ impl<S> Failover<S> {
         targets: impl IntoIterator<Item = (Target, S)>,
         policy: Policy,
     ) -> Result<Self, BuildError> {
-        let list = List::with_services(targets, |targets| {
-            Group::of(targets.into_iter().map(Entry::from), without_checks(policy)?)
-        })?;
+        let list = List::with_services(targets, policy)?;
         Ok(Self { targets: Arc::new(Targets::new(list, Clock::start::<Tokio>())), classify: Proven })
     }
 
@@ -120,17 +119,13 @@ impl<S, C> Failover<S, C> {
         policy: Policy,
     ) -> Result<(), BuildError> {
         let targets: Vec<_> = targets.into_iter().collect();
-        self.targets.replace(|list| {
-            List::with_services(targets, |targets| {
-                list.group.with_targets(targets.into_iter().map(Entry::from), without_checks(policy)?)
-            })
-        })
+        self.targets.replace(|list| list.replaced(targets, policy))
     }
 
     /// Replaces the targets and the policy while calls go on, and keeps the services.
     ///
     /// As [`set_services`](Self::set_services), but where each target has a service of its own, each of the new list
-    /// must be one of the old list.
+    /// must be one of the old list, by its name and by where it leads.
     ///
     /// # Errors
     ///
@@ -144,50 +139,13 @@ impl<S, C> Failover<S, C> {
         S: Clone,
     {
         let targets: Vec<_> = targets.into_iter().collect();
-        let policy = without_checks(policy)?;
         self.targets.replace(|list| list.with_targets(targets, policy))
     }
 
-    /// Moves the cursor by hand: the next call begins at the target with this index.
-    ///
-    /// If it leaves a preferred target, failback brings it back in time, as after a failover.
-    ///
-    /// # Errors
-    ///
-    /// There is no target with this index.
-    pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
-        self.group().prefer(index, self.targets.clock.now())
-    }
-
-    /// Sets whether a target is to be used, by the hand of an administrator: see [`AdminState`].
-    ///
-    /// # Errors
-    ///
-    /// There is no target with this index.
-    pub fn set_state(&self, index: usize, state: AdminState) -> Result<(), BuildError> {
-        self.group().set_state(index, state)
-    }
-
-    /// The targets and the policy of the moment, and what is remembered.
-    #[must_use]
-    pub fn group(&self) -> Group<Target> {
-        self.targets.current().group.clone()
-    }
-
-    /// What is remembered of the targets, for a status page, in the order of those of [`group`](Self::group).
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        self.snapshot_of(&self.group())
-    }
-
-    /// What a group that [`group`](Self::group) gave remembers, which fits its targets whatever they are by now.
-    #[must_use]
-    pub fn snapshot_of(&self, group: &Group<Target>) -> Snapshot {
-        group.snapshot(self.targets.clock.now())
-    }
+    failover_hyper::remembered!(targets);
 
     pub(crate) fn replay_buffer(&self) -> usize {
-        self.targets.current().group.policy().replay_buffer
+        self.targets.current().group().policy().replay_buffer
     }
 }
 
@@ -212,7 +170,7 @@ where
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let body = CallBody::of(body, head.version, failover.replay_buffer());
-            failover.targets.perform(Template::new(head, body), &failover.classify, false).await
+            failover.perform(Template::new(head, body), false).await
         })
     }
 }

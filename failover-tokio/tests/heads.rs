@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use common::{Pieces, Server, fault, serve, stopped, text};
-use failover_tokio::{Evidence, FailoverClient, Fault};
+use failover_tokio::{Evidence, FailoverClient, Fault, Protocol};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -97,5 +97,5 @@ async fn odd(request: Request<Incoming>, release: Arc<Notify>) -> Result<Respons
 
 fn client(server: &Server, http2: bool) -> FailoverClient {
     let builder = FailoverClient::builder().targets([server.url()]);
-    if http2 { builder.http2_prior_knowledge().build().unwrap() } else { builder.build().unwrap() }
+    if http2 { builder.protocol(Protocol::Http2).build().unwrap() } else { builder.build().unwrap() }
 }

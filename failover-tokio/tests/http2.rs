@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Pieces, Server, answered, fault, serve, stopped, text};
-use failover_tokio::{AttemptError, Evidence, FailoverClient, Failure, Fault};
+use failover_tokio::{AttemptError, Evidence, FailoverClient, Failure, Fault, Protocol};
 use h2::Reason as Code;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
@@ -160,7 +160,7 @@ async fn a_silent_connection_is_not_used_again() {
         }
     })
     .await;
-    let builder = FailoverClient::builder().targets([server.url()]).http2_prior_knowledge();
+    let builder = FailoverClient::builder().targets([server.url()]).protocol(Protocol::Http2);
     let client = builder.attempt_timeout(SECOND).build().unwrap();
     client.get("/").await.unwrap();
     let Fault::Timeout(waited) = fault(&stopped(client.get("/").await)) else { panic!("an answer") };
@@ -218,12 +218,12 @@ async fn a_forwarded_request_keeps_its_trailers_from_version_to_version() {
     for prior in [true, false] {
         let target = Server::mirror(prior).await;
         let builder = FailoverClient::builder().targets([target.url()]);
-        let backend = if prior { builder.http2_prior_knowledge() } else { builder }.build().unwrap();
+        let backend = if prior { builder.protocol(Protocol::Http2) } else { builder }.build().unwrap();
         for inbound_http2 in [true, false] {
             let proxy = forwarding(backend.clone(), inbound_http2).await;
             let builder = FailoverClient::builder().targets([proxy.url()]);
             let front =
-                if inbound_http2 { builder.http2_prior_knowledge() } else { builder }.build().unwrap();
+                if inbound_http2 { builder.protocol(Protocol::Http2) } else { builder }.build().unwrap();
 
             let mut body = Pieces::of(["mon", "ey"]);
             body.trailers = Some(trailers.clone());
@@ -244,7 +244,7 @@ async fn a_forwarded_request_keeps_its_trailers_from_version_to_version() {
 const SECOND: Duration = Duration::from_secs(1);
 
 fn client(targets: impl IntoIterator<Item = String>) -> FailoverClient {
-    FailoverClient::builder().targets(targets).http2_prior_knowledge().build().unwrap()
+    FailoverClient::builder().targets(targets).protocol(Protocol::Http2).build().unwrap()
 }
 
 fn only_failure<B>(response: &Response<B>) -> &Failure<AttemptError> {

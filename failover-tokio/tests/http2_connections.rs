@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Pieces, Server, answered, fault, mirrored, serve, stopped};
-use failover_tokio::{AttemptError, Evidence, FailoverClient, Failure, Fault, ResponseBody, Within};
+use failover_tokio::{
+    AttemptError, Evidence, FailoverClient, Failure, Fault, Protocol, ResponseBody, Within,
+};
 use h2::server::{Connection, SendResponse};
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
@@ -261,7 +263,7 @@ async fn a_connection_that_is_opened_for_a_call_that_left_is_the_next_ones() {
 }
 
 fn client(targets: impl IntoIterator<Item = String>) -> FailoverClient {
-    let builder = FailoverClient::builder().targets(targets).http2_prior_knowledge();
+    let builder = FailoverClient::builder().targets(targets).protocol(Protocol::Http2);
     builder.attempt_timeout(LIMIT).build().unwrap()
 }
 

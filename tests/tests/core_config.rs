@@ -218,7 +218,7 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         ("targets = [{ }]", "targets[0].url = : expected a URL such as http://host:8080/base"),
         (
             "targets = [{ url = 'http://a', secureSocket = 1 }]",
-            "targets[0].secureSocket = : expected one of url, name, headers, attempt_timeout, connect_timeout, state",
+            "targets[0].secureSocket = : expected one of url, name, headers, attempt_timeout, connect_timeout, state, protocol, connect, server_name, tls",
         ),
     ] {
         assert_eq!(refused(config), error, "{config}");

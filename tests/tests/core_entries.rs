@@ -248,7 +248,8 @@ fn rejected_what_a_target_of_a_configuration_has_wrong_is_named() {
         ("state = true", "state = true: expected one of ready, drain, maintenance".to_owned()),
         (
             "timeout = '5s'",
-            "timeout = : expected one of url, name, headers, attempt_timeout, connect_timeout, state"
+            "timeout = : expected one of url, name, headers, attempt_timeout, connect_timeout, state, \
+             protocol, connect, server_name, tls"
                 .to_owned(),
         ),
     ] {

@@ -26,8 +26,9 @@ use crate::wire::Target;
 /// set is as in the preset. Durations are written as `"5s"` or `"500ms"`, codes as numbers or as
 /// [`StatusCodes`](crate::StatusCodes) are written, sizes in bytes or as `"64KiB"`. `deadline`, `upload_deadline`, `body_idle`, `late`,
 /// `failback`, `cool_down`, `checks`, `retry_after` and `budget` can be `"off"`. `cool_down.strikes` is an older name of `leave_after`. A target is a URL, or a table of
-/// `url` and of its own `name`, `headers`, `attempt_timeout`, `connect_timeout` and `state` (`"ready"`, `"drain"` or
-/// `"maintenance"`).
+/// `url` and of its own `name`, `headers`, `attempt_timeout`, `connect_timeout`, `state` (`"ready"`, `"drain"` or
+/// `"maintenance"`), `protocol` (`"auto"`, `"http1"` or `"http2"`), `connect` (`"host:port"` or `"unix:/path"`), `server_name`
+/// and `tls`, the name of settings that the client has.
 ///
 /// The keys of Ballerina's client are read as well, with its meaning: `timeoutInMillis`, `intervalInMillis` and
 /// `failoverCodes`, or `timeout` and `interval` in seconds. Where one of them is used, the preset is `"ballerina"`

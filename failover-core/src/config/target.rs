@@ -10,7 +10,7 @@ use http::header::{
 use crate::admin::AdminState;
 use crate::config::value::{Value, one_of};
 use crate::error::BuildError;
-use crate::wire::Target;
+use crate::wire::{Protocol, Target};
 
 impl Value {
     pub(crate) fn targets(&self, key: &str) -> Result<Vec<Target>, BuildError> {
@@ -50,6 +50,19 @@ impl Value {
                         _ => AdminState::Ready,
                     });
                 }
+                ("protocol", _) => {
+                    target = target.protocol(match value.word(&key, &["auto", "http1", "http2"])? {
+                        "http1" => Protocol::Http1,
+                        "http2" => Protocol::Http2,
+                        _ => Protocol::Auto,
+                    });
+                }
+                ("connect", _) => {
+                    let address = value.text(&key, "host:port, or unix:/path")?;
+                    target = target.connect_to(address.parse().map_err(|error: BuildError| error.at(key))?);
+                }
+                ("server_name", _) => target = target.server_name(value.text(&key, "a host name")?),
+                ("tls", _) => target = target.tls(value.text(&key, "the name of settings of TLS")?),
                 _ => return Err(BuildError::new(key, "", one_of(KEYS))),
             }
         }
@@ -80,7 +93,18 @@ impl Target {
     }
 }
 
-const KEYS: &[&str] = &["url", "name", "headers", "attempt_timeout", "connect_timeout", "state"];
+const KEYS: &[&str] = &[
+    "url",
+    "name",
+    "headers",
+    "attempt_timeout",
+    "connect_timeout",
+    "state",
+    "protocol",
+    "connect",
+    "server_name",
+    "tls",
+];
 
 /// Headers that say what the transport says by itself.
 const NOT_A_TARGETS: [HeaderName; 7] =

@@ -4,9 +4,11 @@ mod credentials;
 mod framing;
 mod head;
 mod retry_after;
+mod route;
 pub(crate) mod target;
 
 pub use crate::wire::framing::settle_framing;
 pub use crate::wire::head::Head;
 pub use crate::wire::retry_after::retry_after;
+pub use crate::wire::route::{Address, Protocol, Route};
 pub use crate::wire::target::{PathError, Target};

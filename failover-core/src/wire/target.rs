@@ -11,7 +11,9 @@ use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use crate::admin::AdminState;
 use crate::entry::Entry;
 use crate::error::BuildError;
+use crate::policy::Policy;
 use crate::wire::credentials::basic;
+use crate::wire::route::{Address, Protocol, Route};
 
 /// One place a request can go: its base URL, and what belongs to it.
 ///
@@ -44,6 +46,7 @@ pub struct Target {
     attempt_timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
     state: AdminState,
+    route: Route,
 }
 
 impl Target {
@@ -95,6 +98,7 @@ impl Target {
             attempt_timeout: None,
             connect_timeout: None,
             state: AdminState::Ready,
+            route: Route::default(),
         })
     }
 
@@ -128,6 +132,35 @@ impl Target {
     #[must_use]
     pub fn state(self, state: AdminState) -> Self {
         Self { state, ..self }
+    }
+
+    /// The same target over a protocol of its own, in place of the client's choice for all.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.route.protocol = Some(protocol);
+        self
+    }
+
+    /// The same target, with its connections leading elsewhere than to its URL's host and port. `Host`, and the name that
+    /// its certificate must be for, stay the URL's.
+    #[must_use]
+    pub fn connect_to(mut self, address: Address) -> Self {
+        self.route.address = Some(address);
+        self
+    }
+
+    /// The same target, whose certificate must be for this name in place of its URL's host.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.route.server_name = Some(name.into());
+        self
+    }
+
+    /// The same target, with TLS as the client knows it under this name, in place of that for all targets.
+    #[must_use]
+    pub fn tls(mut self, settings: impl Into<String>) -> Self {
+        self.route.tls = Some(settings.into());
+        self
     }
 
     /// Checks a path, with or without a query, that a caller gives for all targets.
@@ -181,6 +214,43 @@ impl Target {
     #[must_use]
     pub fn scheme(&self) -> &Scheme {
         &self.scheme
+    }
+
+    /// Its URL's host, without the port; an IPv6 address in brackets.
+    #[must_use]
+    pub fn hostname(&self) -> &str {
+        self.authority.host()
+    }
+
+    /// Its URL's port, or its scheme's.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let default_port = if self.scheme == Scheme::HTTP { 80 } else { 443 };
+        self.authority.port_u16().unwrap_or(default_port)
+    }
+
+    /// What connecting may take: its own bound, or else the policy's.
+    #[must_use]
+    pub fn connect_bound(&self, policy: &Policy) -> Duration {
+        self.connect_timeout.unwrap_or(policy.connect_timeout)
+    }
+
+    /// How it is reached, where its URL does not say it.
+    #[must_use]
+    pub fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// Whether it is reached otherwise than its URL says.
+    #[must_use]
+    pub fn has_route(&self) -> bool {
+        self.route != Route::default()
+    }
+
+    /// Whether the same connections lead to both: scheme, host, port and route are equal.
+    #[must_use]
+    pub fn shares_connections_with(&self, other: &Self) -> bool {
+        (&self.scheme, &self.authority, &self.route) == (&other.scheme, &other.authority, &other.route)
     }
 
     /// The value of the `Host` header: host and port, the scheme's default port dropped (RFC 9110, section 4.2.3).

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
 use failover_tests::wire::Connection;
-use failover_tokio::FailoverClient;
+use failover_tokio::{FailoverClient, Protocol};
 use http_body_util::BodyExt;
 use tokio::net::TcpStream;
 use tokio::task::block_in_place;
@@ -163,7 +163,7 @@ async fn bounded_calls_beyond_the_limit_wait_for_their_turn_over_http2_too() {
     let gate = Gate::new();
     let server = Server::script([Reply::ok("right").after(&gate)]);
     let gateway = Gateway::configured(&config("max_connections = 2", &[server.url()], ""));
-    let client = FailoverClient::builder().targets([&gateway.url]).http2_prior_knowledge().build().unwrap();
+    let client = FailoverClient::builder().targets([&gateway.url]).protocol(Protocol::Http2).build().unwrap();
     let calls: Vec<_> = (0..5).map(|_| client.submit("GET", "/", "")).collect();
     assert_eq!(block_in_place(|| server.wait_for_requests(2)).len(), 2);
     gate.open();

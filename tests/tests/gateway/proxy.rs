@@ -434,7 +434,7 @@ async fn http2_clients_are_served_as_well() {
     let gateway = Gateway::before([&server], "");
     let client = failover_tokio::FailoverClient::builder()
         .targets([&gateway.url])
-        .http2_prior_knowledge()
+        .protocol(failover_tokio::Protocol::Http2)
         .build()
         .unwrap();
     let calls = (0..20).map(|call| {

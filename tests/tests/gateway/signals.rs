@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use failover_tests::lab::{End, Gate, Reply, Server};
-use failover_tokio::FailoverClient;
+use failover_tokio::{FailoverClient, Protocol};
 use http_body_util::BodyExt;
 use serde_json::json;
 
@@ -132,7 +132,7 @@ async fn sigterm_lets_calls_over_http2_end() {
     let gate = Gate::new();
     let server = Server::script([Reply::ok("slow").halfway(&gate)]);
     let mut gateway = Gateway::before([&server], "");
-    let client = FailoverClient::builder().targets([&gateway.url]).http2_prior_knowledge().build().unwrap();
+    let client = FailoverClient::builder().targets([&gateway.url]).protocol(Protocol::Http2).build().unwrap();
     let response = client.get("/").await.unwrap();
     gateway.signal("TERM");
     gateway.wait_for_log("no more connections");

@@ -1,0 +1,125 @@
+//! The connections to one target, as a service that sends requests to it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::CONNECTION;
+use http::{Request, Response, Uri};
+use tower_service::Service;
+
+use crate::connect::OriginError;
+use crate::evidence::TransportError;
+use crate::http1::Reading;
+use crate::limits::is_too_large;
+use crate::pool::{Connection, Pool};
+use crate::received::Received;
+use crate::request_body::AttemptBody;
+use crate::runtime::Runtime;
+use crate::transport_body::{Held, TransportBody};
+
+/// The connections to one target: a service that sends each request at most once, follows no redirects, and obeys no proxy.
+///
+/// A [`Transport`](crate::Transport) makes them. A clone is a reference count and shares the connections.
+#[derive(Clone)]
+pub struct Connections<R: Runtime> {
+    pool: Arc<Pool<R>>,
+    /// What opening one may take.
+    bound: Duration,
+}
+
+impl<R: Runtime> Connections<R> {
+    pub(crate) fn new(pool: Arc<Pool<R>>, bound: Duration) -> Self {
+        Self { pool, bound }
+    }
+
+    /// Sends a request, once, and waits for the head of its answer.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or the request is for another target.
+    pub async fn send(
+        &self,
+        mut request: Request<AttemptBody>,
+    ) -> Result<Response<TransportBody>, TransportError> {
+        if !self.pool.origin().is_of(request.uri()) {
+            return Err(TransportError::no_origin(OriginError::Other));
+        }
+        let progress = request.body().progress().clone();
+        let response = match self.pool.connection(self.bound, &progress).await? {
+            Connection::Alone(mut connection) => {
+                *request.uri_mut() = path_of(request.uri());
+                let response = connection.exchange(request, &progress).await?;
+                let version = response.version();
+                let reading = Reading::new(connection, self.pool.clone());
+                let body = |body| TransportBody::new(Received::new(body, version), Held::Alone(reading));
+                response.map(body)
+            }
+            Connection::Among(joined) => {
+                // TE is not named in `Connection` there, and hyper would drop what is.
+                if request.headers().get(CONNECTION).is_some_and(|named| named == "te") {
+                    request.headers_mut().remove(CONNECTION);
+                }
+                let (response, place) = joined.exchange(request, &progress).await?;
+                let version = response.version();
+                let body = |body| TransportBody::new(Received::new(body, version), Held::Among { place });
+                response.map(body)
+            }
+        };
+        if is_too_large(response.headers()) { Err(TransportError::large_head()) } else { Ok(response) }
+    }
+}
+
+/// What a request's URI is over HTTP/1.1 (RFC 9112, section 3.2.1).
+fn path_of(uri: &Uri) -> Uri {
+    uri.path_and_query().map_or_else(Uri::default, |path| path.clone().into())
+}
+
+impl<R: Runtime> Service<Request<AttemptBody>> for Connections<R> {
+    type Response = Response<TransportBody>;
+    type Error = TransportError;
+    type Future = Sending;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<AttemptBody>) -> Sending {
+        let connections = self.clone();
+        Sending::new(async move { connections.send(request).await })
+    }
+}
+
+/// A request under way: a future of its response.
+#[must_use = "a request is sent while this is polled"]
+pub struct Sending(Pin<Box<dyn Future<Output = Result<Response<TransportBody>, TransportError>> + Send>>);
+
+impl Sending {
+    pub(crate) fn new(
+        sending: impl Future<Output = Result<Response<TransportBody>, TransportError>> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(sending))
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<Response<TransportBody>, TransportError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sending")
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Connections<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connections").field(&self.pool).finish()
+    }
+}

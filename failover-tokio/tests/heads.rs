@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
+/// Guards: `Transport::send` without the limit on heads.
 #[tokio::test]
 async fn one_head_an_answers_head_of_any_size_breaks_no_other_call() {
     for http2 in [false, true] {
@@ -49,6 +50,7 @@ async fn one_head_an_answers_head_of_any_size_breaks_no_other_call() {
     }
 }
 
+/// Guards: `Received::poll_frame` without the limit on trailers.
 #[tokio::test]
 async fn one_head_trailers_come_whole_or_as_an_error() {
     let server = odd_server(true, &Arc::default()).await;

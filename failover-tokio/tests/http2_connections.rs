@@ -122,12 +122,14 @@ async fn a_request_that_was_given_up_while_it_waited_for_a_stream_is_never_sent(
     assert_eq!(server.connections(), 2);
 }
 
+/// Guards: `Http2::open` with the connection's window that hyper has by itself.
 #[tokio::test]
 async fn one_reader_who_does_not_read_delays_nobody() {
     let (server, _seen) = paths(100).await;
     let client = client([server.url()]);
     let mut unread = vec![];
-    for _ in 0..6 {
+    // More than the window of a connection that hyper has by itself.
+    for _ in 0..24 {
         unread.push(client.get("/large").await.unwrap());
     }
     assert_eq!(text(client.get("/").await.unwrap()).await, "right");
@@ -137,6 +139,7 @@ async fn one_reader_who_does_not_read_delays_nobody() {
     assert_eq!(server.connections(), 1);
 }
 
+/// Guards: `Http2::join` with one place on each connection.
 #[tokio::test]
 async fn one_reader_a_stuck_upload_delays_no_other() {
     let (server, mut seen) = paths(100).await;

@@ -260,6 +260,7 @@ async fn the_client_is_a_service_and_its_transport_the_ground_of_stacks() {
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "echo");
 }
 
+/// Guards: `ReplayBody::rewind` that tells of each body that it is whole.
 #[tokio::test]
 async fn body_gone_a_request_whose_body_was_read_goes_on_only_if_all_of_it_was_kept() {
     for (size, goes_on) in [(10, true), (100 << 10, false)] {

@@ -18,6 +18,7 @@ use reqwest::redirect::Policy as Redirects;
 use tokio::net::TcpListener;
 use tower::{Service, ServiceExt};
 
+/// Guards: `evidence::of` that believes a refused connection, whoever tells of it.
 #[tokio::test]
 async fn unknown_service_a_post_whose_redirect_does_not_connect_is_not_executed_again() {
     let (first, standby) = (Executing::start(Some(down().await)).await, Executing::start(None).await);
@@ -54,6 +55,7 @@ async fn unknown_service_a_client_that_follows_redirects_takes_the_headers_of_a_
     }
 }
 
+/// Guards: `send` that asks `Proven` and not the classifier that it is given.
 #[tokio::test]
 async fn unknown_service_that_could_not_connect_is_believed_only_if_somebody_vouches_for_it() {
     let (dead, standby) = (Target::parse(&down().await).unwrap(), Executing::start(None).await);

@@ -268,6 +268,7 @@ fn the_rest_of_the_workspace_has_nothing_of_what_surf_brings() {
 
 // The adapter in its three forms: over the transport, over a client of the caller's own, and as middleware.
 
+/// Guards: `foreign` that believes no error.
 #[test]
 fn not_sent_always_a_post_moves_on_when_our_transport_proves_that_nothing_was_sent() {
     for face in FACES {
@@ -302,6 +303,7 @@ fn never_twice_a_post_is_an_error_when_it_may_have_been_executed() {
     }
 }
 
+/// Guards: `ReplayBody::reader` that begins after what was kept.
 #[test]
 fn exact_a_streamed_body_goes_whole_to_the_next_target_as_long_as_it_was_kept() {
     for face in FACES {
@@ -333,6 +335,7 @@ fn exact_a_streamed_body_goes_whole_to_the_next_target_as_long_as_it_was_kept() 
     }
 }
 
+/// Guards: `ReplayBody::rewind` that takes a body for gone since it is larger than the buffer.
 #[test]
 fn stream_first_a_body_of_which_nothing_was_read_still_goes_to_the_next_target() {
     for face in FACES {
@@ -345,6 +348,7 @@ fn stream_first_a_body_of_which_nothing_was_read_still_goes_to_the_next_target()
     }
 }
 
+/// Guards: `ReplayBody::reader` that begins after what was kept.
 #[test]
 fn exact_each_attempt_has_the_same_head() {
     for face in FACES {
@@ -559,6 +563,7 @@ fn settings_that_make_no_sense_together_are_refused() {
     assert!(!error.to_string().contains("secret"), "{error}");
 }
 
+/// Guards: `AttemptError::unconnected` that proves nothing.
 #[test]
 fn connect_bound_holds_in_each_form() {
     let connect_timeout = Duration::from_millis(300);
@@ -575,6 +580,7 @@ fn connect_bound_holds_in_each_form() {
     }
 }
 
+/// Guards: `foreign` that believes an error of our transport whose request it does not know.
 #[test]
 fn unknown_service_a_post_whose_redirect_does_not_connect_is_not_executed_again() {
     let (down, works) = (Server::down(), Server::script([Reply::ok("right")]));

@@ -72,6 +72,7 @@ fn rejected_what_looks_odd_and_makes_sense_is_not() {
     }
 }
 
+/// Guards: `Target::fmt` that shows the base path.
 #[test]
 fn redacted_user_information_is_in_no_error_and_in_no_debug_text() {
     let urls = [
@@ -230,6 +231,7 @@ async fn last_answer_a_body_that_broke_off_is_an_error_there_too() {
     response.into_body().collect().await.unwrap_err();
 }
 
+/// Guards: `ReplayBody::reader` that begins after what was kept.
 #[tokio::test]
 async fn exact_a_streamed_body_moves_on_with_the_same_bytes() {
     for known in [true, false] {
@@ -260,6 +262,7 @@ async fn exact_a_streamed_body_moves_on_with_the_same_bytes() {
     }
 }
 
+/// Guards: `Reader::is_end_stream` that frames an empty body as what it turned out to be.
 #[tokio::test]
 async fn exact_a_body_of_unknown_length_arrives_whatever_the_method_on_each_attempt() {
     for method in ["GET", "HEAD", "OPTIONS", "TRACE", "DELETE", "PUT"] {
@@ -282,6 +285,7 @@ async fn exact_a_body_of_unknown_length_arrives_whatever_the_method_on_each_atte
     }
 }
 
+/// Guards: `ReplayBody::is_one_shot` of no body.
 #[tokio::test]
 async fn bounded_a_streamed_body_that_outgrew_the_buffer_stays_with_its_target() {
     for known in [true, false] {
@@ -300,6 +304,7 @@ async fn bounded_a_streamed_body_that_outgrew_the_buffer_stays_with_its_target()
     }
 }
 
+/// Guards: `ReplayBody::rewind` that tells of each body that it is whole.
 #[tokio::test]
 async fn bounded_a_streamed_body_that_outgrew_the_buffer_is_not_replayed_after_an_error_either() {
     let servers = [Server::script([Reply::reset()]), Server::script([Reply::ok("")])];
@@ -311,6 +316,7 @@ async fn bounded_a_streamed_body_that_outgrew_the_buffer_is_not_replayed_after_a
     assert_eq!(servers.map(|server| server.requests().len()), [1, 0]);
 }
 
+/// Guards: `Source::poll_next` that fails when the body outgrows the buffer.
 #[tokio::test]
 async fn stream_first_a_body_that_cannot_be_replayed_gets_its_first_attempt() {
     let servers = [Server::start(|request| Reply::ok(request.body.len().to_string())), Server::down()];
@@ -324,6 +330,7 @@ async fn stream_first_a_body_that_cannot_be_replayed_gets_its_first_attempt() {
     assert_eq!(text(response).await, LARGE.to_string());
 }
 
+/// Guards: `ReplayBody::rewind` that takes a body for gone since it is larger than the buffer.
 #[tokio::test]
 async fn not_sent_always_a_body_that_cannot_be_replayed_moves_on_unread() {
     for known in [true, false] {
@@ -337,6 +344,7 @@ async fn not_sent_always_a_body_that_cannot_be_replayed_moves_on_unread() {
     }
 }
 
+/// Guards: `Http1::exchange` that looks for the answer when all of the body was taken.
 #[tokio::test]
 async fn early_answer_one_to_a_body_that_has_not_ended_is_right() {
     let server = Server::early(|_| Reply::status(413).body("too large").end(End::Stall));
@@ -488,12 +496,14 @@ async fn forward_an_upgrade_is_an_offer_without_which_a_request_is_served() {
     }
 }
 
+/// Guards: `Driver::run` that reads an answer to its end before it returns it.
 #[tokio::test]
 async fn committed_a_forwarded_answer_is_streamed_before_it_has_ended() {
     let gate = Gate::new();
     let server = Server::script([Reply::ok("in two").halfway(&gate)]);
-    let response =
-        client([&server]).forward(Request::get("/").body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+    let client = client([&server]);
+    let forwarded = client.forward(Request::get("/").body(Full::<Bytes>::default()).unwrap());
+    let response = timeout(LIMIT, forwarded).await.expect("nothing takes that long").unwrap();
     let mut body = response.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(first, "in ");
@@ -601,6 +611,7 @@ async fn failback_target_0_is_probed_when_its_time_has_come_by_the_runtimes_cloc
     assert_eq!((client.sticky(), servers[0].requests().len()), (0, 6));
 }
 
+/// Guards: `Names::look_up` with one lookup at a time.
 #[tokio::test]
 async fn one_name_a_name_that_hangs_holds_up_no_other() {
     let works = Server::script([Reply::ok("right")]);
@@ -678,6 +689,7 @@ async fn a_connection_that_was_closed_while_it_was_idle_gets_no_request() {
     assert_eq!(client.snapshot().targets[0].strikes, 1, "it has answered just now");
 }
 
+/// Guards: `Pool::sweep_from_now_on` that has nothing swept.
 #[tokio::test]
 async fn bounded_an_idle_connection_is_closed_in_time() {
     let server = Server::script([Reply::ok("right")]);

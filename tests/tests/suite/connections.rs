@@ -50,6 +50,7 @@ fn never_twice_a_post_whose_answer_is_cut_anywhere_is_executed_once() {
     });
 }
 
+/// Guards: `TransportError::from` a broken exchange for which no connection is stale.
 #[test]
 fn stale_connection_a_get_that_is_cut_anywhere_on_a_connection_that_served_is_answered() {
     each([("fin", End::Fin), ("reset", End::Reset)], |end| {
@@ -184,6 +185,7 @@ fn cancel_neutral_a_call_that_leaves_while_connecting_holds_nobody_up() {
     assert_eq!(works.requests().len(), 1);
 }
 
+/// Guards: `AttemptError::unconnected` that proves nothing.
 #[test]
 fn connect_bound_200_calls_at_a_target_that_takes_no_connection_are_answered_by_the_next() {
     let (blackhole, works) = (Blackhole::new(), Server::script([Reply::ok("right")]));

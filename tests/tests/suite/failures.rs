@@ -10,6 +10,7 @@ use failover_tests::lab::{Accept, Blackhole, End, Reply, Server};
 use super::{ATTEMPT, Answered, Call, Place, client_with, each, policy, target};
 use crate::Client;
 
+/// Guards: `Origin::broke_off` that tells the group nothing.
 #[test]
 fn broken_body_a_target_whose_answers_break_off_is_left_after_three() {
     let broken = Server::start(|_| Reply::ok("0123456789").cut(4));
@@ -58,6 +59,7 @@ fn never_refused_untried_a_get_is_answered_whatever_target_0_does() {
     });
 }
 
+/// Guards: `TransportError::from` a TLS handshake that failed, for a request that may have been processed.
 #[test]
 fn not_sent_always_a_post_moves_on_when_nothing_was_sent() {
     each(unsent(), |place| {
@@ -72,6 +74,7 @@ fn not_sent_always_a_post_moves_on_when_nothing_was_sent() {
     });
 }
 
+/// Guards: `TransportError::from` a connection that was not made, for a request that may have been processed.
 #[test]
 fn not_sent_always_a_post_moves_on_under_replay_never() {
     let policy = policy().replay(Replay::Never);
@@ -81,6 +84,7 @@ fn not_sent_always_a_post_moves_on_under_replay_never() {
     assert_eq!(works.requests().len(), 1);
 }
 
+/// Guards: `AttemptError::unconnected` that proves nothing.
 #[test]
 fn not_sent_always_a_post_moves_on_when_its_time_to_connect_ends() {
     let (blackhole, works) = (Blackhole::new(), Server::script([Reply::ok("right")]));
@@ -204,6 +208,7 @@ fn gateway_codes_408_and_500_are_answers_unless_the_policy_says_otherwise() {
     });
 }
 
+/// Guards: `CallBody::attempt` that gives a body in memory away to the first attempt.
 #[test]
 fn not_sent_always_a_post_moves_on_with_its_body_when_a_status_says_not_processed() {
     for status in [501, 421, 425] {

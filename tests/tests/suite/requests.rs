@@ -7,6 +7,7 @@ use http::header::{HeaderName, HeaderValue};
 use super::{Call, client, policy, target};
 use crate::Client;
 
+/// Guards: `Transport::send` whose path has no query.
 #[test]
 fn per_target_request_host_and_base_path_are_the_targets() {
     let (first, second) = (Server::script([Reply::status(503)]), Server::script([Reply::ok("")]));
@@ -34,6 +35,7 @@ fn per_target_request_host_and_base_path_are_the_targets() {
     }
 }
 
+/// Guards: `Head::aim` that keeps a `Host` that is there.
 #[test]
 fn per_target_request_a_host_that_the_caller_set_goes_nowhere() {
     let (first, second) = (Server::script([Reply::status(503)]), Server::script([Reply::ok("")]));
@@ -44,6 +46,7 @@ fn per_target_request_a_host_that_the_caller_set_goes_nowhere() {
     }
 }
 
+/// Guards: `Driver::attempt` that adds the first target's headers for each target.
 #[test]
 fn per_target_request_a_targets_header_goes_to_no_other() {
     let servers = [(); 3].map(|()| {
@@ -78,6 +81,7 @@ fn per_target_request_a_targets_header_goes_to_no_other() {
     assert_eq!(seen, keys.into_iter().zip([None, basic, None]).collect::<Vec<_>>());
 }
 
+/// Guards: `Target::uri` that takes a path with two slashes in front as it is.
 #[test]
 fn per_target_request_no_path_leaves_its_target() {
     let (server, evil) = (Server::script([Reply::ok("right")]), Server::script([Reply::ok("evil")]));
@@ -109,6 +113,7 @@ fn per_target_request_no_path_leaves_its_target() {
     }
 }
 
+/// Guards: `Transport::send` whose error tells the URI.
 #[test]
 fn redacted_no_error_tells_what_a_url_hides() {
     let server = Server::down();
@@ -121,6 +126,7 @@ fn redacted_no_error_tells_what_a_url_hides() {
     }
 }
 
+/// Guards: `Transport::send` that follows a `Location`.
 #[test]
 fn no_redirects_are_followed() {
     let elsewhere = Server::script([Reply::ok("elsewhere")]);
@@ -132,6 +138,7 @@ fn no_redirects_are_followed() {
     assert_eq!(elsewhere.connections(), 0);
 }
 
+/// Guards: `Transport::send` that sends again what may have been processed.
 #[test]
 fn no_nesting_the_transport_sends_nothing_again_by_itself() {
     for (reply, method) in [(Reply::fin(), "GET"), (Reply::reset(), "GET"), (Reply::reset(), "POST")] {

@@ -5,6 +5,7 @@ use failover_tests::lab::{End, Gate, Reply, Server};
 
 use super::{ATTEMPT, Call, Client, client, each, policy, target};
 
+/// Guards: `TransportError::from` a broken exchange for which no connection is stale.
 #[test]
 fn stale_connection_a_get_is_repeated_at_the_same_target_for_free() {
     each(dying(), |dies| {
@@ -28,6 +29,7 @@ fn stale_connection_a_get_is_repeated_at_the_same_target_for_free() {
     });
 }
 
+/// Guards: `TransportError::from` a broken exchange that takes a stale connection for a request that was handed back.
 #[test]
 fn stale_connection_a_post_is_not_repeated_and_steers_nobody() {
     each(dying(), |dies| {
@@ -47,6 +49,7 @@ fn stale_connection_a_post_is_not_repeated_and_steers_nobody() {
     });
 }
 
+/// Guards: `TransportError::from` a broken exchange for which no connection is stale.
 #[test]
 fn stale_connection_a_post_with_a_key_is_repeated_at_the_same_target() {
     each(dying(), |dies| {
@@ -62,6 +65,7 @@ fn stale_connection_a_post_with_a_key_is_repeated_at_the_same_target() {
     });
 }
 
+/// Guards: `Watermark::may_be_stale` of a connection that has served nothing.
 #[test]
 fn stale_connection_the_first_request_on_a_connection_meets_none() {
     let (first, second) = (Server::script([Reply::fin()]), Server::script([Reply::ok("right")]));
@@ -71,6 +75,7 @@ fn stale_connection_the_first_request_on_a_connection_meets_none() {
     assert_eq!(first.requests().len(), 1);
 }
 
+/// Guards: `Watermark::may_be_stale` of a connection on which something was read since.
 #[test]
 fn stale_connection_what_a_reused_one_may_die_of_and_still_be_a_target_failure() {
     let cases = [
@@ -97,6 +102,7 @@ fn stale_connection_what_a_reused_one_may_die_of_and_still_be_a_target_failure()
     });
 }
 
+/// Guards: `Call::may_repeat` that does not look at the repeats before.
 #[test]
 fn stale_connection_only_one_repeat_is_free() {
     until_reused(|| {
@@ -122,6 +128,7 @@ fn stale_connection_only_one_repeat_is_free() {
     });
 }
 
+/// Guards: `TransportError::from` a broken exchange for which no connection is stale.
 #[test]
 fn stale_connection_a_target_that_closes_after_every_answer_keeps_its_gets() {
     let server = Server::script([Reply::ok("right").end(End::Fin)]);

@@ -27,6 +27,7 @@ fn no_doomed_pause_a_pause_gives_way_to_the_attempt_after_it() {
     assert_eq!((first.requests().len(), second.requests().len()), (1, 1));
 }
 
+/// Guards: `Settings::effective_policy` whose time to connect is the attempt's.
 #[test]
 fn connect_bound_a_connect_that_nobody_answers_takes_its_bound_and_not_the_attempts() {
     let connect_timeout = Duration::from_millis(300);

@@ -44,6 +44,7 @@ impl AttemptError {
         let known = matches!(
             self.fault,
             Fault::Resolve
+                | Fault::NoSocket
                 | Fault::Connect
                 | Fault::Tls
                 | Fault::NotHttp2
@@ -66,6 +67,9 @@ pub enum Fault {
     /// Nobody listens at the port.
     #[error("connection refused")]
     Refused,
+    /// There is no Unix socket at the path.
+    #[error("there is no such Unix socket")]
+    NoSocket,
     /// There is no connection, for another reason.
     #[error("no connection")]
     Connect,

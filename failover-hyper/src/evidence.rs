@@ -100,6 +100,7 @@ impl From<ConnectError> for TransportError {
             ConnectError::Tcp(error) | ConnectError::Unix(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => Fault::Refused,
                 io::ErrorKind::TimedOut => Fault::ConnectTimeout,
+                io::ErrorKind::NotFound => Fault::NoSocket,
                 _ => Fault::Connect,
             },
         };

@@ -49,6 +49,14 @@ impl Client {
         Started { task: task::spawn(async move { perform(&client, call).await }) }
     }
 
+    pub(crate) fn set_targets(&self, targets: Vec<Target>, policy: Policy) {
+        self.client.set_targets(targets, policy).expect("the settings make sense");
+    }
+
+    pub(crate) fn prefer(&self, target: usize) {
+        self.client.prefer(target).expect("there is such a target");
+    }
+
     pub(crate) fn sticky(&self) -> usize {
         self.client.sticky()
     }

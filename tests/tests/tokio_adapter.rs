@@ -57,6 +57,15 @@ impl Client {
         Started { client: self, task: self.runtime.spawn(perform(self.client.clone(), call)) }
     }
 
+    pub(crate) fn set_targets(&self, targets: Vec<Target>, policy: Policy) {
+        let _entered = self.runtime.enter();
+        self.client.set_targets(targets, policy).expect("the settings make sense");
+    }
+
+    pub(crate) fn prefer(&self, target: usize) {
+        self.client.prefer(target).expect("there is such a target");
+    }
+
     pub(crate) fn sticky(&self) -> usize {
         self.client.sticky()
     }

@@ -13,7 +13,7 @@ use failover_tokio::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use failover_tokio::rustls::{
     ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned, crypto::ring,
 };
-use failover_tokio::{Answered, FailoverClient, Fault};
+use failover_tokio::{Answered, Failover, FailoverClient, Fault, Policy, Protocol, Target};
 use http_body_util::BodyExt;
 
 #[tokio::test]
@@ -69,6 +69,57 @@ async fn not_sent_always_the_platform_does_not_trust_a_certificate_of_ones_own()
     let response = client.post("/", "money").await.unwrap();
     assert_eq!(response.extensions().get::<Answered>().unwrap().target(), 1);
     assert!(stranger.has_seen_nothing());
+}
+
+/// Guards: `Transport::security` that takes the settings for all targets, or the name of the URL's host.
+#[tokio::test]
+async fn per_target_request_each_target_has_the_tls_and_the_server_name_that_it_says() {
+    let inner = TlsServer::start("inner.example", 200);
+    let outer = TlsServer::start("localhost", 200);
+    let target = |server: &TlsServer| Target::parse(&server.url()).unwrap();
+    let build = |inner_target: Target| {
+        FailoverClient::builder()
+            .target(inner_target)
+            .target(target(&outer).named("outer"))
+            .tls(trusting(&[&outer]))
+            .tls_named("inner", trusting(&[&inner]))
+            .build()
+    };
+    let answered_by = async |inner_target: Target| {
+        let response = build(inner_target).unwrap().get("/").await.unwrap();
+        response.extensions().get::<Answered>().unwrap().target()
+    };
+    assert_eq!(answered_by(target(&inner).tls("inner").server_name("inner.example")).await, 0);
+    let (name, host) = inner.seen();
+    assert_eq!((name.as_deref(), host), (Some("inner.example"), format!("localhost:{}", inner.port)));
+    assert_eq!(answered_by(target(&inner).tls("inner")).await, 1, "the certificate is for another name");
+    assert_eq!(answered_by(target(&inner).server_name("inner.example")).await, 1, "it is not trusted by all");
+
+    let plain = Target::parse("http://localhost").unwrap();
+    for (wrong, error) in [
+        (
+            target(&inner).tls("other"),
+            "targets[0].tls = other: expected the name of settings of TLS that the client was given",
+        ),
+        (target(&inner).server_name("no name"), "targets[0].server_name = no name: expected a host name"),
+        (
+            plain.clone().tls("inner"),
+            "targets[0].tls = inner: expected none, since the URL is not one of https",
+        ),
+        (
+            plain.clone().server_name("inner.example"),
+            "targets[0].server_name = inner.example: expected none, since the URL is not one of https",
+        ),
+    ] {
+        assert_eq!(build(wrong).unwrap_err().to_string(), error);
+    }
+    let transport = FailoverClient::builder().transport().unwrap();
+    let elsewhere = plain.protocol(Protocol::Http2);
+    let refused = Failover::new([elsewhere], Policy::default(), transport).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "targets[0] = http://localhost: expected only what its URL says: a service for all targets goes by that"
+    );
 }
 
 /// A server over TLS that answers each request with a status, and closes.

@@ -6,6 +6,7 @@
 //! - `call(&self, &Call) -> Outcome`: performs a call, reads the body of its answer, and panics after `LIMIT`
 //! - `skim(&self, &Call) -> u16`: performs a call and drops its answer with the body unread
 //! - `start(&self, Call) -> Started`, with `finish(self) -> Outcome` and `cancel(self)`, which drops the future
+//! - `set_targets(&self, targets: Vec<Target>, policy: Policy)`, `prefer(&self, target: usize)`
 //! - `sticky(&self) -> usize`
 //!
 //! Calls block, so that the tests read the same for every runtime and can wait for the lab's servers.
@@ -16,6 +17,7 @@ mod connections;
 mod failures;
 mod load;
 mod requests;
+mod routes;
 mod stale;
 mod time;
 

@@ -88,7 +88,6 @@ fn not_sent_always_a_post_moves_on_from_a_unix_socket_that_is_not_there() {
     );
 }
 
-/// Guards: `Connector::speak` that takes any first words for settings.
 #[test]
 fn not_sent_always_a_post_moves_on_from_a_target_that_does_not_speak_http2() {
     let server = Server::start(|_| Reply::ok("HTTP/1.1"));

@@ -70,7 +70,8 @@ where
     X: Exchange<Body: Body<Data = Bytes> + Sync + 'static>,
 {
     let template = template.ok_or(Error::Method)?;
-    match perform::<AsyncStd, _>(list.group(), targets.clock(), &template, exchange).await {
+    let call = perform::<AsyncStd, _>(list.group(), targets.clock(), list.drains(), &template, exchange);
+    match call.await {
         Ok(response) => shown(response).map_err(Error::Unrepresentable),
         Err(stopped) => Err(Error::Stopped(stopped.map_response(shown))),
     }

@@ -101,7 +101,7 @@ pub struct Attempt<T, R, E>(Call<T, R, E>);
 impl<T, R, E> Attempt<T, R, E> {
     /// Reports an answer by its status, what it asks for by Retry-After, and itself.
     ///
-    /// An answer that is given up is held until a later one replaces it or the call ends; drain it before, so that it
+    /// An answer that is given up is held until a later one replaces it or the call ends; drain it meanwhile, so that it
     /// pins no connection. See [`retry_after`](crate::retry_after) for the header.
     #[inline]
     pub fn handle_response(
@@ -288,7 +288,7 @@ impl<T, R, E> Attempt<T, R, E> {
         self.0.connect_timeout()
     }
 
-    /// Whether an answer with this status is given up, so that an adapter can drain it before it reports it.
+    /// Whether an answer with this status is given up, so that an adapter can prepare to drain it before it reports it.
     #[must_use]
     #[inline]
     pub fn gives_up(&self, status: StatusCode) -> bool {

@@ -11,6 +11,7 @@ use tracing::Span;
 
 use crate::answered::Answered;
 use crate::clock::Clock;
+use crate::drain::{Drain, Drains};
 use crate::error::AttemptError;
 use crate::exchange::Exchange;
 use crate::observe::{self, Watch};
@@ -19,7 +20,8 @@ use crate::response_body::{Origin, ResponseBody};
 use crate::runtime::Runtime;
 use crate::template::Template;
 
-/// Performs a call from its first attempt to its end. `clock` is as old as the group.
+/// Performs a call from its first attempt to its end. `clock` is as old as the group, and `drains` are those of all its
+/// calls.
 ///
 /// # Errors
 ///
@@ -27,11 +29,12 @@ use crate::template::Template;
 pub async fn perform<R: Runtime, X: Exchange>(
     group: &Group<Target>,
     clock: Clock,
+    drains: &Drains,
     template: &Template,
     exchange: &X,
 ) -> Result<Response<ResponseBody<X::Body>>, Stopped<Response<ResponseBody<X::Body>>, AttemptError>> {
     let span = observe::span(template.method());
-    let driver = Driver { group, clock, template, exchange, span: &span };
+    let driver = Driver { group, clock, drains, template, exchange, span: &span };
     let mut call = pin!(driver.run::<R>());
     poll_fn(|cx| span.in_scope(|| call.as_mut().poll(cx))).await
 }
@@ -41,6 +44,7 @@ pub async fn perform<R: Runtime, X: Exchange>(
 struct Driver<'a, X> {
     group: &'a Group<Target>,
     clock: Clock,
+    drains: &'a Drains,
     template: &'a Template,
     exchange: &'a X,
     span: &'a Span,
@@ -71,7 +75,7 @@ impl<X: Exchange> Driver<'_, X> {
                 }
                 Action::Fail(stopped) => {
                     watch.stopped(stopped.reason());
-                    return Err(stopped);
+                    return Err(stopped.map_response(|response| response.map(ResponseBody::taken_over)));
                 }
             };
         }
@@ -111,23 +115,38 @@ impl<X: Exchange> Driver<'_, X> {
         };
         let (status, wait) = (response.status(), retry_after(response.headers()));
         let origin = Origin { group: self.group.clone(), index, body: None };
-        let response = response.map(|body| ResponseBody::new(body, Some(origin)));
         let given_up = waiting.attempt.gives_up(status);
         watch.response(index, took, status, given_up);
+        waiting.end();
         if !given_up {
-            waiting.end();
+            let response = response.map(|body| ResponseBody::new(body, Some(origin)));
             return attempt.handle_response(status, wait, response, now);
         }
         let (parts, body) = response.into_parts();
-        let (body, rest) = body.drain::<R>().await;
-        waiting.end();
-        self.rewind(&mut attempt);
-        let response = Response::from_parts(parts, body);
-        let action = attempt.handle_response(status, wait, response, self.clock.now());
-        if let (Action::Send(_) | Action::Wait(_), Some(rest)) = (&action, rest) {
-            rest.let_go();
+        let (body, drain) = ResponseBody::given_up(body, origin);
+        if !self.template.body().hold() {
+            attempt.body_gone();
+        }
+        let action = attempt.handle_response(status, wait, Response::from_parts(parts, body), now);
+        let goes_on = matches!(action, Action::Send(_) | Action::Wait(_));
+        match drain {
+            // What ends the call is its reader's, and the request's body may still be on its way.
+            Some(_) if !goes_on => self.template.body().release(),
+            drain => self.leave::<R>(index, drain),
         }
         action
+    }
+
+    /// Ends the body of an attempt that was given up, and drains its answer.
+    fn leave<R: Runtime>(&self, target: usize, drain: Option<Drain<X::Body>>) {
+        let is_sent = !self.template.body().is_being_read();
+        self.template.body().rewind();
+        match drain {
+            Some(drain) if is_sent => drain.start::<R>(self.drains, target),
+            // Its connection cannot be used again.
+            Some(drain) => drain.let_go(),
+            None => {}
+        }
     }
 
     /// A response, if it is one to this request.
@@ -141,7 +160,7 @@ impl<X: Exchange> Driver<'_, X> {
 
     /// Ends the attempt's body before the attempt is reported, so that what the machine knows of it stays true.
     fn rewind(&self, attempt: &mut Pending<X::Body>) {
-        if !self.template.rewind() {
+        if !self.template.body().rewind() {
             attempt.body_gone();
         }
     }
@@ -191,4 +210,192 @@ impl<B: Body> Drop for Waiting<'_, B> {
             self.attempt.abandon(self.clock.now());
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::task::{Context, Waker};
+
+    use bytes::Bytes;
+    use failover_core::{Entry, Policy};
+    use http::{Method, Request, StatusCode, Version};
+    use http_body::Frame;
+    use http_body_util::{BodyExt, Collected};
+    use tokio::sync::mpsc::{Sender, channel};
+    use tokio::task::yield_now;
+    use tokio::time::{Instant as Moment, sleep, timeout};
+
+    use super::*;
+    use crate::request_body::{AttemptBody, CallBody};
+    use crate::testing::{Pieces, Tokio};
+
+    /// Guards: a `Driver` that drains before it goes on.
+    #[tokio::test(start_paused = true)]
+    async fn drained_a_body_that_stalls_holds_up_nothing() {
+        let (lab, began) = (Lab::of([Then::Stalls, Then::Answers]), Moment::now());
+        let response = lab.call(get()).await.unwrap();
+        assert_eq!((response.status(), began.elapsed()), (StatusCode::OK, Duration::ZERO));
+        sleep(SECOND).await;
+        assert_eq!(lab.closed(), 1);
+    }
+
+    /// Guards: a `Driver` that hands on an answer which is drained, so that it is let go while its reader has it.
+    #[tokio::test(start_paused = true)]
+    async fn last_answer_one_that_is_being_drained_is_the_callers_from_the_end_of_the_call_on() {
+        for then in [&[Then::Stalls][..], &[Then::Stalls, Then::Breaks]] {
+            let lab = Lab::of(then.iter().copied());
+            let stopped = lab.call(get()).await.unwrap_err();
+            assert_eq!(stopped.failures().len(), then.len());
+            let body = stopped.into_response().unwrap().into_body();
+            assert!(!body.is_let_go());
+            sleep(SECOND).await;
+            let reader = tokio::spawn(body.bytes());
+            sleep(SECOND).await;
+            let pieces = lab.stalled.lock().unwrap().remove(0);
+            pieces.send(Ok(Frame::data("late".into()))).await.unwrap();
+            drop(pieces);
+            assert_eq!(reader.await.unwrap().unwrap(), "half late");
+        }
+    }
+
+    /// Guards: a `Driver` that lets go as soon as a call goes on, and one that never does.
+    #[tokio::test(start_paused = true)]
+    async fn last_answer_one_whose_call_went_on_for_long_was_let_go() {
+        let lab = Lab::of([Then::Stalls, Then::Hangs]);
+        let stopped = lab.call(get()).await.unwrap_err();
+        assert!(stopped.into_response().unwrap().into_body().is_let_go());
+    }
+
+    /// Guards: a `Driver` that ends the body of a request whose call ends with the answer to it, and one that does not where
+    /// the call goes on.
+    #[tokio::test(start_paused = true)]
+    async fn early_answer_the_rest_of_the_request_goes_on_with_the_answer_that_ends_the_call() {
+        for then in [&[Then::Stalls][..], &[Then::Stalls, Then::Breaks]] {
+            let goes_on = then.len() > 1;
+            let lab = Lab::of(then.iter().copied());
+            let (upload, inbound) = channel(4);
+            upload.send(Ok(Frame::data("first".into()))).await.unwrap();
+            let body = CallBody::of(Pieces(inbound), Version::HTTP_11, 100);
+            let stopped = lab.call((Method::PUT, body)).await.unwrap_err();
+            upload.send(Ok(Frame::data(" second".into()))).await.unwrap();
+            drop(upload);
+            let request = lab.requests.lock().unwrap().remove(0);
+            let sent = request.collect().await.map(Collected::to_bytes);
+            assert_eq!(sent.ok(), (!goes_on).then(|| "first second".into()));
+            assert_eq!(stopped.into_response().unwrap().into_body().is_let_go(), goes_on);
+        }
+    }
+
+    /// Guards: a `Driver` whose drains are not those of its client, or that does not hand them the target.
+    #[tokio::test(start_paused = true)]
+    async fn drained_calls_that_were_dropped_leave_nothing_and_share_their_bound() {
+        let lab = Lab::of([Then::Stalls, Then::Hangs]);
+        for round in 1..=2 {
+            let mut calls: Vec<_> = (0..65).map(|_| Box::pin(lab.call(get()))).collect();
+            for call in &mut calls {
+                assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+                // tokio lets one task do so much at once only.
+                yield_now().await;
+            }
+            sleep(SECOND / 2).await;
+            assert_eq!(lab.closed(), round * 65 - 1, "one found no room, and is its call's");
+            drop(calls);
+            assert_eq!(lab.closed(), round * 65);
+        }
+        let call = Box::pin(lab.call(get()));
+        assert!(timeout(Duration::ZERO, call).await.is_err());
+        assert_eq!(lab.closed(), 130);
+        sleep(SECOND / 2).await;
+        assert_eq!(lab.closed(), 131);
+    }
+
+    /// What a target does with a request, whose body it reads no further than its first piece.
+    #[derive(Clone, Copy)]
+    enum Then {
+        Answers,
+        /// Gives the target up, by an answer whose body stalls after a half.
+        Stalls,
+        Breaks,
+        Hangs,
+    }
+
+    /// Targets that do this, in this order.
+    struct Lab {
+        then: Vec<Then>,
+        group: Group<Target>,
+        clock: Clock,
+        drains: Drains,
+        stalled: Mutex<Vec<Sender<Piece>>>,
+        requests: Mutex<Vec<AttemptBody>>,
+    }
+
+    impl Lab {
+        fn of(then: impl IntoIterator<Item = Then>) -> Self {
+            let then: Vec<_> = then.into_iter().collect();
+            let target = |nth: usize| Entry::from(Target::parse(&format!("http://{nth}.example")).unwrap());
+            let group =
+                Group::of((0..then.len()).map(target), Policy::default().leave_after(u8::MAX)).unwrap();
+            Self {
+                then,
+                clock: Clock::start::<Tokio>(),
+                drains: Drains::new(&group),
+                group,
+                stalled: Mutex::default(),
+                requests: Mutex::default(),
+            }
+        }
+
+        async fn call(
+            &self,
+            (method, body): (Method, CallBody),
+        ) -> Result<Response<ResponseBody<Pieces>>, Stopped<Response<ResponseBody<Pieces>>, AttemptError>>
+        {
+            let head = Request::builder().method(method).uri("/").body(()).unwrap().into_parts().0;
+            let template = Template::new(head, body).unwrap();
+            perform::<Tokio, _>(&self.group, self.clock, &self.drains, &template, self).await
+        }
+
+        /// How many of the bodies that stall were dropped.
+        fn closed(&self) -> usize {
+            self.stalled.lock().unwrap().iter().filter(|pieces| pieces.is_closed()).count()
+        }
+    }
+
+    impl Exchange for Lab {
+        type Body = Pieces;
+
+        async fn exchange(
+            &self,
+            target: usize,
+            request: Request<AttemptBody>,
+            _: Bound<'_>,
+        ) -> Result<Response<Pieces>, AttemptError> {
+            self.requests.lock().unwrap().push(request.into_body());
+            let (pieces, receiver) = channel(4);
+            let mut response = Response::new(Pieces(receiver));
+            match self.then[target] {
+                Then::Answers => {}
+                Then::Stalls => {
+                    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                    pieces.try_send(Ok(Frame::data("half ".into()))).unwrap();
+                    self.stalled.lock().unwrap().push(pieces);
+                }
+                Then::Breaks => return Err(AttemptError::unconnected()),
+                Then::Hangs => {
+                    sleep(SECOND).await;
+                    return Err(AttemptError::unconnected());
+                }
+            }
+            Ok(response)
+        }
+    }
+
+    fn get() -> (Method, CallBody) {
+        (Method::GET, CallBody::whole(""))
+    }
+
+    type Piece = Result<Frame<Bytes>, &'static str>;
+
+    const SECOND: Duration = Duration::from_secs(1);
 }

@@ -16,7 +16,7 @@ use crate::runtime::Runtime;
 /// What can send an attempt's request.
 pub trait Exchange: Sync {
     /// The body of its responses.
-    type Body: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin;
+    type Body: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static;
 
     /// Sends a request to the target with this index and waits for the head of the answer, all within `bound`.
     fn exchange(

@@ -7,18 +7,18 @@
 //! ```
 //! use failover_core::{Group, Stopped, Target};
 //! use failover_hyper::{
-//!     AttemptError, CallBody, Clock, Exchange, ResponseBody, Runtime, Template, TransportBody, perform,
+//!     AttemptError, CallBody, Clock, Drains, Exchange, ResponseBody, Runtime, Template, TransportBody, perform,
 //! };
 //! use http::{Request, Response};
 //!
 //! async fn post<R: Runtime>(
-//!     (group, clock): (&Group<Target>, Clock),
+//!     (group, clock, drains): (&Group<Target>, Clock, &Drains),
 //!     body: &'static str,
 //!     exchange: &impl Exchange<Body = TransportBody>,
 //! ) -> Result<Response<ResponseBody>, Stopped<Response<ResponseBody>, AttemptError>> {
 //!     let (head, body) = Request::post("/orders").body(body).expect("a path").into_parts();
 //!     let template = Template::new(head, CallBody::whole(body)).expect("no tunnel");
-//!     perform::<R, _>(group, clock, &template, exchange).await
+//!     perform::<R, _>(group, clock, drains, &template, exchange).await
 //! }
 //! ```
 //!
@@ -31,6 +31,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod answered;
 mod checking;
 mod classify;
@@ -38,6 +39,7 @@ mod clock;
 mod connect;
 mod connections;
 mod dial;
+mod drain;
 mod drive;
 mod error;
 mod evidence;
@@ -81,6 +83,7 @@ pub use crate::checking::Checking;
 pub use crate::classify::{Classify, Proven};
 pub use crate::clock::Clock;
 pub use crate::connections::{Connections, Sending};
+pub use crate::drain::Drains;
 pub use crate::drive::perform;
 pub use crate::error::{AttemptError, BoxError, Fault};
 pub use crate::evidence::TransportError;

@@ -44,6 +44,7 @@ impl ReplayBody {
             ended: false,
             whole: true,
             turn: 0,
+            held: false,
             reading: None,
         };
         Self { source: Arc::new(Mutex::new(source)), size, limit }
@@ -59,10 +60,25 @@ impl ReplayBody {
     pub(crate) fn rewind(&self) -> bool {
         let mut source = lock(&self.source);
         source.turn += 1;
-        if let Some(reading) = source.reading.take() {
-            reading.wake();
-        }
+        source.release();
         source.whole
+    }
+
+    /// Halts all readers, and tells whether a new one could send the whole body.
+    pub(crate) fn hold(&self) -> bool {
+        let mut source = lock(&self.source);
+        source.held = true;
+        source.whole
+    }
+
+    /// Lets the reader go on that was halted.
+    pub(crate) fn release(&self) {
+        lock(&self.source).release();
+    }
+
+    /// Whether an attempt has a reader still, and so has not sent it all.
+    pub(crate) fn is_being_read(&self) -> bool {
+        Arc::strong_count(&self.source) > 1
     }
 
     pub(crate) fn is_one_shot(&self) -> bool {
@@ -95,6 +111,10 @@ impl Reader {
         }
         if self.turn != source.turn {
             return Poll::Ready(Some(Err(BodyError::GivenUp)));
+        }
+        if source.held {
+            source.reading = Some(cx.waker().clone());
+            return Poll::Pending;
         }
         let piece = match source.kept_from(self.sent) {
             Some(kept) => Some(Ok(Frame::data(kept))),
@@ -149,7 +169,9 @@ struct Source {
     whole: bool,
     /// Counts the attempts: only the last one's reader may read.
     turn: u64,
-    /// Wakes the reader that waits for the caller.
+    /// Whether nobody may read.
+    held: bool,
+    /// Wakes the reader that waits, for the caller or until it may go on.
     reading: Option<Waker>,
 }
 
@@ -183,6 +205,13 @@ impl Source {
             None => self.ended = true,
         }
         Poll::Ready(next.map(|frame| frame.map_err(BodyError::Inbound)))
+    }
+
+    fn release(&mut self) {
+        self.held = false;
+        if let Some(reading) = self.reading.take() {
+            reading.wake();
+        }
     }
 
     fn keep(&mut self, data: &[u8]) {
@@ -293,18 +322,59 @@ mod tests {
 
     #[test]
     fn a_reader_that_waits_for_the_caller_is_woken_when_its_attempt_is_given_up() {
-        struct Woken(Mutex<bool>);
-        impl Wake for Woken {
-            fn wake(self: Arc<Self>) {
-                *self.0.lock().unwrap() = true;
-            }
-        }
         let replay = ReplayBody::new(Stalled, 100);
-        let woken = Arc::new(Woken(Mutex::new(false)));
-        let waker = Waker::from(Arc::clone(&woken));
-        assert!(replay.reader().poll_frame(&mut Context::from_waker(&waker)).is_pending());
+        let woken = Woken::new();
+        assert!(replay.reader().poll_frame(&mut Context::from_waker(&woken.waker())).is_pending());
         assert!(replay.rewind());
-        assert!(*woken.0.lock().unwrap());
+        assert!(woken.is_woken());
+    }
+
+    /// Guards: `ReplayBody::hold` that lets the reader read on, or ends it; `release` that does not wake it.
+    #[test]
+    fn a_reader_that_is_halted_reads_nothing_and_then_goes_on_where_it_was() {
+        for goes_on in [true, false] {
+            let (inbound, all) = inbound(2);
+            let replay = ReplayBody::new(inbound, 100);
+            assert!(!replay.is_being_read());
+            let mut reader = replay.reader();
+            assert!(replay.is_being_read());
+            let (first, _) = read(&mut reader, 1);
+            assert!(replay.hold());
+            let woken = Woken::new();
+            assert!(reader.poll_frame(&mut Context::from_waker(&woken.waker())).is_pending());
+            if goes_on {
+                replay.release();
+                let (rest, trailers) = read(&mut reader, usize::MAX);
+                assert_eq!(([first, rest].concat(), trailers), (all, true));
+            } else {
+                assert!(replay.rewind());
+                assert_eq!(read(&mut replay.reader(), usize::MAX), (all, true));
+            }
+            assert!(woken.is_woken());
+        }
+    }
+
+    /// Notes that it was woken.
+    struct Woken(Mutex<bool>);
+
+    impl Woken {
+        fn new() -> Arc<Self> {
+            Arc::new(Self(Mutex::new(false)))
+        }
+
+        fn waker(self: &Arc<Self>) -> Waker {
+            Waker::from(Arc::clone(self))
+        }
+
+        fn is_woken(&self) -> bool {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            *self.0.lock().unwrap() = true;
+        }
     }
 
     /// Pieces of different lengths, and trailers; and all that the pieces hold.

@@ -69,6 +69,29 @@ impl CallBody {
         }
     }
 
+    /// Halts the attempt's body where it is read from the caller, and tells whether another attempt could send all of it.
+    pub(crate) fn hold(&self) -> bool {
+        match &self.0 {
+            Kept::Whole(_) => true,
+            Kept::Streamed(replay) => replay.hold(),
+        }
+    }
+
+    /// Lets the attempt's body go on that was halted.
+    pub(crate) fn release(&self) {
+        if let Kept::Streamed(replay) = &self.0 {
+            replay.release();
+        }
+    }
+
+    /// Whether an attempt still reads it from the caller.
+    pub(crate) fn is_being_read(&self) -> bool {
+        match &self.0 {
+            Kept::Whole(_) => false,
+            Kept::Streamed(replay) => replay.is_being_read(),
+        }
+    }
+
     /// Whether the body is known beforehand not to fit what is kept for another attempt.
     pub(crate) fn is_one_shot(&self) -> bool {
         match &self.0 {

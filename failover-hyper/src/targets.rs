@@ -11,6 +11,7 @@ use failover_core::{BuildError, Entry, Group, Policy, Target};
 use crate::checking::Checking;
 use crate::clock::Clock;
 use crate::connections::Connections;
+use crate::drain::Drains;
 use crate::runtime::Runtime;
 use crate::transport::Transport;
 
@@ -103,6 +104,7 @@ impl<S> Targets<S> {
 #[derive(Debug)]
 pub struct List<S> {
     group: Group<Target>,
+    drains: Drains,
     services: Services<S>,
     /// Runs the group's checks while the list is there.
     _checking: Option<Checking>,
@@ -120,7 +122,7 @@ impl<S> List<S> {
     /// A list of targets with one service for all, which goes by the URI of each request ([`group_by_uri`]).
     #[must_use]
     pub fn with_one_service(group: Group<Target>, service: S) -> Self {
-        Self { group, services: Services::One(service), _checking: None }
+        Self::of(group, Services::One(service), None)
     }
 
     /// A list of targets with a service each, where nothing could run checks.
@@ -134,7 +136,7 @@ impl<S> List<S> {
     ) -> Result<Self, BuildError> {
         let (targets, services): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
         let group = Group::of(targets.into_iter().map(Entry::from), without_checks(policy)?)?;
-        Ok(Self { group, services: Services::Each(services.into()), _checking: None })
+        Ok(Self::of(group, Services::Each(services.into()), None))
     }
 
     /// Another list of targets with a service each, which knows what this one knows of those that stay.
@@ -149,7 +151,7 @@ impl<S> List<S> {
     ) -> Result<Self, BuildError> {
         let (targets, services): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
         let group = self.group.with_targets(targets.into_iter().map(Entry::from), without_checks(policy)?)?;
-        Ok(Self { group, services: Services::Each(services.into()), _checking: None })
+        Ok(Self::of(group, Services::Each(services.into()), None))
     }
 
     /// A list with connections to each target of a group, on which its checks are run.
@@ -163,13 +165,23 @@ impl<S> List<S> {
     {
         let checking = Checking::start(&group, clock, &connections)?;
         let services = Services::Each(connections.into_iter().map(S::from).collect());
-        Ok(Self { group, services, _checking: checking })
+        Ok(Self::of(group, services, checking))
+    }
+
+    fn of(group: Group<Target>, services: Services<S>, checking: Option<Checking>) -> Self {
+        Self { drains: Drains::new(&group), group, services, _checking: checking }
     }
 
     /// The targets, and what is remembered of them.
     #[must_use]
     pub fn group(&self) -> &Group<Target> {
         &self.group
+    }
+
+    /// How many answers of each target are being drained.
+    #[must_use]
+    pub fn drains(&self) -> &Drains {
+        &self.drains
     }
 
     /// The service that sends requests to a target.
@@ -216,7 +228,7 @@ impl<S: Clone> List<S> {
                 Services::Each(targets.map(service).collect::<Result<_, _>>()?)
             }
         };
-        Ok(Self { group, services, _checking: None })
+        Ok(Self::of(group, services, None))
     }
 }
 

@@ -78,9 +78,9 @@ impl Template {
         Ok(request)
     }
 
-    /// Ends the attempt's body, and tells whether another attempt could send all of it.
-    pub(crate) fn rewind(&self) -> bool {
-        self.body.rewind()
+    /// The body, of which each attempt has its own.
+    pub(crate) fn body(&self) -> &CallBody {
+        &self.body
     }
 
     /// Whether this status can be that of an answer.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use crate::runtime::Runtime;
 use crate::stream::Stream;
@@ -72,6 +73,21 @@ impl<E: Unpin> Body for Frames<E> {
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>> {
         Poll::Ready(self.0.pop_front())
+    }
+}
+
+/// A body of frames that come when they come.
+pub(crate) struct Pieces(pub(crate) mpsc::Receiver<Result<Frame<Bytes>, &'static str>>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        self.0.poll_recv(cx)
     }
 }
 

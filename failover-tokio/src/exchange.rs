@@ -29,12 +29,13 @@ impl<S, C> Failover<S, C> {
         S: Service<Request<AttemptBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send>,
         S: Clone + Send + Sync,
         C: Classify + Sync,
-        B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let template = template.ok_or(Error::Method)?;
         let list = self.targets.current();
         let services = CallServices { list: &list, classify: &self.classify, inbound };
-        let call = perform::<Tokio, _>(list.group(), self.targets.clock(), &template, &services);
+        let call =
+            perform::<Tokio, _>(list.group(), self.targets.clock(), list.drains(), &template, &services);
         call.await.map_err(Error::Stopped)
     }
 }
@@ -51,7 +52,7 @@ where
     S: Service<Request<AttemptBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send>,
     S: Clone + Send + Sync,
     C: Classify + Sync,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     type Body = B;
 

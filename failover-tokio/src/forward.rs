@@ -51,7 +51,7 @@ where
     S: Service<Request<AttemptBody>, Response = Response<R>, Error: Into<BoxError>, Future: Send>,
     S: Clone + Send + Sync,
     C: Classify + Sync,
-    R: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
+    R: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     /// Passes on a request that a server received, and hands back the response to answer it with.
     ///

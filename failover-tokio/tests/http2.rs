@@ -3,6 +3,7 @@
 mod common;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,6 +19,8 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn cleartext_is_spoken_where_it_is_known_to_be_understood() {
@@ -50,6 +53,31 @@ async fn a_refused_stream_moves_a_post_on_with_its_body() {
         assert!(text(response).await.ends_with("money"));
     }
     assert_eq!(client.sticky(), 0, "the target works, and is busy");
+}
+
+/// Guards: an answer that is kept for as long as its call lasts, or drained to whatever end.
+#[tokio::test]
+async fn drained_an_endless_answer_is_reset_and_leaves_its_connection_in_use() {
+    let (resets, mut reset) = mpsc::unbounded_channel();
+    let endless = h2_server(move |_, mut respond, _| {
+        let head = Response::builder().status(503).body(()).unwrap();
+        let mut body = respond.send_response(head, false).unwrap();
+        let resets = resets.clone();
+        tokio::spawn(async move {
+            body.send_data("half".into(), false).unwrap();
+            resets.send(poll_fn(|cx| body.poll_reset(cx)).await.unwrap()).unwrap();
+        });
+    })
+    .await;
+    let works = Server::mirror(true).await;
+    let client = client([endless.url(), works.url()]);
+    for _ in 0..2 {
+        let response = client.put("/", "money").await.unwrap();
+        assert_eq!(answered(&response).target(), 1);
+        let reset = timeout(Duration::from_secs(30), reset.recv()).await.expect("it is let go");
+        assert_eq!(reset, Some(Code::CANCEL));
+    }
+    assert_eq!(endless.connections(), 1);
 }
 
 #[tokio::test]
@@ -134,7 +162,7 @@ async fn requests_that_wait_for_a_stream_are_no_local_fault_when_the_connection_
         }
         // The next request is held, others wait for its stream, and then the connection is gone.
         let held = connection.accept().await;
-        let _ = tokio::time::timeout(Duration::from_millis(100), connection.accept()).await;
+        let _ = timeout(Duration::from_millis(100), connection.accept()).await;
         drop((held, connection));
     })
     .await;

@@ -231,6 +231,48 @@ async fn last_answer_a_body_that_broke_off_is_an_error_there_too() {
     response.into_body().collect().await.unwrap_err();
 }
 
+/// Guards: a request's body that is taken for one on its way when it has been sent, so that the answer is not drained.
+#[tokio::test]
+async fn drained_the_answer_to_a_streamed_body_leaves_its_connection_usable_once_that_was_sent() {
+    const CALLS: usize = 10;
+    let gates: Vec<_> = (0..CALLS).map(|_| Gate::new()).collect();
+    let halves = gates.clone();
+    let first = Server::start(move |request| match request.target.strip_prefix("/bad/") {
+        Some(nth) => Reply::status(503).body("a few bytes").halfway(&halves[nth.parse::<usize>().unwrap()]),
+        None => Reply::ok("right"),
+    });
+    let second = Server::script([Reply::ok("right")]);
+    let client = client([&first, &second]);
+    for (nth, gate) in gates.iter().enumerate() {
+        let (mut body, feed) = stream();
+        body.size = (nth % 2 == 0).then_some(5);
+        feed.send(Frame::data(Bytes::from_static(b"thing"))).unwrap();
+        drop(feed);
+        let response = client.forward(Request::put(format!("/bad/{nth}")).body(body).unwrap()).await.unwrap();
+        assert_eq!(response.extensions().get::<Answered>().unwrap().target(), 1);
+        gate.open();
+        // The body ends now. If a busy machine takes longer for it, one of the calls to come will show it.
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(text(client.get("/").await.unwrap()).await, "right");
+    }
+    assert!(first.connections() < CALLS, "{} connections", first.connections());
+}
+
+/// Guards: an answer that breaks off when its call ends with it, since the rest of the request is not sent any more.
+#[tokio::test]
+async fn early_answer_one_that_ends_its_call_comes_whole_while_the_request_goes_on() {
+    let gate = Gate::new();
+    let half = gate.clone();
+    let server = Server::early(move |_| Reply::status(503).body("late and whole").halfway(&half));
+    let (body, feed) = stream();
+    feed.send(Frame::data(Bytes::from_static(b"the request's first piece"))).unwrap();
+    let error = client([&server]).forward(Request::put("/").body(body).unwrap()).await.unwrap_err();
+    let response = error.into_response().unwrap();
+    gate.open();
+    assert_eq!(text(response).await, "late and whole");
+    drop(feed);
+}
+
 /// Guards: `ReplayBody::reader` that begins after what was kept.
 #[tokio::test]
 async fn exact_a_streamed_body_moves_on_with_the_same_bytes() {

@@ -1,5 +1,6 @@
 //! Bodies: whole or an error, of the right answer, and the same on every attempt.
 
+use std::thread;
 use std::time::Duration;
 
 use failover_core::Reason;
@@ -238,35 +239,78 @@ fn drained_an_answer_that_is_given_up_pins_no_connection() {
     });
 }
 
-/// Guards: `ResponseBody::drain` that reads nothing.
+/// Guards: an answer that is drained before the call goes on, and one that is not drained when it went on, or was dropped.
 #[test]
-fn drained_a_small_answer_that_is_given_up_leaves_its_connection_usable() {
-    let first = Server::start(|request| match request.target.as_str() {
-        // Its second half comes when the answer has long been given up, but while it is drained.
-        "/bad" => Reply::status(503).body("a few bytes").halfway(Duration::from_millis(20)),
-        _ => Reply::ok("right"),
+fn drained_a_small_answer_leaves_its_connection_usable_though_it_ends_after_the_call() {
+    each([("answered", false), ("cancelled", true)], |is_cancelled| {
+        const CALLS: usize = 10;
+        let gates: Vec<_> = (0..CALLS).map(|_| Gate::new()).collect();
+        let halves = gates.clone();
+        let first = Server::start(move |request| match request.target.strip_prefix("/bad/") {
+            Some(nth) => {
+                let gate = &halves[nth.parse::<usize>().expect("a number")];
+                Reply::status(503).body("a few bytes").halfway(gate)
+            }
+            None => Reply::ok("right"),
+        });
+        let held = Gate::new();
+        let works = Reply::ok("right");
+        let second = Server::script([if is_cancelled { works.after(&held) } else { works }]);
+        let client = client([&first, &second]);
+        for (nth, gate) in gates.iter().enumerate() {
+            let call = client.start(Call::get(&format!("/bad/{nth}")));
+            if is_cancelled {
+                drop(second.wait_for_requests(nth + 1));
+                call.cancel();
+            } else {
+                assert_eq!(call.finish().unwrap().target, 1);
+            }
+            gate.open();
+            // The body ends now. If a busy machine takes longer for it, one of the calls to come will show it.
+            thread::sleep(Duration::from_millis(20));
+            assert_eq!(client.call(&Call::get("/")).unwrap().target, 0);
+        }
+        assert!(first.connections() < CALLS, "{} connections", first.connections());
+        held.open();
     });
-    // Both targets give up, so that the cursor stays.
-    let second = Server::script([Reply::status(503)]);
-    let client = client_with([&first, &second], policy().cool_down(None));
-    for _ in 0..5 {
-        client.call(&Call::get("/bad")).unwrap_err();
-        assert_eq!(client.call(&Call::get("/")).unwrap().text(), "right");
-    }
-    // A connection may be idle again only after the next call has begun.
-    assert!(first.connections() < 5, "{} connections", first.connections());
 }
 
-/// Guards: `Driver::attempt` that does not let go of the rest.
+/// Guards: an answer that is drained for a while though its call ended with it, and then let go.
+#[test]
+fn drained_the_answer_that_ends_the_call_comes_whole_however_late() {
+    let late = Reply::status(503).body("late and whole").halfway(Duration::from_millis(600));
+    each([("with a length", late.clone()), ("chunked", late.chunked())], |reply| {
+        let stopped = client([&Server::script([reply])]).call(&Call::get("/")).unwrap_err();
+        assert_eq!(stopped.answer, Some((503, b"late and whole".to_vec())));
+    });
+}
+
+/// Guards: an answer that is kept for as long as its call lasts, or drained to whatever end.
 #[test]
 fn drained_an_endless_answer_is_closed_before_the_next_attempt_has_ended() {
-    let gate = Gate::new();
-    let first = Server::script([Reply::status(503).body("x".repeat(1000)).cut(500).end(End::Stall)]);
-    let second = Server::script([Reply::ok("right").after(&gate)]);
-    let client = client_with([&first, &second], policy().attempt_timeout(2 * LIMIT).deadline(None));
-    let call = client.start(Call::get("/"));
-    assert_eq!(second.wait_for_requests(1).len(), 1);
-    first.wait_for_closed(1);
-    gate.open();
-    assert_eq!(call.finish().unwrap().text(), "right");
+    let large = Reply::status(503).body(vec![b'x'; 32 << 20]);
+    let cases = [
+        ("stalled", Reply::status(503).body("x".repeat(1000)).cut(500).end(End::Stall)),
+        ("large", large.clone()),
+        ("large and chunked", large.chunked()),
+    ];
+    each([("answered", false), ("cancelled", true)], |is_cancelled| {
+        each(cases.clone(), |reply| {
+            let gate = Gate::new();
+            let first = Server::script([reply]);
+            let second = Server::script([Reply::ok("right").after(&gate)]);
+            let client = client_with([&first, &second], policy().attempt_timeout(2 * LIMIT).deadline(None));
+            let call = client.start(Call::get("/"));
+            assert_eq!(second.wait_for_requests(1).len(), 1);
+            if is_cancelled {
+                call.cancel();
+                first.wait_for_closed(1);
+                gate.open();
+            } else {
+                first.wait_for_closed(1);
+                gate.open();
+                assert_eq!(call.finish().unwrap().text(), "right");
+            }
+        });
+    });
 }

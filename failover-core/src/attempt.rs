@@ -7,7 +7,7 @@ use core::time::Duration;
 use http::StatusCode;
 
 use crate::call::{Call, Step, index_of};
-use crate::evidence::{Ending, Evidence, Facts, Harm, Needs, is_well};
+use crate::evidence::{Body, Ending, Evidence, Facts, Harm, Needs, is_well};
 use crate::failback::Lease;
 use crate::group::Group;
 use crate::outcome::{Answer, Failure, Stopped};
@@ -214,6 +214,12 @@ impl<T, R, E> Attempt<T, R, E> {
     /// somebody else. Then no replay is possible, whatever an error proves (`body_gone`).
     pub fn body_gone(&mut self) {
         self.0.standing.gone = true;
+    }
+
+    /// States that all of the request's body can be sent again, also if it can be sent only once: the target did not ask for
+    /// it. If that changes in the next attempt, say [`body_gone`](Self::body_gone).
+    pub fn body_kept(&mut self) {
+        self.0.standing.body = Body::Repeatable;
     }
 
     /// The target to send to.

@@ -105,7 +105,7 @@ async fn run<R: Runtime>(
 fn request<R: Runtime>(path: &str, target: &Target) -> Option<Request<AttemptBody>> {
     let path = PathAndQuery::try_from(path).ok()?;
     let head = Head::new(Method::GET, path, HeaderMap::new(), Some(0))?;
-    let body = CallBody::whole("").attempt(Progress::start::<R>());
+    let body = CallBody::whole("").attempt(Progress::start::<R>(), None);
     Some(head.aim(target).ok()?.map(|()| body))
 }
 

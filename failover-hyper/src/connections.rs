@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use crate::connect::OriginError;
 use crate::evidence::TransportError;
+use crate::expect::Expectation;
 use crate::http1::Reading;
 use crate::limits::is_too_large;
 use crate::pool::{Connection, Pool};
@@ -62,9 +63,11 @@ impl<R: Runtime> Connections<R> {
                 if request.headers().get(CONNECTION).is_some_and(|named| named == "te") {
                     request.headers_mut().remove(CONNECTION);
                 }
+                let expected = request.body().expectation().map(Expectation::while_read);
                 let (response, place) = joined.exchange(request, &progress).await?;
                 let version = response.version();
-                let body = |body| TransportBody::new(Received::new(body, version), Held::Among { place });
+                let held = Held::Among { place, expected };
+                let body = |body| TransportBody::new(Received::new(body, version), held);
                 response.map(body)
             }
         };

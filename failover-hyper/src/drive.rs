@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::drain::{Drain, Drains};
 use crate::error::AttemptError;
 use crate::exchange::Exchange;
+use crate::expect::Expectation;
 use crate::observe::{self, Watch};
 use crate::progress::{Bound, Patience, Progress};
 use crate::response_body::{Origin, ResponseBody};
@@ -90,13 +91,22 @@ impl<X: Exchange> Driver<'_, X> {
         let (index, began) = (attempt.index(), attempt.began());
         watch.sends(index);
         let progress = Progress::start::<R>();
-        let request = self.template.aim(attempt.target(), progress.clone());
-        let mut waiting =
-            Waiting { attempt: &mut attempt, clock: self.clock, waited_in_vain: false, ended: false };
+        let expectation = self.template.expects().then(Expectation::start::<R>);
+        let request = self.template.aim(attempt.target(), progress.clone(), expectation.as_ref());
+        let mut waiting = Waiting {
+            attempt: &mut attempt,
+            template: self.template,
+            clock: self.clock,
+            waited_in_vain: false,
+            ended: false,
+        };
         let result = match request {
             Ok(request) => self.exchange.exchange(index, request, Bound::new(&mut waiting, progress)).await,
             Err(error) => Err(AttemptError::unbuilt(error)),
         };
+        if let Some(expectation) = &expectation {
+            expectation.answered();
+        }
         let now = self.clock.now();
         let took = now.since(began);
         let response = match result.and_then(|response| self.checked(response)) {
@@ -124,9 +134,7 @@ impl<X: Exchange> Driver<'_, X> {
         }
         let (parts, body) = response.into_parts();
         let (body, drain) = ResponseBody::given_up(body, origin);
-        if !self.template.body().hold() {
-            attempt.body_gone();
-        }
+        self.tell(&mut attempt, self.template.body().hold());
         let action = attempt.handle_response(status, wait, Response::from_parts(parts, body), now);
         let goes_on = matches!(action, Action::Send(_) | Action::Wait(_));
         match drain {
@@ -160,8 +168,15 @@ impl<X: Exchange> Driver<'_, X> {
 
     /// Ends the attempt's body before the attempt is reported, so that what the machine knows of it stays true.
     fn rewind(&self, attempt: &mut Pending<X::Body>) {
-        if !self.template.body().rewind() {
+        self.tell(attempt, self.template.body().rewind());
+    }
+
+    /// Tells whether another attempt could send all of the body.
+    fn tell(&self, attempt: &mut Pending<X::Body>, is_whole: bool) {
+        if !is_whole {
             attempt.body_gone();
+        } else if self.template.expects() {
+            attempt.body_kept();
         }
     }
 }
@@ -172,6 +187,7 @@ type Pending<B> = Attempt<Target, Response<ResponseBody<B>>, AttemptError>;
 /// An attempt whose answer is waited for. If the caller leaves meanwhile, it is abandoned (`abandoned`).
 struct Waiting<'a, B: Body> {
     attempt: &'a mut Pending<B>,
+    template: &'a Template,
     clock: Clock,
     waited_in_vain: bool,
     ended: bool,
@@ -199,6 +215,9 @@ impl<B: Body<Data: Send> + Send> Patience for Waiting<'_, B> {
     }
 
     fn waits_on(&mut self, evidence: Evidence) -> bool {
+        if self.template.is_gone() {
+            self.attempt.body_gone();
+        }
         self.waited_in_vain = !self.attempt.waits_on(evidence, self.clock.now());
         !self.waited_in_vain
     }

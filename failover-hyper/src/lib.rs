@@ -44,6 +44,7 @@ mod drive;
 mod error;
 mod evidence;
 mod exchange;
+mod expect;
 mod face;
 mod http1;
 mod http2;

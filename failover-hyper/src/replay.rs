@@ -81,6 +81,11 @@ impl ReplayBody {
         Arc::strong_count(&self.source) > 1
     }
 
+    /// Whether the whole body can be sent from its first byte on, now or by another attempt.
+    pub(crate) fn is_whole(&self) -> bool {
+        lock(&self.source).whole
+    }
+
     pub(crate) fn is_one_shot(&self) -> bool {
         self.size.lower() > self.limit as u64
     }

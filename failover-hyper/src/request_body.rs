@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
 use crate::error::BoxError;
+use crate::expect::Expectation;
 use crate::places::Place;
 use crate::progress::Progress;
 use crate::received::Received;
@@ -52,13 +53,13 @@ impl CallBody {
         }))
     }
 
-    /// The body from its first byte on, for one attempt.
-    pub(crate) fn attempt(&self, progress: Progress) -> AttemptBody {
+    /// The body from its first byte on, for one attempt, which waits for `expectation` if there is one.
+    pub(crate) fn attempt(&self, progress: Progress, expectation: Option<Expectation>) -> AttemptBody {
         let content = match &self.0 {
             Kept::Whole(bytes) => Content::Whole(bytes.clone()),
             Kept::Streamed(replay) => Content::Streamed(replay.reader()),
         };
-        AttemptBody { content, progress, place: None }
+        AttemptBody { content, progress, expectation, place: None }
     }
 
     /// Ends the attempt's body, and tells whether another attempt could send all of it.
@@ -92,6 +93,14 @@ impl CallBody {
         }
     }
 
+    /// Whether only the attempt that is under way can send the rest.
+    pub(crate) fn is_gone(&self) -> bool {
+        match &self.0 {
+            Kept::Whole(_) => false,
+            Kept::Streamed(replay) => !replay.is_whole(),
+        }
+    }
+
     /// Whether the body is known beforehand not to fit what is kept for another attempt.
     pub(crate) fn is_one_shot(&self) -> bool {
         match &self.0 {
@@ -113,6 +122,8 @@ impl CallBody {
 pub struct AttemptBody {
     content: Content,
     progress: Progress,
+    /// What it still waits for.
+    expectation: Option<Expectation>,
     /// Kept while it is sent over HTTP/2.
     place: Option<Arc<Place>>,
 }
@@ -124,13 +135,18 @@ impl AttemptBody {
         R: Runtime,
         B: Body<Error: Into<BoxError>> + Send + 'static,
     {
-        CallBody::of(body, Version::HTTP_11, 0).attempt(Progress::start::<R>())
+        CallBody::of(body, Version::HTTP_11, 0).attempt(Progress::start::<R>(), None)
     }
 
     /// How far the attempt has come.
     #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// What it still waits for.
+    pub(crate) fn expectation(&self) -> Option<&Expectation> {
+        self.expectation.as_ref()
     }
 
     /// Keeps a place on a connection until it has ended.
@@ -153,6 +169,10 @@ impl Body for AttemptBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(expectation) = &self.expectation {
+            ready!(expectation.poll(cx))?;
+            self.expectation = None;
+        }
         let frame = match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(slice(bytes).map(|data| Ok(Frame::data(data)))),
             Content::Streamed(reader) => reader.poll_frame(cx).map_err(Into::into),

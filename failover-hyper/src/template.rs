@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Extensions, Method, Request, StatusCode};
 
+use crate::expect::{self, Expectation};
 use crate::progress::Progress;
 use crate::request_body::{AttemptBody, CallBody};
 
@@ -34,6 +35,7 @@ pub struct Template {
     extensions: Extensions,
     body: CallBody,
     within: Option<Duration>,
+    expects: bool,
 }
 
 impl Template {
@@ -41,12 +43,14 @@ impl Template {
     ///
     /// There is none for CONNECT, which asks for a tunnel.
     #[must_use]
-    pub fn new(head: Parts, body: CallBody) -> Option<Self> {
+    pub fn new(mut head: Parts, body: CallBody) -> Option<Self> {
+        let length = body.size_hint().exact();
+        let expects = expect::settle(&mut head, length != Some(0));
         let Parts { method, uri, headers, extensions, .. } = head;
         let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let head = Head::new(method, path, headers, body.size_hint().exact())?;
+        let head = Head::new(method, path, headers, length)?;
         let within = extensions.get().map(|Within(time)| *time);
-        Some(Self { head, extensions, body, within })
+        Some(Self { head, extensions, body, within, expects })
     }
 
     /// The same without the request's extensions, for those that concern the connection that it came over.
@@ -67,20 +71,38 @@ impl Template {
         self.within.map_or(facts, |time| facts.within(time))
     }
 
-    /// The request as it is sent to `target`.
+    /// Whether each attempt's body waits until its target asks for it.
+    pub(crate) fn expects(&self) -> bool {
+        self.expects
+    }
+
+    /// The request as it is sent to `target`, its body when `expectation` is met, if there is one.
     ///
     /// # Errors
     ///
     /// The target's path and the request's are too long together.
-    pub(crate) fn aim(&self, target: &Target, progress: Progress) -> Result<Request<AttemptBody>, PathError> {
-        let mut request = self.head.aim(target)?.map(|()| self.body.attempt(progress));
+    pub(crate) fn aim(
+        &self,
+        target: &Target,
+        progress: Progress,
+        expectation: Option<&Expectation>,
+    ) -> Result<Request<AttemptBody>, PathError> {
+        let mut request = self.head.aim(target)?.map(|()| self.body.attempt(progress, expectation.cloned()));
         *request.extensions_mut() = self.extensions.clone();
+        if let Some(expectation) = expectation {
+            expectation.listen(&mut request);
+        }
         Ok(request)
     }
 
     /// The body, of which each attempt has its own.
     pub(crate) fn body(&self) -> &CallBody {
         &self.body
+    }
+
+    /// Whether only the attempt that is under way can send the rest of its body.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.body.is_gone()
     }
 
     /// Whether this status can be that of an answer.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::error::BoxError;
+use crate::expect::WhileRead;
 use crate::http1::Reading;
 use crate::places::Place;
 use crate::received::Received;
@@ -34,10 +35,11 @@ pub(crate) enum Held {
     /// All of it.
     Alone(Reading),
     /// A place on it.
-    Among {
-        #[expect(dead_code, reason = "it is free when this is dropped")]
-        place: Arc<Place>,
-    },
+    #[expect(
+        dead_code,
+        reason = "the place is free, and a body that nobody wanted ends, when this is dropped"
+    )]
+    Among { place: Arc<Place>, expected: Option<WhileRead> },
 }
 
 impl TransportBody {

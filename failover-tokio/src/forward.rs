@@ -3,7 +3,7 @@
 use failover_core::settle_framing;
 use failover_hyper::{AttemptBody, BoxError, CallBody, Classify, ResponseBody, Template};
 use http::header::{
-    CONNECTION, COOKIE, EXPECT, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    CONNECTION, COOKIE, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{Request, Response, Version};
@@ -20,8 +20,9 @@ impl FailoverClient {
     /// The body is streamed to the first target. Up to the policy's `replay_buffer` of it is kept for others; a body
     /// that outgrows that stays with the target that it is being sent to. Headers that concern one connection only are
     /// dropped in both directions, those that `Connection` names among them, but never `Via`, `Forwarded` and
-    /// `X-Forwarded-For`, `-Host` and `-Proto`; `Host` is each target's. An `Upgrade` is an offer, which is not taken up
-    /// (RFC 9110, section 7.8).
+    /// `X-Forwarded-For`, `-Host` and `-Proto`; `Host` is each target's. With `Expect: 100-continue` the body is not read before
+    /// a target asks for it, or is silent for 1 s: one that refuses by the head gets none of it. An `Upgrade` is an offer,
+    /// which is not taken up (RFC 9110, section 7.8).
     ///
     /// # Errors
     ///
@@ -71,8 +72,6 @@ where
         let trailers = tokens(&head.headers, &TE).any(|coding| coding == "trailers");
         strip(&mut head.headers);
         join_cookies(&mut head.headers);
-        // The server that received the request answers this by itself, once the body is read.
-        head.headers.remove(EXPECT);
         if trailers {
             head.headers.insert(TE, HeaderValue::from_static("trailers"));
             head.headers.insert(CONNECTION, HeaderValue::from_static("te"));

@@ -143,6 +143,20 @@ fn bounded_an_overflow_commits_to_the_current_attempt() {
     assert_eq!(stopped.into_response(), Some(0), "the answer is passed on");
 }
 
+/// Guards: `Attempt::body_kept` that does nothing.
+#[test]
+fn a_stream_of_which_nothing_was_read_goes_on_as_any_other_body() {
+    let world = World::new(2, plain());
+    let mut call = world.begin(STREAM);
+    call.body_kept();
+    let Action::Send(mut call) = report(call, 0, REFUSED, None, world.now) else {
+        panic!("the body is whole")
+    };
+    call.body_gone();
+    let Action::Fail(stopped) = report(call, 0, REFUSED, None, world.now) else { panic!("it was read") };
+    assert_eq!(stopped.reason(), Reason::BodyGone);
+}
+
 // Time
 
 // Health

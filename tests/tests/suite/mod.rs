@@ -14,6 +14,7 @@
 mod bodies;
 mod checks;
 mod connections;
+mod expect;
 mod failures;
 mod load;
 mod requests;

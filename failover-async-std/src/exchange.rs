@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use failover_hyper::{
-    AttemptBody, AttemptError, Bound, Exchange, List, Proven, Targets, Template, TransportBody, perform, send,
+    AttemptBody, AttemptError, Bound, Exchange, List, Targets, Template, TransportBody, perform,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -44,8 +44,7 @@ impl Exchange for Senders<'_> {
     ) -> Result<Response<Self::Body>, AttemptError> {
         match self.0.service(target) {
             Sender::Connections(connections) => {
-                let response = send::<AsyncStd, _, _>(connections.clone(), request, bound, &Proven).await?;
-                Ok(response.map(Either::Left))
+                Ok(connections.exchange(request, bound).await?.map(Either::Left))
             }
             Sender::Client(client) => {
                 let response = through(request, bound, |request| client.send(request)).await?;

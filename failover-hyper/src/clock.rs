@@ -1,6 +1,6 @@
 //! The time of a group.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use failover_core::Timestamp;
 
@@ -26,6 +26,12 @@ impl Clock {
     #[must_use]
     pub fn now(self) -> Timestamp {
         self.at((self.read)())
+    }
+
+    /// The instant of a moment.
+    #[must_use]
+    pub(crate) fn instant(self, moment: Timestamp) -> Instant {
+        self.origin + Duration::from_nanos(moment.as_nanos())
     }
 
     /// The moment of an instant.

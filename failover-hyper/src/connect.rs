@@ -84,6 +84,8 @@ impl<R: Runtime> Connector<R> {
 /// Where connections lead, and what is spoken over them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Origin {
+    /// Host and port, as in `Host`.
+    pub(crate) authority: Arc<str>,
     pub(crate) host: Arc<str>,
     pub(crate) port: u16,
     /// Where they lead if not there.
@@ -103,7 +105,15 @@ pub(crate) enum Security {
 impl Origin {
     /// Whether a URI leads there.
     pub(crate) fn is_of(&self, uri: &Uri) -> bool {
-        self.port == port_of(uri) && self.is_tls() == is_tls(uri) && uri.host() == Some(&self.host)
+        let is_same = uri.authority().is_some_and(|authority| authority.as_str() == &*self.authority)
+            || self.port == port_of(uri) && uri.host() == Some(&self.host);
+        is_same && self.is_tls() == is_tls(uri)
+    }
+
+    /// The URI there with the path of one that is a path only.
+    pub(crate) fn uri(&self, path: &Uri) -> Uri {
+        let scheme = if self.is_tls() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.authority).parse().unwrap_or_else(|_| path.clone())
     }
 
     pub(crate) fn is_tls(&self) -> bool {

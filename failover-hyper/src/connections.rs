@@ -13,7 +13,7 @@ use tower_service::Service;
 use crate::connect::OriginError;
 use crate::evidence::TransportError;
 use crate::expect::Expectation;
-use crate::http1::Reading;
+use crate::http1::{Broken, Reading};
 use crate::limits::is_too_large;
 use crate::pool::{Connection, Pool};
 use crate::received::Received;
@@ -49,26 +49,35 @@ impl<R: Runtime> Connections<R> {
             return Err(TransportError::no_origin(OriginError::Other));
         }
         let progress = request.body().progress().clone();
-        let response = match self.pool.connection(self.bound, &progress).await? {
-            Connection::Alone(mut connection) => {
-                *request.uri_mut() = path_of(request.uri());
-                let response = connection.exchange(request, &progress).await?;
-                let version = response.version();
-                let reading = Reading::new(connection, self.pool.clone());
-                let body = |body| TransportBody::new(Received::new(body, version), Held::Alone(reading));
-                response.map(body)
-            }
-            Connection::Among(joined) => {
-                // TE is not named in `Connection` there, and hyper would drop what is.
-                if request.headers().get(CONNECTION).is_some_and(|named| named == "te") {
-                    request.headers_mut().remove(CONNECTION);
+        let response = loop {
+            match self.pool.connection(self.bound, &progress).await? {
+                Connection::Alone(mut connection) => {
+                    *request.uri_mut() = path_of(request.uri());
+                    let response = match connection.exchange(request, &progress).await {
+                        Ok(response) => response,
+                        Err(Broken { handed_back: Some(unsent), began, .. }) if began.has_served() => {
+                            request = unsent;
+                            *request.uri_mut() = self.pool.origin().uri(request.uri());
+                            continue;
+                        }
+                        Err(broken) => return Err(broken.into()),
+                    };
+                    let version = response.version();
+                    let reading = Reading::new(connection, self.pool.clone());
+                    break response
+                        .map(|body| TransportBody::new(Received::new(body, version), Held::Alone(reading)));
                 }
-                let expected = request.body().expectation().map(Expectation::while_read);
-                let (response, place) = joined.exchange(request, &progress).await?;
-                let version = response.version();
-                let held = Held::Among { place, expected };
-                let body = |body| TransportBody::new(Received::new(body, version), held);
-                response.map(body)
+                Connection::Among(joined) => {
+                    // TE is not named in `Connection` there, and hyper would drop what is.
+                    if request.headers().get(CONNECTION).is_some_and(|named| named == "te") {
+                        request.headers_mut().remove(CONNECTION);
+                    }
+                    let expected = request.body().expectation().map(Expectation::while_read);
+                    let (response, place) = joined.exchange(request, &progress).await?;
+                    let version = response.version();
+                    let held = Held::Among { place, expected };
+                    break response.map(|body| TransportBody::new(Received::new(body, version), held));
+                }
             }
         };
         if is_too_large(response.headers()) { Err(TransportError::large_head()) } else { Ok(response) }

@@ -90,7 +90,7 @@ impl<X: Exchange> Driver<'_, X> {
     ) -> Action<Target, Response<ResponseBody<X::Body>>, AttemptError> {
         let (index, began) = (attempt.index(), attempt.began());
         watch.sends(index);
-        let progress = Progress::start::<R>();
+        let progress = Progress::start_at::<R>(self.clock.instant(began));
         let expectation = self.template.expects().then(Expectation::start::<R>);
         let request = self.template.aim(attempt.target(), progress.clone(), expectation.as_ref());
         let mut waiting = Waiting {

@@ -110,6 +110,7 @@ impl From<ConnectError> for TransportError {
 
 impl From<http1::Broken> for TransportError {
     fn from(http1::Broken { error, handed_back, lost, began }: http1::Broken) -> Self {
+        let handed_back = handed_back.is_some();
         let closed =
             lost || error.is_incomplete_message() || find::<io::Error>(&error).is_some_and(is_closed);
         let (evidence, fault) = if handed_back {

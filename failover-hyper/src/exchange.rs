@@ -1,17 +1,20 @@
 //! One request and its answer.
 
 use std::future::poll_fn;
+use std::pin::{Pin, pin};
 
 use failover_core::settle_framing;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::classify::Classify;
+use crate::classify::{Classify, Proven};
+use crate::connections::Connections;
 use crate::error::{AttemptError, BoxError};
 use crate::progress::{Bound, Stage};
 use crate::request_body::AttemptBody;
 use crate::runtime::Runtime;
+use crate::transport_body::TransportBody;
 
 /// What can send an attempt's request.
 pub trait Exchange: Sync {
@@ -35,7 +38,7 @@ pub trait Exchange: Sync {
 pub async fn send<R, S, B>(
     mut service: S,
     request: Request<AttemptBody>,
-    mut bound: Bound<'_>,
+    bound: Bound<'_>,
     classify: &(impl Classify + Sync),
 ) -> Result<Response<B>, AttemptError>
 where
@@ -44,14 +47,40 @@ where
     B: Send,
 {
     let progress = bound.progress().clone();
-    let answer = async {
+    let answer = pin!(async {
         poll_fn(|cx| service.poll_ready(cx)).await.map_err(AttemptError::not_ready)?;
         progress.reach(Stage::Taken);
         service.call(request).await.map_err(|error| {
             let error = error.into();
             AttemptError::service(classify.classify(&*error), error)
         })
-    };
+    });
+    hold::<R, _>(bound, answer).await
+}
+
+impl<R: Runtime> Connections<R> {
+    /// Sends an attempt's request and waits for the head of the answer, within `bound`.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer.
+    pub async fn exchange(
+        &self,
+        request: Request<AttemptBody>,
+        bound: Bound<'_>,
+    ) -> Result<Response<TransportBody>, AttemptError> {
+        let answer = pin!(async {
+            let sent = self.send(request).await;
+            sent.map_err(|error| AttemptError::service(Proven.classify(&error), error))
+        });
+        hold::<R, _>(bound, answer).await
+    }
+}
+
+async fn hold<R: Runtime, B: Send>(
+    mut bound: Bound<'_>,
+    answer: Pin<&mut (impl Future<Output = Result<Response<B>, AttemptError>> + Send)>,
+) -> Result<Response<B>, AttemptError> {
     match bound.hold::<R, _>(answer).await {
         Ok(answer) => receive(answer?),
         Err(elapsed) => {

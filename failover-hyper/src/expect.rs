@@ -159,6 +159,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use std::future::{pending, poll_fn};
+    use std::pin::pin;
 
     use http::HeaderMap;
     use http_body::Body;
@@ -244,7 +245,7 @@ mod tests {
             pending::<()>().await;
         };
         let mut patience = Patient;
-        let elapsed = Bound::new(&mut patience, progress).hold::<Tokio, _>(attempt).await.unwrap_err();
+        let elapsed = Bound::new(&mut patience, progress).hold::<Tokio, _>(pin!(attempt)).await.unwrap_err();
         assert!(!elapsed.starved);
     }
 

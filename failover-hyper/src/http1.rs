@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
 use crate::progress::{Progress, Stage};
+use crate::relay::Relay;
 use crate::request_body::AttemptBody;
 use crate::runtime::Runtime;
 use crate::stream::Stream;
@@ -25,6 +26,9 @@ pub(crate) struct Http1 {
     sender: http1::SendRequest<AttemptBody>,
     /// Behind a lock that is never taken, since hyper's future is not `Sync`.
     driver: Mutex<Driver>,
+    relay: Arc<Relay>,
+    /// The relay's.
+    waker: Waker,
     wire: Wire,
     end: Option<End>,
     pub(crate) opened: Instant,
@@ -51,8 +55,8 @@ pub(crate) trait Home: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Broken {
     pub(crate) error: hyper::Error,
-    /// Whether hyper gave the request back.
-    pub(crate) handed_back: bool,
+    /// The request, if hyper gave it back.
+    pub(crate) handed_back: Option<Request<AttemptBody>>,
     /// Whether the connection ended as if there had been no request.
     pub(crate) lost: bool,
     /// How far the connection was when the exchange began.
@@ -67,12 +71,32 @@ impl Http1 {
         // What went wrong, the exchange on it tells.
         let driver: Driver =
             Box::pin(async { if connection.await.is_ok() { End::Whole } else { End::Broken } });
-        let driver = Mutex::new(driver);
-        Ok(Box::new(Self { sender, driver, wire, end: None, opened: R::now(), idle_time: IDLE_TIME }))
+        let (driver, relay) = (Mutex::new(driver), Arc::new(Relay::default()));
+        let (waker, opened) = (Waker::from(Arc::clone(&relay)), R::now());
+        Ok(Box::new(Self { sender, driver, relay, waker, wire, end: None, opened, idle_time: IDLE_TIME }))
     }
 
-    /// Lets the connection do what it can.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+    /// Polls what comes of the connection, which needs no other waker than the connection itself, and lets that do what it
+    /// can where nothing has come yet.
+    pub(crate) fn poll<T>(
+        &mut self,
+        cx: &Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let relay = Arc::clone(&self.relay);
+        relay.within(cx, || {
+            let cx = &mut Context::from_waker(Waker::noop());
+            let polled = poll(cx);
+            if polled.is_ready() {
+                return polled;
+            }
+            self.drive();
+            poll(cx)
+        })
+    }
+
+    fn drive(&mut self) {
+        let cx = &mut Context::from_waker(&self.waker);
         let driver = self.driver.get_mut().unwrap_or_else(PoisonError::into_inner);
         if self.end.is_none() {
             self.end = match driver.as_mut().poll(cx) {
@@ -84,19 +108,30 @@ impl Http1 {
 
     /// Whether another request can be sent on it: the last exchange is over, and the peer has neither closed it nor said
     /// anything unasked.
-    pub(crate) fn is_usable(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
+    fn is_usable(&mut self) -> bool {
+        self.relay.rest();
+        self.drive();
         self.end.is_none() && self.sender.is_ready()
     }
 
-    /// The same of one that has been idle, of which it is asked whether the peer has closed it by now.
+    /// The same of one that has been idle, whose peer may have closed it by now.
     pub(crate) fn is_still_usable(&mut self) -> bool {
-        let wire = self.wire.clone();
+        self.ask_for_news();
+        self.is_usable()
+    }
+
+    /// Ends the connection with its next read if there is anything to read, since nothing was asked for: hyper reads before
+    /// it writes.
+    fn ask_for_news(&self) {
         // TLS may have something to say before the first answer.
-        if wire.has_served() { wire.while_idle(|| self.is_usable()) } else { self.is_usable() }
+        if self.wire.has_served() {
+            self.wire.ask_for_news();
+        }
     }
 
     /// Sends a request and waits for the head of its answer.
+    ///
+    /// Before it sends on a connection that has been idle, it asks whether the peer has closed that by now.
     ///
     /// # Errors
     ///
@@ -109,18 +144,15 @@ impl Http1 {
         let began = self.wire.mark();
         progress.reach(Stage::Alone(began.clone()));
         let mut answer = pin!(self.sender.try_send_request(request));
-        let result = poll_fn(|cx| {
-            self.drive(cx);
-            answer.as_mut().poll(cx)
-        });
-        match result.await {
+        self.ask_for_news();
+        match poll_fn(|cx| self.poll(cx, |cx| answer.as_mut().poll(cx))).await {
             Ok(response) => {
                 self.wire.serve();
                 self.idle_time = idle_time(response.headers());
                 Ok(response)
             }
             Err(mut error) => Err(Broken {
-                handed_back: error.take_message().is_some(),
+                handed_back: error.take_message(),
                 error: error.into_error(),
                 lost: self.end == Some(End::Whole),
                 began,
@@ -146,9 +178,13 @@ impl Reading {
         Self { connection, home }
     }
 
-    /// Lets the connection do what it can.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        self.connection.drive(cx);
+    /// Polls what comes of the connection: see [`Http1::poll`].
+    pub(crate) fn poll<T>(
+        &mut self,
+        cx: &Context<'_>,
+        poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.connection.poll(cx, poll)
     }
 
     /// The answer ended: the connection is kept if it can be used again, and closed otherwise.

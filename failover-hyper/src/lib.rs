@@ -58,6 +58,7 @@ mod places;
 mod pool;
 mod progress;
 mod received;
+mod relay;
 mod replay;
 mod request_body;
 mod response_body;

@@ -56,16 +56,6 @@ pub(crate) enum Connection {
     Among(Joined),
 }
 
-impl Connection {
-    /// Whether a request can be sent on it.
-    fn is_fit(&mut self) -> bool {
-        match self {
-            Self::Alone(connection) => connection.is_still_usable(),
-            Self::Among(_) => true,
-        }
-    }
-}
-
 impl<R: Runtime> Pool<R> {
     pub(crate) fn new(origin: Origin, connector: Arc<Connector<R>>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self { origin, connector, state: Mutex::default(), this: this.clone() })
@@ -85,25 +75,22 @@ impl<R: Runtime> Pool<R> {
         bound: Duration,
         progress: &Progress,
     ) -> Result<Connection, ConnectError> {
-        let waiter = loop {
+        let waiter = {
             let mut state = self.state();
-            let Some(mut connection) = self.take(&mut state) else {
-                let (sender, waiter) = oneshot::channel();
-                state.waiting.push_back(sender);
-                progress.reach(if state.shared.is_empty() { Stage::Connecting } else { Stage::Queued });
-                break waiter;
-            };
-            drop(state);
-            if connection.is_fit() {
+            if let Some(connection) = self.take(&mut state) {
                 return Ok(connection);
             }
+            let (sender, waiter) = oneshot::channel();
+            state.waiting.push_back(sender);
+            progress.reach(if state.shared.is_empty() { Stage::Connecting } else { Stage::Queued });
+            waiter
         };
         self.dial_as_needed(bound);
         // Whoever waits is told, as long as there is the pool.
         waiter.await.unwrap_or(Err(ConnectError::Elapsed))
     }
 
-    /// A connection that has room for a request, if it [is fit](Connection::is_fit), which is asked without the lock.
+    /// A connection that has room for a request. One that was idle may turn out to have been closed meanwhile.
     fn take(&self, state: &mut State) -> Option<Connection> {
         let now = R::now();
         state.shared.retain(|shared| !shared.connection.is_ended());
@@ -128,14 +115,10 @@ impl<R: Runtime> Pool<R> {
         loop {
             let mut state = self.state();
             let Some(waiter) = state.next_waiter() else { return };
-            let Some(mut connection) = self.take(&mut state) else {
+            let Some(connection) = self.take(&mut state) else {
                 return state.waiting.push_front(waiter);
             };
             drop(state);
-            if !connection.is_fit() {
-                self.state().waiting.push_front(waiter);
-                continue;
-            }
             if let Err(Ok(Connection::Alone(connection))) = waiter.send(Ok(connection)) {
                 self.state().keep(connection, R::now());
             }

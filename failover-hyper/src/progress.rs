@@ -1,7 +1,7 @@
 //! The bound of one attempt: time without progress of the request body.
 
 use std::fmt;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,12 @@ impl Progress {
     /// The progress of an attempt that begins.
     #[must_use]
     pub fn start<R: Runtime>() -> Self {
-        let state = State { at: R::now(), starved: false, stage: Stage::Waiting };
+        Self::start_at::<R>(R::now())
+    }
+
+    /// The progress of an attempt that began at an instant.
+    pub(crate) fn start_at<R: Runtime>(at: Instant) -> Self {
+        let state = State { at, starved: false, stage: Stage::Waiting };
         Self { state: Arc::new(Mutex::new(state)), now: R::now }
     }
 
@@ -128,12 +133,11 @@ impl<'a> Bound<'a> {
     /// # Errors
     ///
     /// [`Elapsed`] when the time is over.
-    pub async fn hold<R, F>(&mut self, attempt: F) -> Result<F::Output, Elapsed>
+    pub async fn hold<R, F>(&mut self, mut attempt: Pin<&mut F>) -> Result<F::Output, Elapsed>
     where
         R: Runtime,
         F: Future<Output: Send> + Send,
     {
-        let mut attempt = pin!(attempt);
         let began = self.progress.state().at;
         let mut left = self.patience.bound().min(self.patience.connect_timeout());
         let mut last = began;
@@ -209,6 +213,7 @@ impl Elapsed {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::pin::pin;
 
     use tokio::time::{Instant, sleep};
 
@@ -220,7 +225,7 @@ mod tests {
         let began = Instant::now();
         let mut limits = Limits::new(SECOND, SECOND);
         let mut bound = Bound::new(&mut limits, Progress::start::<Tokio>());
-        assert!(!bound.hold::<Tokio, _>(pending::<()>()).await.unwrap_err().starved);
+        assert!(!bound.hold::<Tokio, _>(pin!(pending::<()>())).await.unwrap_err().starved);
         assert_eq!(began.elapsed(), SECOND);
     }
 
@@ -237,7 +242,7 @@ mod tests {
             }
             pending::<()>().await;
         };
-        assert!(bound.hold::<Tokio, _>(upload).await.is_err());
+        assert!(bound.hold::<Tokio, _>(pin!(upload)).await.is_err());
         assert_eq!(began.elapsed(), SECOND * 5);
     }
 
@@ -249,7 +254,7 @@ mod tests {
             sleep(SECOND / 2).await;
             progress.made();
         };
-        assert!(Bound::new(&mut limits, progress.clone()).hold::<Tokio, _>(upload).await.is_ok());
+        assert!(Bound::new(&mut limits, progress.clone()).hold::<Tokio, _>(pin!(upload)).await.is_ok());
         assert_eq!(limits.sent.saturating_duration_since(limits.began), SECOND / 2);
     }
 
@@ -260,14 +265,14 @@ mod tests {
         let mut limits = Limits::new(SECOND * 10, SECOND * 3);
         let mut bound = Bound::new(&mut limits, progress.clone());
         progress.reach(Stage::Connecting);
-        assert!(bound.hold::<Tokio, _>(pending::<()>()).await.unwrap_err().stage.is_unconnected());
+        assert!(bound.hold::<Tokio, _>(pin!(pending::<()>())).await.unwrap_err().stage.is_unconnected());
         assert_eq!(began.elapsed(), SECOND * 3);
         // Whoever else has the request has all the time.
         let mut limits = Limits::new(SECOND * 10, SECOND * 3);
         progress.made();
         progress.reach(Stage::Taken);
         let mut bound = Bound::new(&mut limits, progress);
-        assert_eq!(bound.hold::<Tokio, _>(sleep(SECOND * 5)).await.ok(), Some(()));
+        assert_eq!(bound.hold::<Tokio, _>(pin!(sleep(SECOND * 5))).await.ok(), Some(()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -275,7 +280,7 @@ mod tests {
         let began = Instant::now();
         let mut limits = Limits { again: SECOND / 4, ..Limits::new(SECOND * 10, SECOND * 10) };
         let mut bound = Bound::new(&mut limits, Progress::start::<Tokio>());
-        assert!(bound.hold::<Tokio, _>(sleep(SECOND)).await.is_ok());
+        assert!(bound.hold::<Tokio, _>(pin!(sleep(SECOND))).await.is_ok());
         assert_eq!((began.elapsed(), limits.asked), (SECOND, 3));
     }
 
@@ -283,7 +288,7 @@ mod tests {
     async fn the_longest_limit_is_no_panic() {
         let mut limits = Limits::new(Duration::MAX, Duration::MAX);
         let mut bound = Bound::new(&mut limits, Progress::start::<Tokio>());
-        assert!(bound.hold::<Tokio, _>(sleep(SECOND)).await.is_ok());
+        assert!(bound.hold::<Tokio, _>(pin!(sleep(SECOND))).await.is_ok());
     }
 
     /// Waits for `limit` without progress, or for `connect_limit` without a connection, and is asked once in `again`.

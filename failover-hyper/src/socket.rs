@@ -27,7 +27,7 @@ impl<R: Runtime> AsyncRead for Counted<R> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.wire.asks_for_news() && R::has_news(&self.socket) {
+        if self.wire.is_asked_for_news() && R::has_news(&self.socket) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Pin::new(&mut self.socket).poll_read(cx, buf)

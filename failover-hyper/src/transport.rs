@@ -174,8 +174,14 @@ impl<R: Runtime> Transport<R> {
                 return Err(BuildError::new("server_name", name, "none, since the URL is not one of https"));
             }
         };
-        let (host, port) = (target.hostname().into(), target.port());
-        Ok(Origin { host, port, address: route.address.clone(), protocol, security })
+        Ok(Origin {
+            authority: target.authority().as_str().into(),
+            host: target.hostname().into(),
+            port: target.port(),
+            address: route.address.clone(),
+            protocol,
+            security,
+        })
     }
 
     #[cfg(feature = "tls")]

@@ -71,11 +71,11 @@ impl Body for TransportBody {
         if let Some(error) = this.broke_off.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        let mut frame = Pin::new(&mut this.body).poll_frame(cx);
-        if let (Poll::Pending, Held::Alone(reading)) = (&frame, &mut this.held) {
-            reading.drive(cx);
-            frame = Pin::new(&mut this.body).poll_frame(cx);
-        }
+        let mut body = Pin::new(&mut this.body);
+        let frame = match &mut this.held {
+            Held::Alone(reading) => reading.poll(cx, |cx| body.as_mut().poll_frame(cx)),
+            _ => body.poll_frame(cx),
+        };
         match ready!(frame) {
             Some(Err(error)) => {
                 (this.held, this.broke_off) = (Held::Nothing, Some(error));

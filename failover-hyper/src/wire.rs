@@ -31,20 +31,20 @@ impl Wire {
         self.0.served.load(Ordering::Relaxed)
     }
 
-    /// Lets reads within `f` end with an error where there is anything to read: nothing was asked for.
-    pub(crate) fn while_idle<T>(&self, f: impl FnOnce() -> T) -> T {
+    /// Has the next read, if nothing is written before it, end with an error where there is anything to read: nothing was
+    /// asked for.
+    pub(crate) fn ask_for_news(&self) {
         self.0.asks_for_news.store(true, Ordering::Relaxed);
-        let result = f();
-        self.0.asks_for_news.store(false, Ordering::Relaxed);
-        result
     }
 
-    pub(crate) fn asks_for_news(&self) -> bool {
-        self.0.asks_for_news.load(Ordering::Relaxed)
+    /// Whether this is the read that is asked for news.
+    pub(crate) fn is_asked_for_news(&self) -> bool {
+        self.0.asks_for_news.load(Ordering::Relaxed) && self.0.asks_for_news.swap(false, Ordering::Relaxed)
     }
 
     /// Notes that the socket took bytes.
     pub(crate) fn took(&self, bytes: usize) {
+        self.0.asks_for_news.store(false, Ordering::Relaxed);
         self.0.written.fetch_add(bytes as u64, Ordering::Release);
     }
 
@@ -81,6 +81,11 @@ pub struct Watermark {
 }
 
 impl Watermark {
+    /// Whether the connection had served a request.
+    pub(crate) fn has_served(&self) -> bool {
+        self.wire.has_served()
+    }
+
     /// Whether the connection had served a request, and nothing was read of it since: the peer may have closed it just then
     /// (RFC 9112, section 9.3.1).
     pub(crate) fn may_be_stale(&self) -> bool {

@@ -9,6 +9,7 @@ use failover_hyper::{CallBody, Proven, ResponseBody, Targets, Template};
 use http::{Method, Request, Response};
 
 use crate::error::Error;
+use crate::exchange::{Connected, run};
 use crate::service::Failover;
 use crate::submit::Submitted;
 use crate::transport::{Connections, Transport};
@@ -78,7 +79,8 @@ impl FailoverClient {
     pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<Response<ResponseBody>, Error> {
         let (head, body) = request.into_parts();
         let template = Template::new(head, CallBody::whole(body));
-        self.failover.perform(template, false).await
+        let list = self.failover.targets.current();
+        run(&self.failover.targets, &list, template, &Connected(&list)).await
     }
 
     /// Begins a request that runs on by itself, and hands back what waits for its result.

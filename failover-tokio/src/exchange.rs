@@ -1,53 +1,56 @@
-//! Attempts by the targets' services.
+//! Attempts by what sends to the targets.
 
 use failover_hyper::{
-    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, List, ResponseBody, Template, perform,
-    send,
+    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, List, ResponseBody, Targets, Template,
+    TransportBody, perform, send,
 };
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::error::Error;
-use crate::forward::hand_back;
 use crate::runtime::Tokio;
-use crate::service::Failover;
+use crate::transport::Connections;
 
-impl<S, C> Failover<S, C> {
-    /// Performs a call on the current list. If it is `inbound`, a server received the request, and will answer it with
-    /// the response.
-    ///
-    /// # Errors
-    ///
-    /// The call stopped without an acceptable answer.
-    pub(crate) async fn perform<B>(
+/// Runs a call on a list from its first attempt to its end.
+///
+/// # Errors
+///
+/// The call stopped without an acceptable answer.
+pub(crate) async fn run<S, X: Exchange>(
+    targets: &Targets<S>,
+    list: &List<S>,
+    template: Option<Template>,
+    exchange: &X,
+) -> Result<Response<ResponseBody<X::Body>>, Error<X::Body>> {
+    let template = template.ok_or(Error::Method)?;
+    let call = perform::<Tokio, _>(list.group(), targets.clock(), list.drains(), &template, exchange);
+    call.await.map_err(Error::Stopped)
+}
+
+/// The connections of a client.
+pub(crate) struct Connected<'a>(pub(crate) &'a List<Connections>);
+
+impl Exchange for Connected<'_> {
+    type Body = TransportBody;
+
+    async fn exchange(
         &self,
-        template: Option<Template>,
-        inbound: bool,
-    ) -> Result<Response<ResponseBody<B>>, Error<B>>
-    where
-        S: Service<Request<AttemptBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send>,
-        S: Clone + Send + Sync,
-        C: Classify + Sync,
-        B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
-    {
-        let template = template.ok_or(Error::Method)?;
-        let list = self.targets.current();
-        let services = CallServices { list: &list, classify: &self.classify, inbound };
-        let call =
-            perform::<Tokio, _>(list.group(), self.targets.clock(), list.drains(), &template, &services);
-        call.await.map_err(Error::Stopped)
+        target: usize,
+        request: Request<AttemptBody>,
+        bound: Bound<'_>,
+    ) -> Result<Response<TransportBody>, AttemptError> {
+        self.0.service(target).exchange(request, bound).await
     }
 }
 
-/// The services that send a call's requests.
-struct CallServices<'a, S, C> {
-    list: &'a List<S>,
-    classify: &'a C,
-    inbound: bool,
+/// The targets' services, and what their errors prove.
+pub(crate) struct Services<'a, S, C> {
+    pub(crate) list: &'a List<S>,
+    pub(crate) classify: &'a C,
 }
 
-impl<S, C, B> Exchange for CallServices<'_, S, C>
+impl<S, C, B> Exchange for Services<'_, S, C>
 where
     S: Service<Request<AttemptBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send>,
     S: Clone + Send + Sync,
@@ -62,11 +65,6 @@ where
         request: Request<AttemptBody>,
         bound: Bound<'_>,
     ) -> Result<Response<B>, AttemptError> {
-        let service = self.list.service(target).clone();
-        let mut response = send::<Tokio, _, _>(service, request, bound, self.classify).await?;
-        if self.inbound {
-            hand_back(&mut response);
-        }
-        Ok(response)
+        send::<Tokio, _, _>(self.list.service(target).clone(), request, bound, self.classify).await
     }
 }

@@ -1,7 +1,9 @@
 //! A server's inbound request, passed on as a proxy does (RFC 9110, section 7.6).
 
 use failover_core::settle_framing;
-use failover_hyper::{AttemptBody, BoxError, CallBody, Classify, ResponseBody, Template};
+use failover_hyper::{
+    AttemptBody, AttemptError, Bound, BoxError, CallBody, Classify, Exchange, ResponseBody, Template,
+};
 use http::header::{
     CONNECTION, COOKIE, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
@@ -12,6 +14,7 @@ use tower_service::Service;
 
 use crate::client::FailoverClient;
 use crate::error::Error;
+use crate::exchange::{Connected, Services, run};
 use crate::service::Failover;
 
 impl FailoverClient {
@@ -43,7 +46,10 @@ impl FailoverClient {
     where
         B: Body<Error: Into<BoxError>> + Send + 'static,
     {
-        self.failover.forward(request).await
+        let targets = &self.failover.targets;
+        let list = targets.current();
+        let template = received(request, list.group().policy().replay_buffer)?;
+        run(targets, &list, template, &Inbound(Connected(&list))).await
     }
 }
 
@@ -65,28 +71,56 @@ where
     where
         B: Body<Error: Into<BoxError>> + Send + 'static,
     {
-        let (mut head, body) = request.into_parts();
-        if !settle_framing(&mut head.headers) {
-            return Err(Error::Coding);
-        }
-        let trailers = tokens(&head.headers, &TE).any(|coding| coding == "trailers");
-        strip(&mut head.headers);
-        join_cookies(&mut head.headers);
-        if trailers {
-            head.headers.insert(TE, HeaderValue::from_static("trailers"));
-            head.headers.insert(CONNECTION, HeaderValue::from_static("te"));
-        }
-        let body = CallBody::of(body, head.version, self.replay_buffer());
-        // What a server noted of a request in its extensions concerns the connection that it came over.
-        let template = Template::new(head, body).map(Template::without_extensions);
-        self.perform(template, true).await
+        let list = self.targets.current();
+        let template = received(request, list.group().policy().replay_buffer)?;
+        let services = Services { list: &list, classify: &self.classify };
+        run(&self.targets, &list, template, &Inbound(services)).await
     }
 }
 
-/// Makes a target's response one to answer an inbound request with.
-pub(crate) fn hand_back<B>(response: &mut Response<B>) {
-    strip(response.headers_mut());
-    *response.version_mut() = Version::HTTP_11;
+/// What the attempts of an inbound request are made of.
+///
+/// # Errors
+///
+/// It comes in another transfer coding than chunked.
+fn received<B, R>(request: Request<B>, limit: usize) -> Result<Option<Template>, Error<R>>
+where
+    B: Body<Error: Into<BoxError>> + Send + 'static,
+    R: Body,
+{
+    let (mut head, body) = request.into_parts();
+    if !settle_framing(&mut head.headers) {
+        return Err(Error::Coding);
+    }
+    let trailers = tokens(&head.headers, &TE).any(|coding| coding == "trailers");
+    strip(&mut head.headers);
+    join_cookies(&mut head.headers);
+    if trailers {
+        head.headers.insert(TE, HeaderValue::from_static("trailers"));
+        head.headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    let body = CallBody::of(body, head.version, limit);
+    // What a server noted of a request in its extensions concerns the connection that it came over.
+    Ok(Template::new(head, body).map(Template::without_extensions))
+}
+
+/// What sends inbound requests on.
+struct Inbound<X>(X);
+
+impl<X: Exchange> Exchange for Inbound<X> {
+    type Body = X::Body;
+
+    async fn exchange(
+        &self,
+        target: usize,
+        request: Request<AttemptBody>,
+        bound: Bound<'_>,
+    ) -> Result<Response<X::Body>, AttemptError> {
+        let mut response = self.0.exchange(target, request, bound).await?;
+        strip(response.headers_mut());
+        *response.version_mut() = Version::HTTP_11;
+        Ok(response)
+    }
 }
 
 /// Removes the headers that concern one connection only, those that `Connection` names among them.

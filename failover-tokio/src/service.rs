@@ -15,6 +15,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::error::Error;
+use crate::exchange::{Services, run};
 use crate::runtime::Tokio;
 
 /// A tower service that sends each request to the target that works, by an inner service.
@@ -143,10 +144,6 @@ impl<S, C> Failover<S, C> {
     }
 
     failover_hyper::remembered!(targets);
-
-    pub(crate) fn replay_buffer(&self) -> usize {
-        self.targets.current().group().policy().replay_buffer
-    }
 }
 
 impl<S, C, B, R> Service<Request<B>> for Failover<S, C>
@@ -168,9 +165,11 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let failover = self.clone();
         Box::pin(async move {
+            let list = failover.targets.current();
             let (head, body) = request.into_parts();
-            let body = CallBody::of(body, head.version, failover.replay_buffer());
-            failover.perform(Template::new(head, body), false).await
+            let body = CallBody::of(body, head.version, list.group().policy().replay_buffer);
+            let services = Services { list: &list, classify: &failover.classify };
+            run(&failover.targets, &list, Template::new(head, body), &services).await
         })
     }
 }

@@ -17,9 +17,8 @@ pub fn settle_framing(headers: &mut HeaderMap) -> bool {
         return elements(headers, &TRANSFER_ENCODING) == ["chunked"];
     }
     let stated = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
-    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_none()
-        && headers.get(CONTENT_LENGTH).is_none_or(stated)
-    {
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    if lines.next().is_none_or(stated) && lines.next().is_none() {
         return true;
     }
     let lengths = elements(headers, &CONTENT_LENGTH);

@@ -6,7 +6,7 @@ use core::fmt;
 use core::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::uri::{Authority, Parts, PathAndQuery, Scheme, Uri};
 
 use crate::admin::AdminState;
 use crate::entry::Entry;
@@ -198,9 +198,11 @@ impl Target {
             let joined = format!("{}/{}", self.base_path, request.trim_start_matches('/'));
             PathAndQuery::try_from(joined).map_err(|_| PathError::TooLong)?
         };
-        let uri =
-            Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path);
-        uri.build().map_err(|_| PathError::TooLong)
+        let mut parts = Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|_| PathError::TooLong)
     }
 
     /// Its name: the one that it was given, or else its URL without user information. In a list, a URL that stands twice is
@@ -214,6 +216,12 @@ impl Target {
     #[must_use]
     pub fn scheme(&self) -> &Scheme {
         &self.scheme
+    }
+
+    /// Its URL's host and port, the scheme's default port dropped.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// Its URL's host, without the port; an IPv6 address in brackets.

@@ -1,5 +1,6 @@
 //! What failover needs of async-std, and what hyper does. There is no other runtime.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -69,7 +70,7 @@ impl Runtime for AsyncStd {
     }
 
     fn io(stream: Stream) -> HyperIo {
-        HyperIo { stream, buffer: vec![0; BUFFER].into() }
+        HyperIo(stream)
     }
 }
 
@@ -124,11 +125,7 @@ impl<S: Write + Unpin> AsyncWrite for Compat<S> {
 
 /// A connection as hyper reads and writes it.
 #[derive(Debug)]
-pub(crate) struct HyperIo {
-    stream: Stream,
-    /// What was read last: the safe way into hyper's buffer is a copy.
-    buffer: Box<[u8]>,
-}
+pub(crate) struct HyperIo(Stream);
 
 impl rt::Read for HyperIo {
     fn poll_read(
@@ -136,30 +133,32 @@ impl rt::Read for HyperIo {
         cx: &mut Context<'_>,
         mut buf: rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, buffer } = self.get_mut();
-        let room = buf.remaining().min(buffer.len());
-        let mut read = ReadBuf::new(&mut buffer[..room]);
-        ready!(Pin::new(stream).poll_read(cx, &mut read))?;
-        buf.put_slice(read.filled());
-        Poll::Ready(Ok(()))
+        READ.with_borrow_mut(|read| {
+            let room = buf.remaining().min(BUFFER);
+            read.resize(BUFFER, 0);
+            let mut read = ReadBuf::new(&mut read[..room]);
+            ready!(Pin::new(&mut self.get_mut().0).poll_read(cx, &mut read))?;
+            buf.put_slice(read.filled());
+            Poll::Ready(Ok(()))
+        })
     }
 }
 
 impl rt::Write for HyperIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        Pin::new(&mut self.0).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.0.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -167,8 +166,13 @@ impl rt::Write for HyperIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
     }
+}
+
+thread_local! {
+    /// What was read last on this thread: the safe way into hyper's buffer is a copy.
+    static READ: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How much is read at once.

@@ -138,9 +138,10 @@ impl Http1 {
     /// There is none; then the connection is closed.
     pub(crate) async fn exchange(
         &mut self,
-        request: Request<AttemptBody>,
+        mut request: Request<AttemptBody>,
         progress: &Progress,
     ) -> Result<Response<Incoming>, Broken> {
+        request.body_mut().go_over(&self.wire);
         let began = self.wire.mark();
         progress.reach(Stage::Alone(began.clone()));
         let mut answer = pin!(self.sender.try_send_request(request));

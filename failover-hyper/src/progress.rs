@@ -11,10 +11,7 @@ use failover_core::Evidence;
 
 /// How far one attempt has come, shared by its request's body and by what bounds the attempt.
 #[derive(Clone, Debug)]
-pub struct Progress {
-    state: Arc<Mutex<State>>,
-    now: fn() -> Instant,
-}
+pub struct Progress(Arc<Mutex<State>>);
 
 impl Progress {
     /// The progress of an attempt that begins.
@@ -25,8 +22,8 @@ impl Progress {
 
     /// The progress of an attempt that began at an instant.
     pub(crate) fn start_at<R: Runtime>(at: Instant) -> Self {
-        let state = State { at, starved: false, stage: Stage::Waiting };
-        Self { state: Arc::new(Mutex::new(state)), now: R::now }
+        let state = State { at, starved: false, stage: Stage::Waiting, now: R::now };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// Notes who has the request.
@@ -49,7 +46,7 @@ impl Progress {
     /// Restarts the clock: the transport took a piece of the body.
     pub(crate) fn made(&self) {
         let mut state = self.state();
-        state.at = (self.now)();
+        state.at = (state.now)();
         state.starved = false;
     }
 
@@ -59,7 +56,7 @@ impl Progress {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,6 +65,7 @@ struct State {
     at: Instant,
     starved: bool,
     stage: Stage,
+    now: fn() -> Instant,
 }
 
 /// Who has an attempt's request.
@@ -147,7 +145,7 @@ impl<'a> Bound<'a> {
                 return Ok(output);
             }
             self.note(&mut last);
-            let (now, State { at, starved, stage }) = (R::now(), self.progress.state().clone());
+            let (now, State { at, starved, stage, .. }) = (R::now(), self.progress.state().clone());
             let waited = now.saturating_duration_since(at).as_millis();
             let limit = Duration::from_millis(u64::try_from(waited).unwrap_or(u64::MAX));
             let elapsed = Elapsed { limit, starved, stage };

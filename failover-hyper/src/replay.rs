@@ -184,7 +184,7 @@ impl Source {
     /// The next piece of what was kept, after the first `sent` bytes.
     fn kept_from(&self, sent: u64) -> Option<Bytes> {
         let rest = self.kept.get(usize::try_from(sent).ok()?..)?;
-        (!rest.is_empty()).then(|| Bytes::copy_from_slice(&rest[..rest.len().min(SLICE)]))
+        (!rest.is_empty()).then(|| Bytes::copy_from_slice(&rest[..rest.len().min(COPIED)]))
     }
 
     /// The next piece from the caller; the trailers again once it has ended.
@@ -270,7 +270,10 @@ impl std::error::Error for BodyError {
     }
 }
 
-/// The largest piece of a body that is handed to the transport at once, where the body has not its own pieces.
+/// The largest piece of what was kept that is handed to the transport at once.
+const COPIED: usize = 16 << 10;
+
+/// The largest piece of a body that is handed to the transport at once, where the body is in memory.
 pub(crate) const SLICE: usize = 64 << 10;
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ use crate::expect::Expectation;
 use crate::places::Place;
 use crate::progress::Progress;
 use crate::received::Received;
-use crate::replay::{Reader, ReplayBody, SLICE};
+use crate::replay::{BodyError, Reader, ReplayBody, SLICE};
 use crate::runtime::Runtime;
+use crate::wire::Wire;
 
 /// The body of a call, from which each attempt's body is made.
 #[derive(Debug)]
@@ -57,7 +58,9 @@ impl CallBody {
     pub(crate) fn attempt(&self, progress: Progress, expectation: Option<Expectation>) -> AttemptBody {
         let content = match &self.0 {
             Kept::Whole(bytes) => Content::Whole(bytes.clone()),
-            Kept::Streamed(replay) => Content::Streamed(replay.reader()),
+            Kept::Streamed(replay) => {
+                Content::Streamed(Box::new(Stream { reader: replay.reader(), wire: None }))
+            }
         };
         AttemptBody { content, progress, expectation, place: None }
     }
@@ -149,6 +152,13 @@ impl AttemptBody {
         self.expectation.as_ref()
     }
 
+    /// Keeps what hyper holds of it within a bound while it goes over a connection of HTTP/1.1. A body in memory is not copied.
+    pub(crate) fn go_over(&mut self, wire: &Wire) {
+        if let Content::Streamed(stream) = &mut self.content {
+            stream.wire = Some(wire.clone());
+        }
+    }
+
     /// Keeps a place on a connection until it has ended.
     pub(crate) fn keep(&mut self, place: Arc<Place>) {
         self.place = Some(place);
@@ -158,7 +168,30 @@ impl AttemptBody {
 #[derive(Debug)]
 enum Content {
     Whole(Bytes),
-    Streamed(Reader),
+    /// In a box, since hyper keeps room for 32 requests on each connection.
+    Streamed(Box<Stream>),
+}
+
+#[derive(Debug)]
+struct Stream {
+    reader: Reader,
+    /// What it goes over, over HTTP/1.1.
+    wire: Option<Wire>,
+}
+
+impl Stream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let piece = ready!(self.reader.poll_frame(cx));
+        if let (Some(wire), Some(Ok(frame))) = (&self.wire, &piece) {
+            wire.give(frame.data_ref().map_or(0, Bytes::len));
+        }
+        Poll::Ready(piece)
+    }
+
+    /// Whether what was read before is to be written first.
+    fn is_full(&self, cx: &Context<'_>) -> bool {
+        self.wire.as_ref().is_some_and(|wire| wire.is_full(cx))
+    }
 }
 
 impl Body for AttemptBody {
@@ -175,7 +208,8 @@ impl Body for AttemptBody {
         }
         let frame = match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(slice(bytes).map(|data| Ok(Frame::data(data)))),
-            Content::Streamed(reader) => reader.poll_frame(cx).map_err(Into::into),
+            Content::Streamed(stream) if stream.is_full(cx) => return Poll::Pending,
+            Content::Streamed(stream) => stream.poll_frame(cx).map_err(Into::into),
         };
         if frame.is_pending() {
             self.progress.starve();
@@ -188,14 +222,14 @@ impl Body for AttemptBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Whole(bytes) => bytes.is_empty(),
-            Content::Streamed(reader) => reader.is_end_stream(),
+            Content::Streamed(stream) => stream.reader.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Streamed(reader) => reader.size_hint(),
+            Content::Streamed(stream) => stream.reader.size_hint(),
         }
     }
 }

@@ -4,13 +4,14 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
 use crate::wire::Wire;
 
 /// A connection over TCP or TLS.
 pub struct Stream {
-    io: Box<dyn Duplex>,
+    /// Read up to a bound that is set for each read.
+    io: Take<Box<dyn Duplex>>,
     http2: bool,
     wire: Wire,
 }
@@ -18,7 +19,8 @@ pub struct Stream {
 impl Stream {
     /// A connection of HTTP/2 or of HTTP/1.1, whose bytes go over `wire`.
     pub(crate) fn over(io: impl Duplex + 'static, http2: bool, wire: Wire) -> Self {
-        Self { io: Box::new(io), http2, wire }
+        let io: Box<dyn Duplex> = Box::new(io);
+        Self { io: io.take(MOST_READ), http2, wire }
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -37,6 +39,7 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        self.io.set_limit(MOST_READ);
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         self.wire.heard(buf.filled().len() - before);
         Poll::Ready(Ok(()))
@@ -45,7 +48,7 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        Pin::new(self.io.get_mut()).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -53,19 +56,21 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        Pin::new(self.io.get_mut()).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.io.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        ready!(Pin::new(self.io.get_mut()).poll_flush(cx))?;
+        self.wire.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        Pin::new(self.io.get_mut()).poll_shutdown(cx)
     }
 }
 
@@ -79,3 +84,7 @@ impl std::fmt::Debug for Stream {
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for T {}
+
+/// How much is read at once: less than 16 KiB, since hyper doubles its buffer of that where it is filled, and of a record of TLS
+/// no odd byte is left.
+const MOST_READ: u64 = 12 << 10;

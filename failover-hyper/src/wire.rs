@@ -1,7 +1,8 @@
 //! How much went over a connection: what became of a request is told by that.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 
 /// How much went over one connection, shared by its stream and by those who ask what became of a request on it.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,10 @@ struct Counts {
     served: AtomicBool,
     /// Whether the next read is to find out if there is anything.
     asks_for_news: AtomicBool,
+    /// The bytes of a request's body that hyper was given since it had written all that it had.
+    unwritten: AtomicUsize,
+    /// Wakes the body that waits until it has again.
+    refill: Mutex<Option<Waker>>,
 }
 
 impl Wire {
@@ -61,6 +66,34 @@ impl Wire {
     /// Whether nothing was read since a stream was given up that had waited in vain: it may be dead.
     pub(crate) fn is_suspect(&self) -> bool {
         self.0.suspected.load(Ordering::Relaxed) == self.read() + 1
+    }
+
+    /// Notes that hyper was given bytes of a body to write.
+    pub(crate) fn give(&self, bytes: usize) {
+        self.0.unwritten.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether hyper has enough to write for now. The task is woken when all of it is written.
+    pub(crate) fn is_full(&self, cx: &Context<'_>) -> bool {
+        let is_full = self.0.unwritten.load(Ordering::Relaxed) >= ENOUGH;
+        if is_full {
+            *self.refill() = Some(cx.waker().clone());
+        }
+        is_full
+    }
+
+    /// Notes that hyper has written all that it had.
+    pub(crate) fn flushed(&self) {
+        if self.0.unwritten.load(Ordering::Relaxed) > 0 {
+            self.0.unwritten.store(0, Ordering::Relaxed);
+            if let Some(body) = self.refill().take() {
+                body.wake();
+            }
+        }
+    }
+
+    fn refill(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.0.refill.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn written(&self) -> u64 {
@@ -109,3 +142,7 @@ impl Watermark {
         }
     }
 }
+
+/// From how much on hyper is given no more of a body over HTTP/1.1 before it has written that: with the pieces that bodies
+/// mostly come in it holds 32 KiB at most.
+const ENOUGH: usize = 16 << 10;

@@ -6,6 +6,8 @@ use std::fs;
 use std::process::Command;
 
 use crate::BoxError;
+use crate::memory::Still;
+use crate::server::Server;
 
 /// A client as a process.
 pub(crate) struct Client<'a> {
@@ -27,6 +29,19 @@ pub(crate) fn per_call(client: &Client<'_>, tool: Tool) -> Result<f64, BoxError>
     Ok(of_one(client.count(tool, MANY)?, client.count(tool, FEW)?))
 }
 
+/// How many bytes an exchange holds that stands still: what each of a hundred more adds at the end.
+pub(crate) fn held(name: &str, still: Still) -> Result<f64, BoxError> {
+    let bytes = |count: u32| {
+        let (server, count) = (Server::start()?, count.to_string());
+        let file = format!("{name}.{}.{count}", still.name());
+        let (_, told) = run(Tool::Dhat, &file, &["hold", name, server.url(), still.name(), &count])?;
+        Ok::<_, BoxError>(
+            between(&told, " At t-end: ", " bytes").ok_or("valgrind tells no end")?.parse::<u32>()?,
+        )
+    };
+    Ok((f64::from(bytes(1 + HELD)?) - f64::from(bytes(1)?)) / f64::from(HELD))
+}
+
 /// What each function's own instructions cost for a call, the dearest first.
 pub(crate) fn profile(client: &Client<'_>) -> Result<Vec<(String, f64)>, BoxError> {
     let (many, few) = (client.functions(MANY)?, client.functions(FEW)?);
@@ -46,10 +61,10 @@ impl Client<'_> {
             Tool::Callgrind => {
                 counts.lines().find_map(|line| Some(line.strip_prefix("totals: ")?.to_owned()))
             }
-            Tool::Dhat => told.lines().find_map(|line| {
-                let (_, blocks) = line.split_once(" Total: ")?.1.split_once(" bytes in ")?;
-                Some(blocks.strip_suffix(" blocks")?.replace(',', ""))
-            }),
+            Tool::Dhat => {
+                let total = told.lines().find_map(|line| Some(line.split_once(" Total: ")?.1));
+                total.and_then(|total| between(total, " bytes in ", " blocks"))
+            }
         };
         Ok(count.ok_or("valgrind tells no total")?.parse()?)
     }
@@ -79,24 +94,35 @@ impl Client<'_> {
         Ok(functions)
     }
 
-    /// Runs it under a tool: what that writes into its file, and what it tells.
     fn run(&self, tool: Tool, calls: u32) -> Result<(String, String), BoxError> {
-        let program = env::current_exe()?;
-        let (tool, option) = match tool {
-            Tool::Callgrind => ("callgrind", "--callgrind-out-file"),
-            Tool::Dhat => ("dhat", "--dhat-out-file"),
-        };
-        let file = program.with_file_name(format!("{tool}.{}.{calls}", self.name));
-        let mut command = Command::new("valgrind");
-        command.arg(format!("--tool={tool}")).arg(format!("{option}={}", file.display()));
-        command.arg(program).args(["call", self.name, self.url, &calls.to_string()]);
-        let ended = command.output().map_err(|error| format!("valgrind: {error}"))?;
-        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
-        if !ended.status.success() {
-            return Err(told.into());
-        }
-        Ok((fs::read_to_string(file)?, told))
+        let calls = calls.to_string();
+        run(tool, &format!("{}.{calls}", self.name), &["call", self.name, self.url, &calls])
     }
+}
+
+/// Runs this program under a tool: what that writes into its file, and what it tells.
+fn run(tool: Tool, name: &str, arguments: &[&str]) -> Result<(String, String), BoxError> {
+    let program = env::current_exe()?;
+    let (tool, option) = match tool {
+        Tool::Callgrind => ("callgrind", "--callgrind-out-file"),
+        Tool::Dhat => ("dhat", "--dhat-out-file"),
+    };
+    let file = program.with_file_name(format!("{tool}.{name}"));
+    let mut command = Command::new("valgrind");
+    command.arg(format!("--tool={tool}")).arg(format!("{option}={}", file.display()));
+    command.arg(program).args(arguments);
+    let ended = command.output().map_err(|error| format!("valgrind: {error}"))?;
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    if !ended.status.success() {
+        return Err(told.into());
+    }
+    Ok((fs::read_to_string(file)?, told))
+}
+
+/// The number that stands between these two.
+fn between(text: &str, before: &str, after: &str) -> Option<String> {
+    let (number, _) = text.split_once(before)?.1.split_once(after)?;
+    Some(number.trim_start().replace(',', ""))
 }
 
 /// Of two counts, what one call adds.
@@ -107,3 +133,4 @@ fn of_one(many: u64, few: u64) -> f64 {
 
 const MANY: u32 = 1_500;
 const FEW: u32 = 500;
+const HELD: u32 = 100;

@@ -6,37 +6,54 @@
 //! $ cargo run --release --manifest-path tests/bench-peers/Cargo.toml profile forward
 //! ```
 //!
+//! And what it holds of each connection that stands still over HTTP/1.1, as DHAT finds it at the end of a client that has a
+//! hundred more: more than its bound is a failure, too.
+//!
+//! ```console
+//! $ cargo run --release --manifest-path tests/bench-peers/Cargo.toml memory
+//! ```
+//!
 //! The client runs under valgrind and has one thread; the server is a process of its own, which is not counted. What a run
 //! of few calls costs is subtracted from what one of many does, so that the beginning and the end are not counted either.
 #![forbid(unsafe_code)]
 
 mod contender;
 mod count;
+mod memory;
 mod server;
 
 use std::env;
 use std::process::ExitCode;
 
 use crate::contender::Contender;
-use crate::count::{Client, Tool, per_call, profile};
+use crate::count::{Client, Tool, held, per_call, profile};
+use crate::memory::Still;
 use crate::server::Server;
 
 fn main() -> Result<ExitCode, BoxError> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => compare(),
+        [] => {
+            let within = [compare()?, memory()?];
+            Ok(if within == [true; 2] { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        ["memory"] => Ok(if memory()? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         ["profile", name] => list(name),
         ["serve"] => server::serve().map(|()| ExitCode::SUCCESS).map_err(Into::into),
         ["call", name, url, calls] => {
             Contender::new(name, url)?.call_often(calls.parse()?)?;
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err("expected nothing, or `profile` and a contender".into()),
+        ["hold", name, url, still, count] => {
+            memory::hold(name, url, Still::of(still)?, count.parse()?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err("expected nothing, `memory`, or `profile` and a contender".into()),
     }
 }
 
-/// Prints what each contender costs, and tells by the exit code whether that is within its bounds.
-fn compare() -> Result<ExitCode, BoxError> {
+/// Prints what each contender costs, and tells whether that is within its bounds.
+fn compare() -> Result<bool, BoxError> {
     let server = Server::start()?;
     println!("{:13} {:>12} {:>5} {:>11}", "per call", "instructions", "ratio", "allocations");
     let (mut first, mut within) = (None, true);
@@ -51,7 +68,23 @@ fn compare() -> Result<ExitCode, BoxError> {
             within = false;
         }
     }
-    Ok(if within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(within)
+}
+
+/// Prints what is held of each connection that stands still, and tells whether that is within its bound.
+fn memory() -> Result<bool, BoxError> {
+    let names = [contender::HYPER, contender::FORWARD];
+    println!("{:17} {:>10} {:>10}", "bytes held", names[0], names[1]);
+    let mut within = true;
+    for still in Still::ALL {
+        let (theirs, ours) = (held(names[0], still)?, held(names[1], still)?);
+        println!("{:17} {theirs:10.0} {ours:10.0}", still.name());
+        if ours > MOST_HELD {
+            eprintln!("{}: more than {MOST_HELD} bytes", still.name());
+            within = false;
+        }
+    }
+    Ok(within)
 }
 
 /// Prints the functions in which a contender spends most instructions of a call.
@@ -83,5 +116,8 @@ const MEASURED: [Measured; 5] = [
 
 /// More than this multiple of what was measured is a failure.
 const TOLERATED: f64 = 1.03;
+
+/// More bytes than these for a connection that stands still are a failure.
+const MOST_HELD: f64 = 53_500.0;
 
 const LISTED: usize = 40;

@@ -82,6 +82,10 @@ browser:
 soak seconds="20":
     tests/kill-backends.sh {{seconds}}
 
+# Many calls by both adapters of targets that misbehave at random.
+soak-calls seconds="600":
+    cargo run --locked --release -p failover-tests --bin soak -- --seconds {{seconds}}
+
 # The machine, and others, in the scenes of a simulated world.
 world *options:
     cargo run --locked --release -p failover-tests --bin world -- {{options}}

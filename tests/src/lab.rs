@@ -34,7 +34,7 @@
 //! | a kept-alive connection that ends while idle, or as the next request is written | [`Reply::end`] with [`End`] |
 //! | a connection that ends after any byte of a request or of an answer | [`Proxy::cut`] |
 
-mod connect;
+pub(crate) mod connect;
 mod proxy;
 mod reply;
 mod request;

@@ -11,6 +11,7 @@ pub mod lab;
 pub mod model;
 pub mod oracle;
 pub mod simulation;
+pub mod soak;
 pub mod wire;
 pub mod world;
 

@@ -27,7 +27,7 @@ fn herd_jitter_follows_the_seed_and_only_lengthens() {
     for sixth in 0..6 {
         let (least, most) = (seconds(30.0 + f64::from(sixth)), seconds(31.0 + f64::from(sixth)));
         assert!(
-            drawn.iter().filter(|clock| (least..most).contains(clock)).count() > 10,
+            drawn.iter().filter(|clock| (least..most).contains(*clock)).count() > 10,
             "spread over {least:?}"
         );
     }

@@ -60,14 +60,14 @@ impl Default for Blackhole {
 }
 
 /// Takes a loopback port without listening on it: connecting there is refused, and nobody else gets the port.
-pub(super) fn reserve() -> io::Result<(Socket, SocketAddr)> {
+pub(crate) fn reserve() -> io::Result<(Socket, SocketAddr)> {
     let socket = bind((Ipv4Addr::LOCALHOST, 0).into())?;
     let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
     Ok((socket, address))
 }
 
 /// Listens on a reserved port; the reservation outlives the listener.
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = bind(address)?;
     socket.listen(1024)?;
     Ok(socket.into())

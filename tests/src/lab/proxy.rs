@@ -38,7 +38,17 @@ impl Proxy {
     /// If no port can be had.
     #[must_use]
     pub fn before(server: &Server) -> Self {
-        let (next, address) = (Arc::default(), server.address());
+        Self::before_address(server.address())
+    }
+
+    /// Starts a proxy in front of a server that is not the lab's.
+    ///
+    /// # Panics
+    ///
+    /// If no port can be had.
+    #[must_use]
+    pub fn before_address(address: SocketAddr) -> Self {
+        let next = Arc::default();
         let relay = Relay { next: Arc::clone(&next), address };
         let front = Server::conversing(move |client, _, _| relay.run(client));
         Self { front, next }

@@ -195,12 +195,12 @@ impl Reply {
         Self { end, ..self }
     }
 
-    pub(super) fn ending(&self) -> End {
+    pub(crate) fn ending(&self) -> End {
         self.end
     }
 
     /// Sends it; `goes_on` waits, and says whether the server is still to go on.
-    pub(super) fn write(
+    pub(crate) fn write(
         &self,
         stream: &mut impl Write,
         request: &Request,
@@ -298,7 +298,7 @@ impl Gate {
 
 impl Hold {
     /// Waits, in pieces; `goes_on_after` waits for a time and says whether the server is still to go on.
-    pub(super) fn goes_on(&self, goes_on_after: impl Fn(Duration) -> bool) -> bool {
+    pub(crate) fn goes_on(&self, goes_on_after: impl Fn(Duration) -> bool) -> bool {
         match self {
             Self::For(time) => goes_on_after(*time),
             Self::Until(gate) => {

@@ -47,7 +47,7 @@ impl Request {
     }
 
     /// Reads up to the empty line; `None` if the connection ended before anything came.
-    pub(super) fn read_head(
+    pub(crate) fn read_head(
         reader: &mut impl BufRead,
         connection: usize,
         position: usize,
@@ -65,7 +65,7 @@ impl Request {
     }
 
     /// Reads the body that the head announced.
-    pub(super) fn read_body(&mut self, reader: &mut impl BufRead) -> io::Result<()> {
+    pub(crate) fn read_body(&mut self, reader: &mut impl BufRead) -> io::Result<()> {
         if self.header("transfer-encoding").is_some() {
             loop {
                 let line = read_line(reader)?;

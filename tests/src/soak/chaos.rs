@@ -1,0 +1,200 @@
+//! What is done to a request, drawn from a seed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::ledger::Ledger;
+use crate::lab::{End, Reply};
+
+/// What a site does to a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Fine,
+    Slow,
+    SlowBody,
+    Unavailable,
+    Internal,
+    Reset,
+    Fin,
+    Cut,
+    CutByReset,
+    BodyStall,
+    Stall,
+    Garbage,
+    Early,
+    Close,
+    IdleClose,
+    IdleCloseSoon,
+    FinAtNext,
+    ResetAtNext,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 18] = [
+        Self::Fine,
+        Self::Slow,
+        Self::SlowBody,
+        Self::Unavailable,
+        Self::Internal,
+        Self::Reset,
+        Self::Fin,
+        Self::Cut,
+        Self::CutByReset,
+        Self::BodyStall,
+        Self::Stall,
+        Self::Garbage,
+        Self::Early,
+        Self::Close,
+        Self::IdleClose,
+        Self::IdleCloseSoon,
+        Self::FinAtNext,
+        Self::ResetAtNext,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Fine => "none",
+            Self::Slow => "slow answer",
+            Self::SlowBody => "slow body",
+            Self::Unavailable => "503",
+            Self::Internal => "500",
+            Self::Reset => "reset before the head",
+            Self::Fin => "FIN before the head",
+            Self::Cut => "FIN inside the body",
+            Self::CutByReset => "reset inside the body",
+            Self::BodyStall => "stall inside the body",
+            Self::Stall => "stall",
+            Self::Garbage => "garbage head",
+            Self::Early => "early answer",
+            Self::Close => "Connection: close",
+            Self::IdleClose => "close after the answer",
+            Self::IdleCloseSoon => "close a moment later",
+            Self::FinAtNext => "FIN at the next request",
+            Self::ResetAtNext => "reset at the next request",
+        }
+    }
+
+    /// Whether it befalls the request that comes next, which may be one that is to go well.
+    fn is_for_the_next(self) -> bool {
+        matches!(self, Self::IdleClose | Self::IdleCloseSoon | Self::FinAtNext | Self::ResetAtNext)
+    }
+}
+
+/// Where all sites draw from.
+#[derive(Debug)]
+pub(super) struct Chaos {
+    seed: u64,
+    began: Instant,
+    pub(super) ledger: Arc<Ledger>,
+}
+
+impl Chaos {
+    pub(super) fn new(seed: u64, ledger: Arc<Ledger>) -> Self {
+        Self { seed, began: Instant::now(), ledger }
+    }
+
+    /// What befalls a request at a site. The last site works whenever it is asked to.
+    pub(super) fn kind(&self, site: usize, id: u64, position: usize, is_fine: bool) -> Kind {
+        let site_number = site as u64;
+        let spell = self.began.elapsed().as_secs() / 3;
+        let percent = [2, 20, 60][pick_index(&[self.seed, 1, site_number, spell], 3)];
+        let draw = pick(&[self.seed, 2, site_number, id, position as u64]);
+        if is_fine && site == LAST || draw % 100 >= percent {
+            return Kind::Fine;
+        }
+        let kind = Kind::ALL[1 + pick_index(&[draw], Kind::ALL.len() - 1)];
+        match kind {
+            // An empty body cannot be cut: only the next request would find its connection ended or silent.
+            Kind::Cut | Kind::CutByReset | Kind::BodyStall if answer_length(id) == 0 => Kind::Fine,
+            _ if site == LAST && kind.is_for_the_next() => Kind::Close,
+            _ => kind,
+        }
+    }
+
+    /// The answer to a request.
+    pub(super) fn reply(&self, kind: Kind, site: usize, id: u64) -> Reply {
+        let draw = pick(&[self.seed, 3, site as u64, id]);
+        let length = answer_length(id);
+        let status = match kind {
+            Kind::Unavailable => 503,
+            Kind::Internal => 500,
+            _ => 200,
+        };
+        let reply = Reply::status(status).header("x-id", &id.to_string()).body(answer(id));
+        let reply = if draw % 2 == 0 { reply.chunked() } else { reply };
+        let some_time = Duration::from_millis(draw % 300);
+        let cut = length.div_ceil(2).min(usize::try_from(draw >> 32).unwrap_or(usize::MAX) % length.max(1));
+        match kind {
+            Kind::Slow => reply.after(some_time),
+            Kind::SlowBody => reply.halfway(some_time),
+            Kind::Reset => Reply::reset(),
+            Kind::Fin => Reply::fin(),
+            Kind::Cut => reply.cut(cut),
+            Kind::CutByReset => reply.cut(cut).end(End::Reset),
+            Kind::BodyStall => reply.cut(cut).end(End::Stall),
+            Kind::Stall => Reply::stall(),
+            Kind::Garbage => Reply::raw("220 smtp.example ESMTP\r\n\r\n"),
+            Kind::Close => reply.header("connection", "close").end(End::Fin),
+            Kind::IdleClose => reply.end(End::Fin),
+            Kind::FinAtNext => reply.end(End::FinAtNext),
+            Kind::ResetAtNext => reply.end(End::ResetAtNext),
+            Kind::Fine | Kind::Unavailable | Kind::Internal | Kind::Early | Kind::IdleCloseSoon => reply,
+        }
+    }
+
+    /// How long a connection lies idle until its site closes it.
+    pub(super) fn moment(&self, id: u64) -> Duration {
+        Duration::from_millis(1 + pick(&[self.seed, 4, id]) % 30)
+    }
+}
+
+/// The body of a request, which follows from its id.
+pub(super) fn question(id: u64) -> Vec<u8> {
+    bytes(pick(&[id, 5]), length(pick(&[id, 6]), 100 << 10))
+}
+
+/// The body of the answer to a request.
+pub(super) fn answer(id: u64) -> Vec<u8> {
+    bytes(pick(&[id, 7]), answer_length(id))
+}
+
+/// A number that these give, and that looks like any.
+pub(super) fn pick(of: &[u64]) -> u64 {
+    of.iter().fold(0, |mixed, part| mix(mixed ^ mix(*part)))
+}
+
+/// One of so many places.
+pub(super) fn pick_index(of: &[u64], places: usize) -> usize {
+    usize::try_from(pick(of) % places as u64).expect("a place fits")
+}
+
+fn answer_length(id: u64) -> usize {
+    length(pick(&[id, 8]), 200 << 10)
+}
+
+/// A length up to the largest; most are small.
+fn length(draw: u64, largest: usize) -> usize {
+    let most = match draw % 8 {
+        0 => 1,
+        1..=3 => 200,
+        4..=6 => largest / 20,
+        _ => largest + 1,
+    };
+    usize::try_from(draw >> 8).unwrap_or(usize::MAX) % most
+}
+
+fn bytes(of: u64, length: usize) -> Vec<u8> {
+    let words = (0..).flat_map(|nth: u64| mix(of ^ nth).to_le_bytes());
+    words.take(length).collect()
+}
+
+/// The finalizer of `SplitMix64`.
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}
+
+/// The site that works when it is asked to.
+pub(super) const LAST: usize = 2;

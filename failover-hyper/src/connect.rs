@@ -178,8 +178,8 @@ pub(crate) enum ConnectError {
     Http(#[source] hyper::Error),
     #[error("no settings of HTTP/2 came")]
     NotHttp2,
-    #[error("no further connection")]
-    Further(#[source] Box<Self>),
+    #[error("no room on the target's connections in time")]
+    Full,
 }
 
 impl From<DialError> for ConnectError {

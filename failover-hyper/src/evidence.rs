@@ -91,7 +91,7 @@ impl From<ConnectError> for TransportError {
             return Self::new(Evidence::NoRoom, Fault::Local, error);
         }
         let fault = match &error {
-            ConnectError::Further(_) => return Self::new(Evidence::NotSent, Fault::NotReady, error),
+            ConnectError::Full => return Self::new(Evidence::NotSent, Fault::NotReady, error),
             ConnectError::Resolve(_) => Fault::Resolve,
             ConnectError::Tls(_) => Fault::Tls,
             ConnectError::Elapsed => Fault::ConnectTimeout,

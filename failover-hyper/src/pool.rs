@@ -29,6 +29,8 @@ struct State {
     shared: Vec<Shared>,
     /// The calls that wait, the first one first.
     waiting: VecDeque<oneshot::Sender<Result<Connection, ConnectError>>>,
+    /// What opening a connection for them may take.
+    bound: Duration,
     /// How many connections are being opened.
     dials: usize,
     /// How many requests the last connection had room for, once there was one.
@@ -69,25 +71,33 @@ impl<R: Runtime> Pool<R> {
     ///
     /// # Errors
     ///
-    /// One was to be opened for this call, and was not.
+    /// One was to be opened for this call, and was not, or there was no room on those that there are in time.
     pub(crate) async fn connection(
         self: &Arc<Self>,
         bound: Duration,
         progress: &Progress,
     ) -> Result<Connection, ConnectError> {
-        let waiter = {
+        let (waiter, is_queued) = {
             let mut state = self.state();
             if let Some(connection) = self.take(&mut state) {
                 return Ok(connection);
             }
             let (sender, waiter) = oneshot::channel();
             state.waiting.push_back(sender);
-            progress.reach(if state.shared.is_empty() { Stage::Connecting } else { Stage::Queued });
-            waiter
+            state.bound = bound;
+            let is_queued = !state.shared.is_empty();
+            progress.reach(if is_queued { Stage::Queued } else { Stage::Connecting });
+            (waiter, is_queued)
         };
         self.dial_as_needed(bound);
         // Whoever waits is told, as long as there is the pool.
-        waiter.await.unwrap_or(Err(ConnectError::Elapsed))
+        let waiter = async { waiter.await.unwrap_or(Err(ConnectError::Elapsed)) };
+        // A dial has its bound; for room is waited as long.
+        if is_queued {
+            R::timeout(bound, waiter).await.unwrap_or(Err(ConnectError::Full))
+        } else {
+            waiter.await
+        }
     }
 
     /// A connection that has room for a request. One that was idle may turn out to have been closed meanwhile.
@@ -152,7 +162,7 @@ impl<R: Runtime> Pool<R> {
         let freed: Weak<dyn Freed> = dialing.0.clone();
         let opened = connector.open(&origin, bound, freed).await;
         let Some(pool) = dialing.0.upgrade() else { return };
-        let error = {
+        let failed = {
             let mut state = pool.state();
             let now = R::now();
             match opened {
@@ -167,15 +177,17 @@ impl<R: Runtime> Pool<R> {
                     state.shared.push(Shared { connection, used: now });
                     None
                 }
-                // The target is there, and who waits waits for room.
-                Err(error) if state.shared.iter().any(|shared| shared.connection.is_good()) => {
-                    Some((ConnectError::Further(error.into()), state.next_waiter()))
+                // The target works, and who waits waits for room.
+                Err(_) if state.has_good_one() => {
+                    drop(state);
+                    drop(dialing);
+                    return Freed::freed(&*pool);
                 }
                 Err(error) => Some((error, state.next_waiter())),
             }
         };
         drop(dialing);
-        match error {
+        match failed {
             Some((error, waiter)) => drop(waiter.map(|waiter| waiter.send(Err(error)))),
             None => pool.sweep_from_now_on(),
         }
@@ -273,10 +285,23 @@ impl<R: Runtime> Home for Pool<R> {
 impl<R: Runtime> Freed for Pool<R> {
     fn freed(&self) {
         self.serve();
+        let bound = {
+            let state = self.state();
+            (state.dials == 0 && !state.has_good_one()).then_some(state.bound)
+        };
+        // Who waited for room on a connection that ended needs another one.
+        if let Some(bound) = bound.filter(|_| R::is_running()) {
+            self.dial_as_needed(bound);
+        }
     }
 }
 
 impl State {
+    /// Whether there is a connection that requests share, be it full.
+    fn has_good_one(&self) -> bool {
+        self.shared.iter().any(|shared| shared.connection.is_good())
+    }
+
     fn has_connections(&self) -> bool {
         !self.idle.is_empty() || !self.shared.is_empty()
     }

@@ -53,6 +53,38 @@ async fn a_thousand_requests_at_once_are_answered_over_as_many_connections_as_th
 }
 
 #[tokio::test]
+async fn never_refused_untried_calls_wait_for_room_at_a_target_that_takes_no_second_connection() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (take, mut taken) = mpsc::unbounded_channel();
+    let (open, opened) = watch::channel(false);
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        drop(listener);
+        streams(stream, 10, |_, respond| {
+            let (take, mut opened) = (take.clone(), opened.clone());
+            async move {
+                take.send(()).unwrap();
+                opened.wait_for(|open| *open).await.unwrap();
+                answer(respond, "right");
+            }
+        })
+        .await;
+    });
+    let client = client([url]);
+    let calls: Vec<_> = (0..300).map(|_| client.submit("POST", "/", "money")).collect();
+    for _ in 0..10 {
+        limited(taken.recv()).await.unwrap();
+    }
+    open.send(true).unwrap();
+    for call in calls {
+        let response = limited(call).await.unwrap();
+        assert_eq!(answered(&response).failures().len(), 0, "{:?}", answered(&response));
+        assert_eq!(text(response).await, "right");
+    }
+}
+
+#[tokio::test]
 async fn a_post_beside_streams_that_never_end_is_answered_over_another_connection() {
     let (server, mut seen) = paths(2).await;
     let client = client([server.url()]);

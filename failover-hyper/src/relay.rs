@@ -15,7 +15,7 @@ struct State {
     /// Who waits for it.
     task: Option<Waker>,
     is_driven: bool,
-    /// Whether there was a wake while it was driven, or while nobody waited.
+    /// Whether there was a wake while it was driven.
     has_news: bool,
 }
 

@@ -251,7 +251,7 @@ fn a_client_that_expects_100_continue_is_told_to_go_on() {
     assert_eq!(connection.read("PUT").unwrap().status, 100);
     connection.write(b"money");
     assert_eq!(connection.read("PUT").unwrap().text(), "money");
-    assert_eq!(server.requests()[0].header("expect"), None);
+    assert_eq!(server.requests()[0].header("expect"), Some("100-continue"));
 }
 
 #[test]

@@ -39,6 +39,7 @@
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
 //! | tell a client of one's own of that | [`Error::into_response`] if a target answered, else [`Error::status`] |
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
+//! | reach a target otherwise than its URL says | [`Target::connect_to`] another address or a Unix socket, by a [`protocol`](Target::protocol), a [`server_name`](Target::server_name), [`tls`](Target::tls) of its own |
 //! | change the targets while calls go on | [`FailoverClient::set_targets`] |
 //! | show what is remembered of them | [`FailoverClient::snapshot`] |
 //! | put failover into a tower stack, or a stack under each target | [`Failover`], [`FailoverLayer`], [`Transport`] |

@@ -22,6 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
+/// Guards: `Head::new` that states no chunks where the length is unknown.
 #[tokio::test]
 async fn exact_each_target_gets_the_body_and_its_framing_whatever_the_versions() {
     let versions = [Protocol::Http1, Protocol::Http2];

@@ -5,46 +5,32 @@
 
 use std::future::poll_fn;
 use std::mem;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use failover_core::{Group, Target};
 use http_body::Body;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ahead::Ahead;
 use crate::error::BoxError;
 use crate::runtime::Runtime;
 
-/// How many answers of each target of a group are being drained.
+/// How many answers of each target of a group may still be drained at once.
 #[derive(Clone, Debug)]
-pub struct Drains(Arc<[AtomicUsize]>);
+pub struct Drains(Arc<[Arc<Semaphore>]>);
 
 impl Drains {
     /// None so far, of the targets of this group.
     #[must_use]
     pub fn new(group: &Group<Target>) -> Self {
-        Self(group.targets().iter().map(|_| AtomicUsize::new(0)).collect())
+        Self(group.targets().iter().map(|_| Arc::new(Semaphore::new(MOST_DRAINS))).collect())
     }
 
-    /// Takes a place among those of a target, if one is free.
-    fn take(&self, target: usize) -> Option<Place> {
-        let more = |taken| (taken < MOST_DRAINS).then_some(taken + 1);
-        self.0[target].fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Place { drains: self.clone(), target })
-    }
-}
-
-/// The right to drain an answer of a target.
-struct Place {
-    drains: Drains,
-    target: usize,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.drains.0[self.target].fetch_sub(1, Ordering::Relaxed);
+    /// The right to drain an answer of a target, if there is room.
+    fn take(&self, target: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0[target]).try_acquire_owned().ok()
     }
 }
 
@@ -118,11 +104,11 @@ where
         if self.poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             return self.let_go();
         }
-        let Some(place) = R::is_running().then(|| drains.take(target)).flatten() else { return };
+        let Some(permit) = R::is_running().then(|| drains.take(target)).flatten() else { return };
         R::spawn(async move {
             R::timeout(DRAIN_TIME, poll_fn(|cx| self.poll(cx))).await;
             self.let_go();
-            drop(place);
+            drop(permit);
         });
     }
 }
@@ -351,7 +337,7 @@ mod tests {
     impl Drains {
         /// Whether nothing is being drained.
         fn are_done(&self) -> bool {
-            self.0.iter().all(|taken| taken.load(Ordering::Relaxed) == 0)
+            self.0.iter().all(|left| left.available_permits() == MOST_DRAINS)
         }
     }
 

@@ -95,7 +95,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A setting was refused, or there is no TLS for an https target.
+    /// A setting was refused.
     pub fn transport<R: Runtime>(&mut self) -> Result<Transport<R>, BuildError> {
         self.check()?;
         let Resolver(resolver) = mem::take(&mut self.resolver);
@@ -110,7 +110,6 @@ impl Settings {
         for (name, tls) in self.tls_named.drain(..) {
             transport.set_tls(name, tls);
         }
-        transport.prepare(&self.targets)?;
         Ok(transport)
     }
 

@@ -78,6 +78,8 @@ impl Builder {
     ///
     /// As [`build`](Self::build).
     pub fn transport(mut self) -> Result<Transport, BuildError> {
-        self.settings.transport()
+        let transport = self.settings.transport()?;
+        transport.prepare(&self.settings.targets)?;
+        Ok(transport)
     }
 }

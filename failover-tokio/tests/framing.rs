@@ -1,26 +1,22 @@
 //! A matrix of framing: whatever the method, however a request's body is framed, and over whichever versions of HTTP it comes and
 //! goes, each target gets the same.
 
-use std::collections::VecDeque;
+#[expect(dead_code, reason = "what the other suites need")]
+mod common;
+
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
-use std::pin::Pin;
+use std::io;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use failover_tokio::{Answered, FailoverClient, Policy, Protocol, Replay, Target};
+use common::{Pieces, Server, answered, serve};
+use failover_tokio::{FailoverClient, Policy, Protocol, Replay, Target};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, Version};
-use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpListener;
 
 /// Guards: `Head::new` that states no chunks where the length is unknown.
 #[tokio::test]
@@ -29,9 +25,9 @@ async fn exact_each_target_gets_the_body_and_its_framing_whatever_the_versions()
     for inbound in versions {
         for outbound in versions {
             let targets = [Recorder::start(outbound, 503).await, Recorder::start(outbound, 200).await];
-            let urls = targets.each_ref().map(|target| target.url.clone());
+            let urls = targets.each_ref().map(|target| target.server.url());
             let proxy = forwarding(client(urls, outbound), inbound).await;
-            let front = client([proxy], inbound);
+            let front = client([proxy.url()], inbound);
             for method in METHODS {
                 for content in CONTENTS {
                     let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -39,11 +35,7 @@ async fn exact_each_target_gets_the_body_and_its_framing_whatever_the_versions()
                     let request =
                         Request::builder().method(method.clone()).uri("/").body(content.body()).unwrap();
                     let response = front.forward(request).await.unwrap();
-                    assert_eq!(
-                        response.extensions().get::<Answered>().unwrap().failures().len(),
-                        0,
-                        "{case}"
-                    );
+                    assert_eq!(answered(&response).failures().len(), 0, "{case}");
                     assert_eq!(response.status(), 200, "{case}");
                     let echoed = response
                         .into_body()
@@ -81,28 +73,14 @@ impl Content {
         }
     }
 
-    fn body(self) -> UnsyncBoxBody<Bytes, Infallible> {
-        let pieces: &[&str] = match self {
-            Self::None | Self::Known => return Full::from(self.text()).boxed_unsync(),
-            Self::Unknown => &["mon", "ey"],
-            Self::UnknownAndEmpty => &[],
-        };
-        Pieces(pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect()).boxed_unsync()
-    }
-}
-
-/// A body that does not tell how long it is.
-struct Pieces(VecDeque<Bytes>);
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    fn body(self) -> UnsyncBoxBody<Bytes, io::Error> {
+        match self {
+            Self::None | Self::Known => {
+                Full::from(self.text()).map_err(|never| match never {}).boxed_unsync()
+            }
+            Self::Unknown => Pieces::of(["mon", "ey"]).boxed_unsync(),
+            Self::UnknownAndEmpty => Pieces::of([]).boxed_unsync(),
+        }
     }
 }
 
@@ -133,7 +111,7 @@ impl Seen {
 
 /// A target that answers with the body of the request, and remembers what it saw last.
 struct Recorder {
-    url: String,
+    server: Server,
     seen: Arc<Mutex<Option<Seen>>>,
 }
 
@@ -141,20 +119,23 @@ impl Recorder {
     async fn start(protocol: Protocol, status: u16) -> Self {
         let seen = Arc::new(Mutex::new(None));
         let see = Arc::clone(&seen);
-        let url = serve(protocol, move |request: Request<Incoming>| {
+        let server = Server::start(move |stream, _| {
             let see = Arc::clone(&see);
-            async move {
-                let (head, body) = request.into_parts();
-                let body = body.collect().await.unwrap().to_bytes();
-                let text = String::from_utf8(body.to_vec()).unwrap();
-                let mut headers = head.headers;
-                headers.remove("host");
-                let answer = if head.method == Method::HEAD { Bytes::new() } else { body };
-                *see.lock().unwrap() = Some(Seen { method: head.method, headers, body: text });
-                Ok::<_, Infallible>(Response::builder().status(status).body(Full::new(answer)).unwrap())
-            }
+            serve(stream, protocol == Protocol::Http2, move |request: Request<Incoming>| {
+                let see = Arc::clone(&see);
+                async move {
+                    let (head, body) = request.into_parts();
+                    let body = body.collect().await.unwrap().to_bytes();
+                    let text = String::from_utf8(body.to_vec()).unwrap();
+                    let mut headers = head.headers;
+                    headers.remove("host");
+                    let answer = if head.method == Method::HEAD { Bytes::new() } else { body };
+                    *see.lock().unwrap() = Some(Seen { method: head.method, headers, body: text });
+                    Ok::<_, Infallible>(Response::builder().status(status).body(Full::new(answer)).unwrap())
+                }
+            })
         });
-        Self { url: url.await, seen }
+        Self { server: server.await, seen }
     }
 
     fn take(&self) -> Seen {
@@ -171,41 +152,18 @@ fn client<const N: usize>(urls: [String; N], protocol: Protocol) -> FailoverClie
     builder.build().unwrap()
 }
 
-async fn forwarding(client: FailoverClient, inbound: Protocol) -> String {
-    serve(inbound, move |request: Request<Incoming>| {
+async fn forwarding(client: FailoverClient, inbound: Protocol) -> Server {
+    Server::start(move |stream, _| {
         let client = client.clone();
-        async move {
-            let is_http2 = request.version() == Version::HTTP_2;
-            assert_eq!(is_http2, inbound == Protocol::Http2);
-            client.forward(request).await
-        }
+        serve(stream, inbound == Protocol::Http2, move |request: Request<Incoming>| {
+            let client = client.clone();
+            async move {
+                assert_eq!(request.version() == Version::HTTP_2, inbound == Protocol::Http2);
+                client.forward(request).await
+            }
+        })
     })
     .await
-}
-
-async fn serve<H, F, B, E>(protocol: Protocol, handler: H) -> String
-where
-    H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-    F: Future<Output = Result<Response<B>, E>> + Send + 'static,
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
-    E: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let (io, service) = (TokioIo::new(stream), service_fn(handler.clone()));
-            tokio::spawn(async move {
-                if protocol == Protocol::Http2 {
-                    let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await;
-                } else {
-                    let _ = http1::Builder::new().serve_connection(io, service).await;
-                }
-            });
-        }
-    });
-    url
 }
 
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "MY-OWN"];

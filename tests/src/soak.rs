@@ -176,6 +176,7 @@ fn run_callers<A: Adapter>(
     let (began, mut told, mut middle) = (Instant::now(), 0, 0);
     let mut outages = [Outage::default(); 2];
     while began.elapsed() < order.lasts {
+        // Outages and progress go by the clock.
         thread::sleep(TICK);
         for (nth, outage) in outages.iter_mut().enumerate() {
             outage.pass(&sites[nth], order.seed, began.elapsed(), ledger);
@@ -241,6 +242,7 @@ fn settles(is_so: impl Fn() -> bool) -> bool {
         if began.elapsed() > LIMIT {
             return false;
         }
+        // Neither runtimes nor sockets tell that they are idle.
         thread::sleep(TICK);
     }
     true

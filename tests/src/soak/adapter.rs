@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use failover_core::{Evidence, Reason};
+use failover_core::{Evidence, Failure, Reason};
+use failover_tokio::AttemptError;
 
 use super::DEADLINE;
 
@@ -73,6 +74,16 @@ pub(super) struct Failed {
     pub(super) target: usize,
     pub(super) evidence: Option<Evidence>,
     pub(super) status: Option<u16>,
+}
+
+impl From<&Failure<AttemptError>> for Failed {
+    fn from(failure: &Failure<AttemptError>) -> Self {
+        Self {
+            target: failure.target(),
+            evidence: failure.evidence(),
+            status: failure.status().map(|status| status.as_u16()),
+        }
+    }
 }
 
 impl Call {

@@ -6,8 +6,8 @@ use async_std::future::timeout;
 use async_std::io::{Cursor, ReadExt};
 use async_std::task;
 use bytes::Bytes;
-use failover_async_std::{Answered, AttemptError, Builder, Error, FailoverClient, Within};
-use failover_core::{Failure, Policy, Target};
+use failover_async_std::{Answered, Builder, Error, FailoverClient, Within};
+use failover_core::{Policy, Target};
 use http::Request;
 use surf::http::Method;
 use surf::{Response, Url};
@@ -90,16 +90,10 @@ fn head(response: Response) -> Head<Response> {
 fn stop(error: Error) -> Stop<Response> {
     let message = error.to_string();
     let (reason, failures) = match &error {
-        Error::Stopped(stopped) => (Some(stopped.reason()), stopped.failures().iter().map(failed).collect()),
+        Error::Stopped(stopped) => {
+            (Some(stopped.reason()), stopped.failures().iter().map(Failed::from).collect())
+        }
         _ => (None, vec![]),
     };
     Stop { reason, failures, answer: error.into_response().map(head), message }
-}
-
-fn failed(failure: &Failure<AttemptError>) -> Failed {
-    Failed {
-        target: failure.target(),
-        evidence: failure.evidence(),
-        status: failure.status().map(|status| status.as_u16()),
-    }
 }

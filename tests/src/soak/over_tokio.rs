@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use failover_core::{Failure, Policy, Target};
-use failover_tokio::{Answered, AttemptError, Builder, Error, FailoverClient, ResponseBody, Within};
+use failover_core::{Policy, Target};
+use failover_tokio::{Answered, Builder, Error, FailoverClient, ResponseBody, Within};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
@@ -93,18 +93,12 @@ fn head(response: Response<ResponseBody>) -> Head<ResponseBody> {
 fn stop(error: Error) -> Stop<ResponseBody> {
     let message = error.to_string();
     let (reason, failures) = match &error {
-        Error::Stopped(stopped) => (Some(stopped.reason()), stopped.failures().iter().map(failed).collect()),
+        Error::Stopped(stopped) => {
+            (Some(stopped.reason()), stopped.failures().iter().map(Failed::from).collect())
+        }
         _ => (None, vec![]),
     };
     Stop { reason, failures, answer: error.into_response().map(head), message }
-}
-
-fn failed(failure: &Failure<AttemptError>) -> Failed {
-    Failed {
-        target: failure.target(),
-        evidence: failure.evidence(),
-        status: failure.status().map(|status| status.as_u16()),
-    }
 }
 
 /// A body whose length is not known.

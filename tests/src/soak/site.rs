@@ -124,6 +124,7 @@ impl Shared {
             }
             reply.write(&mut &*stream, &request, &|hold| {
                 hold.goes_on(|time| {
+                    // The hold is what this fault is.
                     thread::sleep(time);
                     true
                 })

@@ -1,5 +1,9 @@
 //! The policy: every knob of a group with its default, and what is refused.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::budget::Budget;
@@ -48,6 +52,9 @@ pub struct Policy {
     /// For how long an adapter lets a reader of an answer's body wait for the next piece: one that stands still longer broke
     /// off. By default without a bound.
     pub body_idle: Option<Duration>,
+    /// The protocols that an adapter which forwards requests takes up where a client offers them by `Upgrade`. By default
+    /// `websocket`.
+    pub upgrades: Vec<String>,
     /// The pause between attempts on different targets, but at most half of the time that is left. By default none.
     pub interval: Duration,
     /// How often each target is tried, at most. By default once.
@@ -94,6 +101,7 @@ impl Default for Policy {
             deadline: Some(Duration::from_secs(30)),
             upload_deadline: None,
             body_idle: None,
+            upgrades: alloc::vec!["websocket".to_owned()],
             interval: Duration::ZERO,
             rounds: 1,
             backoff: Backoff::default(),
@@ -149,11 +157,18 @@ impl Policy {
         Self { attempt_timeout, deadline, ..self }
     }
 
+    /// The same policy with these [`upgrades`](field@Self::upgrades), named as in `Upgrade`; none takes up nothing.
+    #[must_use]
+    pub fn upgrades<U: Into<String>>(self, upgrades: impl IntoIterator<Item = U>) -> Self {
+        Self { upgrades: upgrades.into_iter().map(Into::into).collect(), ..self }
+    }
+
     /// Refuses knobs that make no sense, the first one found.
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         // A deadline of zero makes the attempt timeout zero that gives way to it.
         self.deadline.map_or(Ok(()), |deadline| positive("deadline", deadline))?;
         self.body_idle.map_or(Ok(()), |idle| positive("body_idle", idle))?;
+        self.upgrades.iter().enumerate().try_for_each(|(place, name)| upgrade(place, name))?;
         positive("connect_timeout", self.connect_timeout)?;
         positive("attempt_timeout", self.attempt_timeout)?;
         at_least_one("rounds", self.rounds == 0)?;
@@ -242,6 +257,26 @@ pub enum Follow {
     /// Each answer: it goes to the target that answered, if the sticky one was given up in that call.
     Answer,
 }
+
+/// Refuses what is no protocol's name (RFC 9110, section 7.8), and the protocols in which further requests could come, which
+/// nobody would look at.
+fn upgrade(place: usize, name: &str) -> Result<(), BuildError> {
+    let is_token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic() && !DELIMITERS.contains(&byte))
+    };
+    let (protocol, version) = name.split_once('/').unwrap_or((name, "1"));
+    let is_unseen = UNSEEN.iter().any(|unseen| protocol.eq_ignore_ascii_case(unseen));
+    if is_token(protocol) && is_token(version) && !is_unseen {
+        return Ok(());
+    }
+    let expected = "the name of a protocol such as websocket, and none of h2c, HTTP and TLS";
+    Err(BuildError::new(format!("upgrades[{place}]"), name, expected))
+}
+
+const UNSEEN: [&str; 4] = ["h2", "h2c", "http", "tls"];
+
+/// What is no part of a token (RFC 9110, section 5.6.2).
+const DELIMITERS: &[u8] = b"\"(),/:;<=>?@[\\]{}";
 
 fn codes(first: u16, last: u16) -> StatusCodes {
     StatusCodes::range(first, last).unwrap_or_default()

@@ -47,6 +47,24 @@ impl<R: Runtime> Connector<R> {
         R::timeout(bound, self.speak(origin, freed)).await.unwrap_or(Err(ConnectError::Elapsed))
     }
 
+    /// Opens a connection of HTTP/1.1 within `bound`, whatever else is spoken there.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub(crate) async fn open_http1(
+        &self,
+        origin: &Origin,
+        bound: Duration,
+    ) -> Result<Box<Http1>, ConnectError> {
+        let origin = origin.over_http1();
+        let opening = async {
+            let stream = self.stream(&origin).await?;
+            Http1::open::<R>(stream).await.map_err(ConnectError::Http)
+        };
+        R::timeout(bound, opening).await.unwrap_or(Err(ConnectError::Elapsed))
+    }
+
     async fn speak(&self, origin: &Origin, freed: Weak<dyn Freed>) -> Result<Opened, ConnectError> {
         let stream = self.stream(origin).await?;
         if !stream.is_http2() {
@@ -127,6 +145,21 @@ impl Origin {
             Protocol::Http2 => true,
             _ => self.is_tls(),
         }
+    }
+
+    /// Whether a connection can be one of HTTP/1.1.
+    pub(crate) fn may_speak_http1(&self) -> bool {
+        self.protocol != Protocol::Http2
+    }
+
+    /// The same, with HTTP/1.1 only.
+    fn over_http1(&self) -> Self {
+        let security = match &self.security {
+            Security::None => Security::None,
+            #[cfg(feature = "tls")]
+            Security::Tls(tls) => Security::Tls(tls.over_http1()),
+        };
+        Self { protocol: Protocol::Http1, security, ..self.clone() }
     }
 
     fn address(&self) -> Address {

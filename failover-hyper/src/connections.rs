@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::CONNECTION;
-use http::{Request, Response, Uri};
+use http::header::{CONNECTION, UPGRADE};
+use http::{Request, Response, StatusCode, Uri};
 use tower_service::Service;
 
 use crate::connect::OriginError;
@@ -38,6 +38,9 @@ impl<R: Runtime> Connections<R> {
 
     /// Sends a request, once, and waits for the head of its answer.
     ///
+    /// One with an `Upgrade` goes over a new connection of HTTP/1.1, unless only HTTP/2 is spoken; if the answer is a 101, hyper
+    /// hands that over: see [`hyper::upgrade::on`].
+    ///
     /// # Errors
     ///
     /// There is none, or the request is for another target.
@@ -49,8 +52,14 @@ impl<R: Runtime> Connections<R> {
             return Err(TransportError::no_origin(OriginError::Other));
         }
         let progress = request.body().progress().clone();
+        let upgrades = request.headers().contains_key(UPGRADE) && self.pool.origin().may_speak_http1();
         let response = loop {
-            match self.pool.connection(self.bound, &progress).await? {
+            let connection = if upgrades {
+                Connection::Alone(self.pool.connection_to_upgrade(self.bound, &progress).await?)
+            } else {
+                self.pool.connection(self.bound, &progress).await?
+            };
+            match connection {
                 Connection::Alone(mut connection) => {
                     *request.uri_mut() = path_of(request.uri());
                     let response = match connection.exchange(request, &progress).await {
@@ -62,6 +71,9 @@ impl<R: Runtime> Connections<R> {
                         }
                         Err(broken) => return Err(broken.into()),
                     };
+                    if upgrades && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        connection.switch().await;
+                    }
                     let version = response.version();
                     let reading = Reading::new(connection, self.pool.clone());
                     break response

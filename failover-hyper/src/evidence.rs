@@ -49,7 +49,8 @@ impl AttemptError {
     }
 
     /// An answer that is none of HTTP, or none to the request.
-    pub(crate) fn garbage() -> Self {
+    #[must_use]
+    pub fn garbage() -> Self {
         Self::new(Evidence::MaybeProcessed, Fault::Garbage, None)
     }
 }

@@ -69,8 +69,9 @@ impl Http1 {
         let wire = stream.wire();
         let (sender, connection) = http1::Builder::new().handshake(R::io(stream)).await?;
         // What went wrong, the exchange on it tells.
-        let driver: Driver =
-            Box::pin(async { if connection.await.is_ok() { End::Whole } else { End::Broken } });
+        let driver: Driver = Box::pin(async {
+            if connection.with_upgrades().await.is_ok() { End::Whole } else { End::Broken }
+        });
         let (driver, relay) = (Mutex::new(driver), Arc::new(Relay::default()));
         let (waker, opened) = (Waker::from(Arc::clone(&relay)), R::now());
         Ok(Box::new(Self { sender, driver, relay, waker, wire, end: None, opened, idle_time: IDLE_TIME }))
@@ -159,6 +160,18 @@ impl Http1 {
                 began,
             }),
         }
+    }
+
+    /// Lets go of a connection on which another protocol is spoken from here on: hyper hands it over with the answer.
+    pub(crate) async fn switch(&mut self) {
+        let relay = Arc::clone(&self.relay);
+        let let_go = |cx: &mut Context<'_>| {
+            relay.within(cx, || {
+                self.drive();
+                if self.end.is_some() { Poll::Ready(()) } else { Poll::Pending }
+            })
+        };
+        poll_fn(let_go).await;
     }
 }
 

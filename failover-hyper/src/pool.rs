@@ -100,6 +100,20 @@ impl<R: Runtime> Pool<R> {
         }
     }
 
+    /// Opens a connection of HTTP/1.1 for a call that may make it one of another protocol.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or not in time.
+    pub(crate) async fn connection_to_upgrade(
+        &self,
+        bound: Duration,
+        progress: &Progress,
+    ) -> Result<Box<Http1>, ConnectError> {
+        progress.reach(Stage::Connecting);
+        self.connector.open_http1(&self.origin, bound).await
+    }
+
     /// A connection that has room for a request. One that was idle may turn out to have been closed meanwhile.
     fn take(&self, state: &mut State) -> Option<Connection> {
         let now = R::now();

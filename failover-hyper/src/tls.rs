@@ -52,7 +52,15 @@ impl Tls {
     /// There is none for what cannot be a server's name.
     pub(crate) fn new(settings: &Arc<ClientConfig>, protocol: Protocol, name: &str) -> Option<Self> {
         let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-        let name = ServerName::try_from(name.to_owned()).ok()?;
+        Some(Self::with(settings, protocol, ServerName::try_from(name.to_owned()).ok()?))
+    }
+
+    /// The same, with HTTP/1.1 only.
+    pub(crate) fn over_http1(&self) -> Self {
+        Self::with(&self.settings, Protocol::Http1, self.name.clone())
+    }
+
+    fn with(settings: &Arc<ClientConfig>, protocol: Protocol, name: ServerName<'static>) -> Self {
         let mut config = ClientConfig::clone(settings);
         let offered = &mut config.alpn_protocols;
         match protocol {
@@ -61,7 +69,7 @@ impl Tls {
             _ if offered.is_empty() => *offered = vec![HTTP2.to_vec(), HTTP1.to_vec()],
             _ => {}
         }
-        Some(Self { settings: Arc::clone(settings), connector: Arc::new(config).into(), name })
+        Self { settings: Arc::clone(settings), connector: Arc::new(config).into(), name }
     }
 
     /// Shakes hands, and tells whether the connection is one of HTTP/2.

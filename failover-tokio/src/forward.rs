@@ -2,20 +2,20 @@
 
 use failover_core::settle_framing;
 use failover_hyper::{
-    AttemptBody, AttemptError, Bound, BoxError, CallBody, Classify, Exchange, ResponseBody, Template,
+    AttemptBody, AttemptError, Bound, BoxError, CallBody, Classify, Exchange, List, ResponseBody, Targets,
+    Template,
 };
-use http::header::{
-    CONNECTION, COOKIE, FORWARDED, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
-};
-use http::{Request, Response, Version};
+use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderValue, TE, UPGRADE};
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::client::FailoverClient;
 use crate::error::Error;
 use crate::exchange::{Connected, Services, run};
+use crate::hop_by_hop::{elements, strip};
 use crate::service::Failover;
+use crate::upgrade::Offer;
 
 impl FailoverClient {
     /// Passes on a request that a server received, and hands back the response to answer it with.
@@ -24,8 +24,13 @@ impl FailoverClient {
     /// that outgrows that stays with the target that it is being sent to. Headers that concern one connection only are
     /// dropped in both directions, those that `Connection` names among them, but never `Via`, `Forwarded` and
     /// `X-Forwarded-For`, `-Host` and `-Proto`; `Host` is each target's. With `Expect: 100-continue` the body is not read before
-    /// a target asks for it, or is silent for 1 s: one that refuses by the head gets none of it. An `Upgrade` is an offer,
-    /// which is not taken up (RFC 9110, section 7.8).
+    /// a target asks for it, or is silent for 1 s: one that refuses by the head gets none of it.
+    ///
+    /// An `Upgrade` to one of the policy's [`upgrades`](field@failover_core::Policy::upgrades) is passed on over a new connection
+    /// of HTTP/1.1, and is a call like others until a target takes it up: then the answer is a 101, and when the server has
+    /// sent that, the two connections are joined by a [`Tunnel`](crate::Tunnel), which is among its extensions. The server must
+    /// let connections be upgraded (`serve_connection_with_upgrades`, `with_upgrades`). Any other `Upgrade` is an offer which is
+    /// not taken up (RFC 9110, section 7.8).
     ///
     /// # Errors
     ///
@@ -48,8 +53,7 @@ impl FailoverClient {
     {
         let targets = &self.failover.targets;
         let list = targets.current();
-        let template = received(request, list.group().policy().replay_buffer)?;
-        run(targets, &list, template, &Inbound(Connected(&list))).await
+        pass_on(targets, &list, request, Connected(&list)).await
     }
 }
 
@@ -67,47 +71,72 @@ where
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<ResponseBody<R>>, Error<R>>
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the compiler proves `Send` here only where an error is a box"
+    )]
+    pub fn forward<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<ResponseBody<R>>, Error<R>>> + Send
     where
         B: Body<Error: Into<BoxError>> + Send + 'static,
     {
-        let list = self.targets.current();
-        let template = received(request, list.group().policy().replay_buffer)?;
-        let services = Services { list: &list, classify: &self.classify };
-        run(&self.targets, &list, template, &Inbound(services)).await
+        async move {
+            let list = self.targets.current();
+            let services = Services { list: &list, classify: &self.classify };
+            pass_on(&self.targets, &list, request, services).await
+        }
     }
 }
 
-/// What the attempts of an inbound request are made of.
+/// Passes a request on by what sends to the targets of a list.
 ///
 /// # Errors
 ///
-/// It comes in another transfer coding than chunked.
-fn received<B, R>(request: Request<B>, limit: usize) -> Result<Option<Template>, Error<R>>
+/// It comes in another transfer coding than chunked, or there is no answer.
+async fn pass_on<S, X: Exchange, B>(
+    targets: &Targets<S>,
+    list: &List<S>,
+    request: Request<B>,
+    exchange: X,
+) -> Result<Response<ResponseBody<X::Body>>, Error<X::Body>>
 where
     B: Body<Error: Into<BoxError>> + Send + 'static,
-    R: Body,
 {
+    let policy = list.group().policy();
     let (mut head, body) = request.into_parts();
     if !settle_framing(&mut head.headers) {
         return Err(Error::Coding);
     }
-    let trailers = tokens(&head.headers, &TE).any(|coding| coding == "trailers");
+    let offer = Offer::of(&mut head, &policy.upgrades);
+    let trailers = elements(&head.headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"));
     strip(&mut head.headers);
     join_cookies(&mut head.headers);
     if trailers {
         head.headers.insert(TE, HeaderValue::from_static("trailers"));
         head.headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    let body = CallBody::of(body, head.version, limit);
+    if let Some(offer) = &offer {
+        offer.make(&mut head.headers);
+    }
+    let body = CallBody::of(body, head.version, policy.replay_buffer);
     // What a server noted of a request in its extensions concerns the connection that it came over.
-    Ok(Template::new(head, body).map(Template::without_extensions))
+    let template = Template::new(head, body).map(Template::without_extensions);
+    let mut answer = run(targets, list, template, &Inbound { exchange, offer: offer.as_ref() }).await?;
+    if let Some(offer) = offer {
+        offer.join(&mut answer, policy.body_idle);
+    }
+    Ok(answer)
 }
 
 /// What sends inbound requests on.
-struct Inbound<X>(X);
+struct Inbound<'a, X> {
+    exchange: X,
+    offer: Option<&'a Offer>,
+}
 
-impl<X: Exchange> Exchange for Inbound<X> {
+impl<X: Exchange> Exchange for Inbound<'_, X> {
     type Body = X::Body;
 
     async fn exchange(
@@ -116,23 +145,20 @@ impl<X: Exchange> Exchange for Inbound<X> {
         request: Request<AttemptBody>,
         bound: Bound<'_>,
     ) -> Result<Response<X::Body>, AttemptError> {
-        let mut response = self.0.exchange(target, request, bound).await?;
+        let mut response = self.exchange.exchange(target, request, bound).await?;
+        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let protocol = self.offer.filter(|_| switches).and_then(|offer| offer.taken_up(&response));
         strip(response.headers_mut());
+        match protocol {
+            Some(protocol) => {
+                response.headers_mut().insert(UPGRADE, protocol);
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            }
+            None if switches => return Err(AttemptError::garbage()),
+            None => {}
+        }
         *response.version_mut() = Version::HTTP_11;
         Ok(response)
-    }
-}
-
-/// Removes the headers that concern one connection only, those that `Connection` names among them.
-///
-/// What the servers on the way say of the client is for the target, and no client can take it away by naming it.
-fn strip(headers: &mut HeaderMap) {
-    let named = tokens(headers, &CONNECTION).filter_map(|name| HeaderName::try_from(name).ok());
-    let named = named.filter(|name| !OF_THE_WAY.contains(name));
-    // Most messages have none of them, and removing what is not there costs as much.
-    let present = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned();
-    for name in named.chain(present).collect::<Vec<_>>() {
-        headers.remove(name);
     }
 }
 
@@ -147,30 +173,3 @@ fn join_cookies(headers: &mut HeaderMap) {
         headers.insert(COOKIE, joined);
     }
 }
-
-/// The elements of a header that is a list of words, in lower case and without parameters.
-fn tokens(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = String> {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    let elements = values.flat_map(|value| value.split(','));
-    elements.map(|element| element.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-}
-
-/// What servers on the way say of the client (RFC 9110, section 7.6.3; RFC 7239).
-static OF_THE_WAY: [HeaderName; 5] = [
-    FORWARDED,
-    VIA,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-];
-
-static HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];

@@ -123,11 +123,14 @@ mod client;
 mod error;
 mod exchange;
 mod forward;
+mod hop_by_hop;
 mod layer;
 mod runtime;
 mod service;
 mod submit;
 mod transport;
+mod tunnel;
+mod upgrade;
 
 pub use failover_core as core;
 pub use failover_core::{
@@ -153,3 +156,4 @@ pub use crate::runtime::Tokio;
 pub use crate::service::Failover;
 pub use crate::submit::Submitted;
 pub use crate::transport::{Connections, Transport};
+pub use crate::tunnel::Tunnel;

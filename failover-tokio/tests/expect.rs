@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Server, answered, serve};
+use common::{LIMIT, Server, answered, limited, read_head, serve};
 use failover_tokio::{
     AttemptBody, Error, Failover, FailoverClient, Policy, Reason, ResponseBody, StatusCodes, Target,
 };
@@ -307,14 +307,6 @@ async fn read(mut body: RecvStream) -> (Vec<u8>, Option<h2::Reason>) {
     (data, None)
 }
 
-async fn read_head(stream: &mut TcpStream) -> String {
-    let mut head = vec![];
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    String::from_utf8(head).unwrap()
-}
-
 /// Tries until the machine was quick enough.
 async fn untroubled<T>(mut call: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..10 {
@@ -327,10 +319,6 @@ async fn untroubled<T>(mut call: impl AsyncFnMut() -> Option<T>) -> T {
 
 async fn text(response: Response<ResponseBody>) -> String {
     limited(common::text(response)).await
-}
-
-async fn limited<F: Future>(future: F) -> F::Output {
-    timeout(LIMIT, future).await.expect("nothing takes that long")
 }
 
 fn expecting(body: Large) -> Request<Large> {
@@ -374,6 +362,3 @@ const LARGE: &str = "as large as the buffer and a byte more";
 
 /// How long a body waits for a target that says nothing.
 const LONGEST: Duration = Duration::from_secs(1);
-
-/// The guard against hangs.
-const LIMIT: Duration = Duration::from_secs(20);

@@ -1,5 +1,6 @@
 //! HTTP/2: what its targets refuse, and what their connections die of.
 
+#[expect(dead_code, reason = "what the other suites need")]
 mod common;
 
 use std::convert::Infallible;

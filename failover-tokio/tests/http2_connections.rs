@@ -1,5 +1,6 @@
 //! Connections of HTTP/2: who shares one, who gets another, and who is harmed by whom.
 
+#[expect(dead_code, reason = "what the other suites need")]
 mod common;
 
 use std::net::Ipv4Addr;
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Pieces, Server, answered, fault, mirrored, serve, stopped};
+use common::{LIMIT, Pieces, Server, answered, fault, limited, mirrored, serve, stopped};
 use failover_tokio::{
     AttemptError, Evidence, FailoverClient, Failure, Fault, Protocol, ResponseBody, Within,
 };
@@ -19,7 +20,6 @@ use http_body_util::BodyExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{Barrier, mpsc, watch};
-use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_thousand_requests_at_once_are_answered_over_as_many_connections_as_they_need() {
@@ -306,10 +306,6 @@ async fn text(response: Response<ResponseBody>) -> String {
     limited(common::text(response)).await
 }
 
-async fn limited<F: Future>(future: F) -> F::Output {
-    timeout(LIMIT, future).await.expect("nothing takes that long")
-}
-
 fn only_failure<B>(response: &Response<B>) -> &Failure<AttemptError> {
     let [failure] = answered(response).failures() else { panic!("{:?}", answered(response)) };
     failure
@@ -408,8 +404,5 @@ impl Seen {
 fn own((connection, path): (usize, &str)) -> (usize, String) {
     (connection, path.to_owned())
 }
-
-/// The guard against hangs.
-const LIMIT: Duration = Duration::from_secs(20);
 
 const LARGE: usize = 4 << 20;

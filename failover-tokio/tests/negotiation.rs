@@ -1,6 +1,7 @@
 //! Which version of HTTP is spoken over TLS, and who shows which certificate.
 #![cfg(feature = "tls")]
 
+#[expect(dead_code, reason = "what the other suites need")]
 mod common;
 
 use std::sync::Arc;

@@ -408,3 +408,23 @@ impl Service<Request<AttemptBody>> for Either {
         }
     }
 }
+
+/// Guards: `Failover::forward` that is an `async fn`.
+#[tokio::test]
+async fn calls_of_services_and_bodies_whose_errors_are_boxes_can_be_spawned() {
+    let service = service_fn(async |_: Request<AttemptBody>| {
+        Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
+    });
+    let target = Target::parse("http://target.example").unwrap();
+    let failover = Failover::new([target.clone()], Policy::default(), service).unwrap();
+    let client =
+        FailoverClient::builder().target(Target::parse("http://127.0.0.1:1").unwrap()).build().unwrap();
+    let request = || Request::new(Full::<Bytes>::default().map_err(BoxError::from).boxed());
+    let calls = [
+        tokio::spawn(async move { failover.forward(request()).await.is_ok() }),
+        tokio::spawn(async move { client.forward(request()).await.is_err() }),
+    ];
+    for call in calls {
+        assert!(call.await.unwrap());
+    }
+}

@@ -56,6 +56,7 @@ fn every_knob_is_a_key() {
         deadline = "1m 30s"
         upload_deadline = "1h"
         body_idle = "1m"
+        upgrades = ["websocket", "tcp"]
         interval = "500ms"
         rounds = 2
         backoff = { base = "10ms", max = "1s" }
@@ -83,6 +84,7 @@ fn every_knob_is_a_key() {
         .deadline(Some(seconds(90)))
         .upload_deadline(Some(seconds(3600)))
         .body_idle(seconds(60))
+        .upgrades(["websocket", "tcp"])
         .interval(Duration::from_millis(500))
         .rounds(2)
         .backoff(Backoff { base: Duration::from_millis(10), max: seconds(1) })
@@ -206,6 +208,19 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         ("cool_down = 3", "cool_down = 3: expected a table of base, max, strikes"),
         ("cool_down = { base = '0s' }", "cool_down.base = 0ns: expected a time above zero"),
         ("retry_after = '0s'", "retry_after = 0ns: expected a time above zero"),
+        ("upgrades = 'websocket'", "upgrades = websocket: expected a list of names such as [\"websocket\"]"),
+        (
+            "upgrades = ['tcp', 'H2C']",
+            "upgrades[1] = H2C: expected the name of a protocol such as websocket, and none of h2c, HTTP and TLS",
+        ),
+        (
+            "upgrades = ['HTTP/2.0']",
+            "upgrades[0] = HTTP/2.0: expected the name of a protocol such as websocket, and none of h2c, HTTP and TLS",
+        ),
+        (
+            "upgrades = ['web, socket']",
+            "upgrades[0] = web, socket: expected the name of a protocol such as websocket, and none of h2c, HTTP and TLS",
+        ),
         ("body_idle = '0s'", "body_idle = 0ns: expected a time above zero"),
         ("targets = 'http://a'", "targets = http://a: expected a list of targets"),
         ("targets = 'http://u:p@a/x'", "targets = http://a: expected a list of targets"),

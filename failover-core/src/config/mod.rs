@@ -24,8 +24,8 @@ use crate::wire::Target;
 ///
 /// The keys are `targets`, `preset` (`"default"` or `"ballerina"`), and the knobs of [`Policy`] by name; what is not
 /// set is as in the preset. Durations are written as `"5s"` or `"500ms"`, codes as numbers or as
-/// [`StatusCodes`](crate::StatusCodes) are written, sizes in bytes or as `"64KiB"`. `deadline`, `upload_deadline`, `body_idle`, `late`,
-/// `failback`, `cool_down`, `checks`, `retry_after` and `budget` can be `"off"`. `cool_down.strikes` is an older name of `leave_after`. A target is a URL, or a table of
+/// [`StatusCodes`](crate::StatusCodes) are written, sizes in bytes or as `"64KiB"`. `deadline`, `upload_deadline`, `body_idle`, `upgrades`,
+/// `late`, `failback`, `cool_down`, `checks`, `retry_after` and `budget` can be `"off"`. `cool_down.strikes` is an older name of `leave_after`. A target is a URL, or a table of
 /// `url` and of its own `name`, `headers`, `attempt_timeout`, `connect_timeout`, `state` (`"ready"`, `"drain"` or
 /// `"maintenance"`), `protocol` (`"auto"`, `"http1"` or `"http2"`), `connect` (`"host:port"` or `"unix:/path"`), `server_name`
 /// and `tls`, the name of settings that the client has.
@@ -165,6 +165,7 @@ impl Config {
             "deadline" => policy.deadline = value.unless_off(|| value.duration(key))?,
             "upload_deadline" => policy.upload_deadline = value.unless_off(|| value.duration(key))?,
             "body_idle" => policy.body_idle = value.unless_off(|| value.duration(key))?,
+            "upgrades" => policy.upgrades = value.unless_off(|| value.texts(key))?.unwrap_or_default(),
             "rounds" => policy.rounds = value.integer(key)?,
             "backoff" => policy.backoff = value.backoff(key)?,
             "max_attempts" => policy.max_attempts = Some(value.integer(key)?),
@@ -224,6 +225,7 @@ const KEYS: &[&str] = &[
     "deadline",
     "upload_deadline",
     "body_idle",
+    "upgrades",
     "interval",
     "rounds",
     "backoff",

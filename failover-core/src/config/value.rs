@@ -57,6 +57,14 @@ impl Value {
         }
     }
 
+    pub(crate) fn texts(&self, key: &str) -> Result<Vec<String>, BuildError> {
+        let expected = "a list of names such as [\"websocket\"]";
+        match self {
+            Self::List(list) => list.iter().map(|name| name.text(key, expected)).collect(),
+            _ => Err(self.refuse(key, expected)),
+        }
+    }
+
     pub(crate) fn switch(&self, key: &str) -> Result<bool, BuildError> {
         match self {
             Self::Bool(on) => Ok(*on),

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use failover_tokio::{Answered, AttemptError, Error, Failure, Fault, Reason};
@@ -19,8 +20,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -136,3 +138,19 @@ impl Body for Pieces {
         Poll::Ready(data.or_else(|| self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))))
     }
 }
+
+/// Reads to the end of a message's head.
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = vec![];
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+pub(crate) async fn limited<F: Future>(future: F) -> F::Output {
+    timeout(LIMIT, future).await.expect("nothing takes that long")
+}
+
+/// The guard against hangs.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);

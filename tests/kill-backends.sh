@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --locked --release --quiet -p failover-tokio --example gateway
+cargo build --locked --release --quiet -p failover-gateway
 cargo build --locked --release --quiet -p failover-tests --bin fleet
 target="${CARGO_TARGET_DIR:-target}/release"
-"$target/fleet" "$target/examples/gateway" "${1:-20}"
+"$target/fleet" "$target/failover-gateway" "${1:-20}"

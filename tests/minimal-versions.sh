@@ -25,4 +25,4 @@ packages=()
 for crate in "$@"; do
     packages+=(-p "$crate")
 done
-cargo check "${packages[@]}" --lib --all-features --target-dir "$target"
+cargo check "${packages[@]}" --all-features --target-dir "$target"

@@ -38,4 +38,4 @@ packages=()
 for crate in "$@"; do
     packages+=(-p "$crate")
 done
-RUSTC=$compiler cargo check --locked "${packages[@]}" --lib --all-features --target-dir "$folder"
+RUSTC=$compiler cargo check --locked "${packages[@]}" --all-features --target-dir "$folder"

@@ -106,8 +106,9 @@
 //!
 //! # Programs
 //!
-//! Among the crate's examples, `gateway` is a reverse proxy with a status page, `bff` an axum service that calls its
-//! backends through clients, `tower_stack` a composition of tower services, and `http_failover` a small demonstration.
+//! Among the crate's examples, `bff` is an axum service that calls its backends through clients, `tower_stack` a
+//! composition of tower services, and `http_failover` a small demonstration. The crate `failover-gateway` is a reverse
+//! proxy with a status page, made of what is public here.
 //!
 //! # Features
 //!

@@ -1,4 +1,4 @@
-//! The examples of the crates, as programs that a user runs.
+//! The programs of the crates, as a user runs them.
 
 use std::env;
 use std::ffi::OsStr;
@@ -38,16 +38,32 @@ pub fn cargo() -> Command {
 /// If it cannot be built.
 #[must_use]
 pub fn build(name: &str) -> PathBuf {
+    build_as(name, &["--example", name])
+}
+
+/// Builds a binary of the workspace, as [`build`] does an example.
+///
+/// # Panics
+///
+/// If it cannot be built.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    // With an example beside it, cargo gives it the features that tests ask for.
+    build_as(name, &["--bin", name, "--example", "http_failover"])
+}
+
+fn build_as(name: &str, targets: &[&str]) -> PathBuf {
     let noted = Noted::of(name);
     if let Some(path) = noted.as_ref().and_then(Noted::read) {
         return path;
     }
     let built = cargo()
-        .args(["build", "--quiet", "--message-format=json", "--workspace", "--example", name])
+        .args(["build", "--quiet", "--message-format=json", "--workspace"])
+        .args(targets)
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo can be run");
-    assert!(built.status.success(), "the example {name} cannot be built");
+    assert!(built.status.success(), "{name} cannot be built");
     let messages = String::from_utf8_lossy(&built.stdout);
     let named = format!(r#""name":"{name}""#);
     let found = messages.lines().filter(|line| line.contains(&named)).find_map(|line| {
@@ -61,7 +77,7 @@ pub fn build(name: &str) -> PathBuf {
     path
 }
 
-/// An example that has run to its end.
+/// A program that has run to its end.
 #[derive(Debug)]
 pub struct Run {
     /// The exit code.
@@ -199,7 +215,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Where the processes of one run of nextest tell each other that an example is built.
+/// Where the processes of one run of nextest tell each other that a program is built.
 struct Noted {
     run: String,
     file: PathBuf,
@@ -222,8 +238,8 @@ impl Noted {
     /// Replaces the file, so that nobody reads half of it.
     fn write(&self, path: &Path) {
         let whole = self.file.with_extension(process::id().to_string());
-        fs::write(&whole, format!("{}\n{}", self.run, path.display())).expect("a note of the example");
-        fs::rename(whole, &self.file).expect("a note of the example");
+        fs::write(&whole, format!("{}\n{}", self.run, path.display())).expect("a note of the program");
+        fs::rename(whole, &self.file).expect("a note of the program");
     }
 }
 

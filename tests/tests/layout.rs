@@ -227,4 +227,5 @@ fn read_tree<'a>(
 }
 
 /// The crates whose files are held to it.
-const CRATES: [&str; 4] = ["failover-core", "failover-hyper", "failover-tokio", "failover-async-std"];
+const CRATES: [&str; 5] =
+    ["failover-core", "failover-hyper", "failover-tokio", "failover-async-std", "failover-gateway"];

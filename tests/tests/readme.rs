@@ -173,5 +173,5 @@ fn text(file: &str) -> String {
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The crates that are published.
+/// The libraries that are published.
 const PUBLISHED: [&str; 4] = ["failover-core", "failover-hyper", "failover-tokio", "failover-async-std"];

@@ -107,7 +107,7 @@ fn the_flag_wins_over_the_file() {
 
 #[test]
 fn the_file_that_comes_with_it_is_the_demo_of_the_seed() {
-    let text = include_str!("../../../failover-tokio/examples/gateway.toml");
+    let text = include_str!("../../../failover-gateway/gateway.toml");
     let (echo, mock) =
         (Server::script([Reply::stall()]), Server::script([Reply::ok("Mock Resource is Invoked.")]));
     let text = text

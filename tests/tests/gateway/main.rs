@@ -1,4 +1,4 @@
-//! The example `gateway` of the tokio adapter, as its operators and its clients meet it.
+//! The gateway, as its operators and its clients meet it.
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 
@@ -167,7 +167,7 @@ fn refusal(args: &[&str]) -> String {
     Run::of(&GATEWAY, args).refusal()
 }
 
-static GATEWAY: LazyLock<PathBuf> = LazyLock::new(|| example::build("gateway"));
+static GATEWAY: LazyLock<PathBuf> = LazyLock::new(|| example::binary("failover-gateway"));
 
 /// The bound of an attempt: short enough to wait for, and long enough that a busy machine answers within it.
 const ATTEMPT: Duration = Duration::from_secs(2);

@@ -1,12 +1,13 @@
 //! A failover reverse proxy.
 //!
 //! ```console
-//! $ cargo run --release -p failover-tokio --example gateway -- --config failover-tokio/examples/gateway.toml
+//! $ failover-gateway --config gateway.toml
 //! $ curl http://127.0.0.1:9090/fo
 //! ```
 //!
 //! SIGHUP reads the configuration again, SIGTERM lets the calls under way end. The variable `RUST_LOG` sets what is
 //! logged: with `failover=debug`, for example, every attempt is.
+#![forbid(unsafe_code)]
 
 mod aim;
 mod connection;
@@ -170,7 +171,7 @@ fn say(line: &str) -> bool {
 /// Complains in one line.
 fn refuse(message: &str) -> ExitCode {
     let message: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let _ = writeln!(io::stderr(), "gateway: {message}");
+    let _ = writeln!(io::stderr(), "failover-gateway: {message}");
     ExitCode::from(2)
 }
 
@@ -185,9 +186,9 @@ const OTHER_DESCRIPTORS: u64 = 64;
 const USAGE: &str = "\
 Passes each request on to the first target that works.
 
-Usage: gateway --config FILE [--listen ADDR]
+Usage: failover-gateway --config FILE [--listen ADDR]
 
-  --config FILE    a TOML file: failover-tokio/examples/gateway.toml tells its keys
+  --config FILE    a TOML file, whose keys README.md and gateway.toml tell
   --listen ADDR    listens here rather than where the file says; port 0 is any free one
   --help           prints this
 

@@ -3,7 +3,7 @@
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-pub(crate) use self::system::Signals;
+pub(crate) use crate::signals::system::Signals;
 
 impl Signals {
     /// Calls `reload` whenever it is told to, until the process is told to end.

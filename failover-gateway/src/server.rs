@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use failover_tokio::Tunnel;
 use http::{Request, Response, Version};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
@@ -85,34 +86,49 @@ async fn converse<H, F, B>(
 {
     let limit = limits.idle_timeout;
     let activity = Arc::new(Activity::begin());
+    let upgraded = Arc::new(OnceLock::new());
     let service = service_fn(|request| {
         let (call, version) = (Call::begin(&activity), request.version());
         let (slot, answer) = (Arc::clone(&slots).acquire_owned(), handler(request, peer));
+        let upgraded = Arc::clone(&upgraded);
         async move {
             let waiting = call.waits();
-            let slot = slot.await.ok();
+            let mut slot = slot.await.ok();
             let response = answer.await;
             drop(waiting);
+            if let Some(tunnel) = response.extensions().get::<Tunnel>() {
+                let _ = upgraded.set((tunnel.clone(), slot.take()));
+            }
             let outgoing = |body| Outgoing { body, limit, version, waiting: None, call, _slot: slot };
             Ok::<_, Infallible>(response.map(outgoing))
         }
     });
     let http = http(limit);
     let socket = TokioIo::new(Socket::new(stream, &activity));
-    let mut connection = pin!(http.serve_connection(socket, service));
+    let mut connection = pin!(http.serve_connection_with_upgrades(socket, service));
 
-    let drains = tokio::select! {
-        result = connection.as_mut() => return ended(result),
-        () = activity.idle(limit) => false,
-        _ = draining.wait_for(|draining| *draining) => true,
+    let talk = async {
+        let drains = tokio::select! {
+            result = connection.as_mut() => return ended(result),
+            () = activity.idle(limit) => false,
+            _ = draining.wait_for(|draining| *draining) => true,
+        };
+        activity.touch();
+        connection.as_mut().graceful_shutdown();
+        // One that does not heed that is cut off.
+        tokio::select! {
+            result = connection.as_mut() => ended(result),
+            () = activity.idle(limit) => {}
+            () = activity.without_calls(LAST_WORDS), if drains => {}
+        }
     };
-    activity.touch();
-    connection.as_mut().graceful_shutdown();
-    // One that does not heed that is cut off.
-    tokio::select! {
-        result = connection.as_mut() => ended(result),
-        () = activity.idle(limit) => {}
-        () = activity.without_calls(LAST_WORDS), if drains => {}
+    talk.await;
+    // One that was upgraded has its place, and its limit, until both sides are done.
+    if let Some((tunnel, _slot)) = upgraded.get() {
+        tokio::select! {
+            () = tunnel.ended() => {}
+            () = tunnel.idle(limit) => tunnel.cut(),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Two connections that are joined: bytes pass both ways.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 
 /// The two connections of a request that was upgraded, joined: bytes pass both ways, by a task of its own.
 ///
@@ -37,17 +38,25 @@ pub struct Tunnel {
     task: AbortHandle,
     /// Its sender is dropped with the task.
     running: watch::Receiver<()>,
+    passed: Passed,
 }
 
 impl Tunnel {
     /// Joins two connections once both were handed over. `idle` bounds the silence of both.
     pub(crate) fn between(client: OnUpgrade, target: OnUpgrade, idle: Option<Duration>) -> Self {
         let (sender, running) = watch::channel(());
+        let passed = Passed(Arc::new(Mutex::new(Instant::now())));
+        let known = passed.clone();
         let task = tokio::spawn(async move {
-            join(client, target, idle).await;
+            let mut joined = pin!(join(client, target, known.clone()));
+            let mut silent = pin!(known.none_for(idle.unwrap_or(Duration::MAX)));
+            poll_fn(|cx| {
+                if silent.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { joined.as_mut().poll(cx) }
+            })
+            .await;
             drop(sender);
         });
-        Self { task: task.abort_handle(), running }
+        Self { task: task.abort_handle(), running, passed }
     }
 
     /// Waits until it has ended.
@@ -56,45 +65,58 @@ impl Tunnel {
         while running.changed().await.is_ok() {}
     }
 
+    /// Waits until nothing has come of either side for so long.
+    pub async fn idle(&self, limit: Duration) {
+        self.passed.none_for(limit).await;
+    }
+
     /// Ends it now.
     pub fn cut(&self) {
         self.task.abort();
     }
 }
 
-async fn join(client: OnUpgrade, target: OnUpgrade, idle: Option<Duration>) {
-    let moved = Mutex::new(Instant::now());
-    let mut passing = pin!(async {
-        let (Ok(target), Ok(client)) = (target.await, client.await) else { return };
-        let (mut target, client) = (TokioIo::new(target), TokioIo::new(client));
-        let _ = copy_bidirectional(&mut Watched { io: client, moved: &moved }, &mut target).await;
-    });
-    let Some(idle) = idle else { return passing.await };
-    loop {
-        let since = *moved.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = idle.saturating_sub(since.elapsed());
-        if left.is_zero() || timeout(left, passing.as_mut()).await.is_ok() {
-            return;
-        }
-    }
+/// Passes bytes both ways until both sides have closed.
+async fn join(client: OnUpgrade, target: OnUpgrade, passed: Passed) {
+    let (Ok(target), Ok(client)) = (target.await, client.await) else { return };
+    let mut client = Watched { io: TokioIo::new(client), passed };
+    let _ = copy_bidirectional(&mut client, &mut TokioIo::new(target)).await;
 }
 
-/// The client's side of a tunnel, by which all passes that passes.
-struct Watched<'a> {
-    io: TokioIo<Upgraded>,
-    /// When something did last.
-    moved: &'a Mutex<Instant>,
-}
+/// When something passed last.
+#[derive(Clone, Debug)]
+struct Passed(Arc<Mutex<Instant>>);
 
-impl Watched<'_> {
+impl Passed {
     fn note(&self, bytes: usize) {
         if bytes > 0 {
-            *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            *self.lock() = Instant::now();
         }
+    }
+
+    /// Waits until nothing has passed for so long.
+    async fn none_for(&self, limit: Duration) {
+        loop {
+            let left = limit.saturating_sub(self.lock().elapsed());
+            if left.is_zero() {
+                return;
+            }
+            sleep(left).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl AsyncRead for Watched<'_> {
+/// The client's side of a tunnel, by which all passes.
+struct Watched {
+    io: TokioIo<Upgraded>,
+    passed: Passed,
+}
+
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -102,15 +124,15 @@ impl AsyncRead for Watched<'_> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        self.note(buf.filled().len() - before);
+        self.passed.note(buf.filled().len() - before);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Watched<'_> {
+impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
-        self.note(written);
+        self.passed.note(written);
         Poll::Ready(Ok(written))
     }
 

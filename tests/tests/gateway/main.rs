@@ -11,6 +11,7 @@ mod proxy;
 mod signals;
 mod smuggling;
 mod status;
+mod upgrades;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};

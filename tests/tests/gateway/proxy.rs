@@ -345,7 +345,7 @@ fn what_cannot_be_passed_on_is_refused_without_an_attempt() {
 fn an_upgrade_is_an_offer_without_which_a_request_is_served() {
     let server = Server::start(|request| Reply::ok(request.header("upgrade").unwrap_or("none").to_owned()));
     let gateway = Gateway::before([&server], "");
-    for offered in ["websocket", "TLS/1.2", "h2c"] {
+    for offered in ["TLS/1.2", "h2c", "tcp"] {
         let framing = format!("connection: upgrade\r\nupgrade: {offered}\r\n");
         let answer = gateway.send("GET", "/", &framing, "");
         assert_eq!((answer.status, answer.text()), (200, "none"));

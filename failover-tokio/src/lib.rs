@@ -32,7 +32,7 @@
 //! | --- | --- |
 //! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`execute`](FailoverClient::execute) |
 //! | send headers, or bound one call by [`Within`] | [`FailoverClient::request`] |
-//! | pass a server's request on | [`FailoverClient::forward`] |
+//! | pass a server's request on, websockets too | [`FailoverClient::forward`]; [`Tunnel`] |
 //! | let a call run in the background | [`FailoverClient::submit`] |
 //! | read an answer's body at once | [`ResponseBody::bytes`], [`text`](ResponseBody::text), `json` |
 //! | learn which target answered | [`Answered`], in each response's extensions |

@@ -47,6 +47,25 @@ async fn a_configuration_can_offer_less() {
     assert_eq!(client.get("/").await.unwrap().version(), Version::HTTP_11);
 }
 
+/// Guards: `Connections::send` that takes a connection of the pool for an upgrade; `Origin::over_http1` that offers HTTP/2.
+#[tokio::test]
+async fn an_upgrade_is_offered_over_http1_where_others_share_a_connection_of_http2() {
+    let identity = Identity::new();
+    let server = identity.server(&["h2", "http/1.1"], false).await;
+    let url = format!("https://localhost:{}", server.port);
+    let builder = FailoverClient::builder().targets([url]).tls(identity.trusting().with_no_client_auth());
+    let client = builder.build().unwrap();
+    assert_eq!(client.get("/").await.unwrap().version(), Version::HTTP_2);
+    let offer =
+        Request::get("/").header("connection", "upgrade").header("upgrade", "websocket").body("").unwrap();
+    let answer = client.request(offer).await.unwrap();
+    assert_eq!((answer.version(), server.connections()), (Version::HTTP_11, 2));
+    let seen = text(answer).await;
+    assert!(seen.contains("upgrade: websocket\n"), "{seen}");
+    assert_eq!(client.get("/").await.unwrap().version(), Version::HTTP_2);
+    assert_eq!(server.connections(), 2);
+}
+
 #[tokio::test]
 async fn a_client_shows_its_certificate_where_it_is_asked_for() {
     let identity = Identity::new();

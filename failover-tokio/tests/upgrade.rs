@@ -137,6 +137,15 @@ async fn a_target_of_http2_serves_without_it() {
 }
 
 #[tokio::test]
+async fn a_websocket_over_http2_is_refused_without_an_attempt() {
+    let mirror = Server::mirror(true).await;
+    let mut request = Request::connect("http://p/").body(http_body_util::Empty::<Bytes>::new()).unwrap();
+    request.extensions_mut().insert(hyper::ext::Protocol::from_static("websocket"));
+    let refused = client([mirror.url()], policy()).forward(request).await.unwrap_err();
+    assert_eq!((refused.status(), mirror.connections()), (StatusCode::NOT_IMPLEMENTED, 0));
+}
+
+#[tokio::test]
 async fn a_call_that_offers_one_has_the_connection_itself() {
     let (_, echo) = echo().await;
     let request =

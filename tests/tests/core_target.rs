@@ -6,18 +6,19 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
 
-/// Guards: `Target::uri` that joins two slashes.
+/// Guards: `Target::uri` that joins two slashes, or drops those in front of a path.
 #[test]
-fn per_target_request_one_slash_at_the_joint_and_the_query_as_it_is() {
+fn per_target_request_the_path_follows_the_base_byte_for_byte() {
     for (base, path, url) in [
         ("http://h:8080/echo", "/", "http://h:8080/echo/"),
         ("http://h:8080/echo", "", "http://h:8080/echo/"),
         ("http://h:8080/echo/", "/x", "http://h:8080/echo/x"),
-        ("http://h:8080/echo//", "x", "http://h:8080/echo/x"),
+        ("http://h:8080/echo//", "x", "http://h:8080/echo//x"),
         ("http://h", "/a//b/?q=%20&q", "http://h/a//b/?q=%20&q"),
         ("http://h/fo", "?q=/../x", "http://h/fo/?q=/../x"),
-        ("http://h", "//evil/x", "http://h/evil/x"),
-        ("http://h/fo", "//evil/x", "http://h/fo/evil/x"),
+        ("http://h", "//evil/x", "http://h//evil/x"),
+        ("http://h/fo", "//evil/x", "http://h/fo//evil/x"),
+        ("http://h/", "//", "http://h//"),
         ("http://h/fo", "/http://evil/x", "http://h/fo/http://evil/x"),
         ("https://[::1]:8443", "/x", "https://[::1]:8443/x"),
         ("http://nonexistentEP/mock1", "/", "http://nonexistentep/mock1/"),
@@ -26,6 +27,14 @@ fn per_target_request_one_slash_at_the_joint_and_the_query_as_it_is() {
         let joined = target.uri(&Target::path(path).expect("a path")).expect("a URL");
         assert_eq!(joined.to_string(), url, "{base} and {path}");
     }
+}
+
+/// Guards: `Target::uri` that joins a `*`.
+#[test]
+fn exact_what_is_asked_of_all_of_a_server_stays_so() {
+    let target = Target::parse("http://h/base").expect("a target");
+    let url = target.uri(&PathAndQuery::from_static("*")).expect("a URL");
+    assert_eq!((url.path(), url.authority().expect("its host").as_str()), ("*", "h"));
 }
 
 /// Guards: `Target::parse` that drops port 80 of https.
@@ -235,7 +244,7 @@ proptest! {
         let target = Target::parse(&format!("http://user@host:81{base}")).expect("a target");
         if let Ok(path) = Target::path(&path) {
             let url = target.uri(&path).expect("a URL");
-            let base = base.trim_end_matches('/');
+            let base = base.strip_suffix('/').unwrap_or(&base);
             prop_assert!(url.to_string().starts_with(&format!("http://host:81{base}/")), "{}", url);
         }
         // A server's request can hold more than a caller's path.

@@ -92,7 +92,7 @@ impl Target {
             scheme: scheme.clone(),
             host: HeaderValue::from_str(host).map_err(|_| refuse("a host name"))?,
             authority: host.parse().map_err(|_| refuse("a host name"))?,
-            base_path: uri.path().trim_end_matches('/').to_string(),
+            base_path: uri.path().strip_suffix('/').unwrap_or(uri.path()).to_string(),
             headers,
             name: None,
             attempt_timeout: None,
@@ -183,19 +183,20 @@ impl Target {
         PathAndQuery::try_from(path).map_err(|_| PathError::Characters)
     }
 
-    /// The URL of a request to this target: base path and request path with one slash at the joint, and the query as
-    /// it is (`per_target_request`). It never leaves the target's authority.
+    /// The URL of a request to this target: the request's path follows the base path byte for byte, and the query is as it is
+    /// (`per_target_request`). It never leaves the target's authority. `*`, all of a server, stays as it is (RFC 9112,
+    /// section 3.2.4).
     ///
     /// # Errors
     ///
     /// The joined URL is too long.
     pub fn uri(&self, path: &PathAndQuery) -> Result<Uri, PathError> {
         let request = path.as_str();
-        let as_it_is = self.base_path.is_empty() && request.starts_with('/') && !request.starts_with("//");
-        let path = if as_it_is {
+        let slash = if request.starts_with('/') { "" } else { "/" };
+        let path = if request == "*" || (self.base_path.is_empty() && slash.is_empty()) {
             path.clone()
         } else {
-            let joined = format!("{}/{}", self.base_path, request.trim_start_matches('/'));
+            let joined = format!("{}{slash}{request}", self.base_path);
             PathAndQuery::try_from(joined).map_err(|_| PathError::TooLong)?
         };
         let mut parts = Parts::default();

@@ -48,10 +48,18 @@ fn per_target_request_the_rest_of_the_path_and_the_query_go_to_the_target() {
     assert_eq!(server.requests().len(), asked);
     let without = Gateway::before([&server], "");
     for (path, target) in
-        [("/", "/"), ("//evil/x?y", "/evil/x?y"), ("/a%2fb", "/a%2fb"), ("http://h?x", "/?x")]
+        [("/", "/"), ("//evil/x?y", "//evil/x?y"), ("/a%2fb", "/a%2fb"), ("http://h?x", "/?x")]
     {
         assert_eq!(without.get(path).text(), target, "{path}");
     }
+}
+
+/// Guards: `path_of` that sends no `*`.
+#[test]
+fn exact_what_is_asked_of_all_of_a_server_stays_so() {
+    let server = Server::start(|request| Reply::ok(request.target.clone()));
+    let gateway = Gateway::configured(&config("", &[format!("{}/base", server.url())], ""));
+    assert_eq!(gateway.ask("OPTIONS", "*").text(), "*");
 }
 
 #[test]

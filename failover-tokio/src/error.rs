@@ -17,9 +17,16 @@ pub enum Error<B: Body = TransportBody> {
     /// The attempts failed: it has the reason, the failures, and the last response if there was one.
     #[error(transparent)]
     Stopped(Stopped<Response<ResponseBody<B>>, AttemptError>),
-    /// The method is none: a token such as `GET`, and not `CONNECT`, which has no path to send.
-    #[error("the method cannot be sent: expected a token such as GET, and not CONNECT")]
+    /// The method is none: a token such as `GET`, and not `CONNECT`, which has no path to send; to forward, not `TRACE` either,
+    /// whose answer shows a target's own headers.
+    #[error("the method cannot be sent: expected a token such as GET, and neither CONNECT nor TRACE")]
     Method,
+    /// The request asks for another protocol over a stream of HTTP/2 (RFC 8441), which is not passed on.
+    #[error("another protocol over HTTP/2 cannot be forwarded")]
+    Protocol,
+    /// The request came by here again and again: a proxy is its own target.
+    #[error("the request comes back again and again")]
+    Loop,
     /// The path is none that can be joined to a target's.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -37,7 +44,7 @@ impl<B: Body> Error<B> {
     ///
     /// 504 if the last attempt ran out of time or there was none for a first one, and 502 if it failed otherwise; 503 for a
     /// fault on this side, but 400, 408 or 414 where it is the client's, whose body broke off or came too slowly, or whose
-    /// path is too long; 501 for what is never sent.
+    /// path is too long; 405 for a method that is never sent, 501 for a protocol or coding, and 508 for a loop.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -58,7 +65,9 @@ impl<B: Body> Error<B> {
                 }
             }
             Self::Path(_) => StatusCode::BAD_REQUEST,
-            Self::Method | Self::Coding => StatusCode::NOT_IMPLEMENTED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Protocol | Self::Coding => StatusCode::NOT_IMPLEMENTED,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Aborted => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -88,6 +97,8 @@ impl<B: Body> fmt::Debug for Error<B> {
         match self {
             Self::Stopped(stopped) => f.debug_tuple("Stopped").field(stopped).finish(),
             Self::Method => f.write_str("Method"),
+            Self::Protocol => f.write_str("Protocol"),
+            Self::Loop => f.write_str("Loop"),
             Self::Path(error) => f.debug_tuple("Path").field(error).finish(),
             Self::Coding => f.write_str("Coding"),
             Self::Aborted => f.write_str("Aborted"),

@@ -1,18 +1,21 @@
 //! A server's inbound request, passed on as a proxy does (RFC 9110, section 7.6).
 
-use failover_core::settle_framing;
+use failover_core::{PathError, settle_framing};
 use failover_hyper::{
     AttemptBody, AttemptError, Bound, BoxError, CallBody, Classify, Exchange, List, ResponseBody, Targets,
     Template,
 };
 use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderValue, TE, UPGRADE};
-use http::{Request, Response, StatusCode, Version};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
+use hyper::ext::Protocol;
 use tower_service::Service;
 
 use crate::client::FailoverClient;
 use crate::error::Error;
 use crate::exchange::{Connected, Services, run};
+use crate::forwarded::{is_looping, sign};
 use crate::hop_by_hop::{elements, strip};
 use crate::service::Failover;
 use crate::upgrade::Offer;
@@ -26,6 +29,8 @@ impl FailoverClient {
     /// `X-Forwarded-For`, `-Host` and `-Proto`; `Host` is each target's. With `Expect: 100-continue` the body is not read before
     /// a target asks for it, or is silent for 1 s: one that refuses by the head gets none of it.
     ///
+    /// `Via` is added, and what a [`Peer`](crate::Peer) among the request's extensions tells of its sender.
+    ///
     /// An `Upgrade` to one of the policy's [`upgrades`](field@failover_core::Policy::upgrades) is passed on over a new connection
     /// of HTTP/1.1, and is a call like others until a target takes it up: then the answer is a 101, and when the server has
     /// sent that, the two connections are joined by a [`Tunnel`](crate::Tunnel), which is among its extensions. The server must
@@ -34,7 +39,8 @@ impl FailoverClient {
     ///
     /// # Errors
     ///
-    /// See [`Error`]. A request in another transfer coding than chunked is refused, without an attempt.
+    /// See [`Error`]. Refused without an attempt are another transfer coding than chunked, a path that leads above where it
+    /// begins, the methods CONNECT and TRACE, and a request that comes by here again and again.
     ///
     /// # Examples
     ///
@@ -106,9 +112,7 @@ where
 {
     let policy = list.group().policy();
     let (mut head, body) = request.into_parts();
-    if !settle_framing(&mut head.headers) {
-        return Err(Error::Coding);
-    }
+    check(&mut head)?;
     let offer = Offer::of(&mut head, &policy.upgrades);
     let trailers = elements(&head.headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"));
     strip(&mut head.headers);
@@ -120,6 +124,7 @@ where
     if let Some(offer) = &offer {
         offer.make(&mut head.headers);
     }
+    sign(&mut head);
     let body = CallBody::of(body, head.version, policy.replay_buffer);
     // What a server noted of a request in its extensions concerns the connection that it came over.
     let template = Template::new(head, body).map(Template::without_extensions);
@@ -128,6 +133,42 @@ where
         offer.join(&mut answer, policy.body_idle);
     }
     Ok(answer)
+}
+
+/// Refuses what no target is asked for.
+fn check<B: Body>(head: &mut Parts) -> Result<(), Error<B>> {
+    if head.extensions.get::<Protocol>().is_some() {
+        return Err(Error::Protocol);
+    }
+    // What a target answers to TRACE shows what it was sent, its own credentials too (RFC 9110, section 9.3.8).
+    if head.method == Method::TRACE {
+        return Err(Error::Method);
+    }
+    if leads_out(head.uri.path()) {
+        return Err(PathError::Outside.into());
+    }
+    if is_looping(&head.headers) {
+        return Err(Error::Loop);
+    }
+    if settle_framing(&mut head.headers) { Ok(()) } else { Err(Error::Coding) }
+}
+
+/// Whether a path leads above where it begins, as some target may read it (RFC 3986, section 6.2.2).
+fn leads_out(path: &str) -> bool {
+    if !path.contains("..") && !path.contains('%') {
+        return false;
+    }
+    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    let mut depth = 0;
+    plain.split(['/', '\\']).any(|segment| {
+        // Some take what follows a semicolon for a parameter of the segment.
+        depth += match segment.split(';').next().unwrap_or_default() {
+            "" | "." => 0,
+            ".." => -1,
+            _ => 1,
+        };
+        depth < 0
+    })
 }
 
 /// What sends inbound requests on.

@@ -124,6 +124,7 @@ mod client;
 mod error;
 mod exchange;
 mod forward;
+mod forwarded;
 mod hop_by_hop;
 mod layer;
 mod runtime;
@@ -152,6 +153,7 @@ pub use failover_hyper::{
 pub use crate::builder::Builder;
 pub use crate::client::FailoverClient;
 pub use crate::error::Error;
+pub use crate::forwarded::Peer;
 pub use crate::layer::FailoverLayer;
 pub use crate::runtime::Tokio;
 pub use crate::service::Failover;

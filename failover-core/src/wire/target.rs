@@ -314,6 +314,9 @@ pub enum PathError {
     /// A character that must be percent-encoded.
     #[error("the path holds a character that must be percent-encoded")]
     Characters,
+    /// It leads above where it begins, by dot segments.
+    #[error("the path leads out of what is served")]
+    Outside,
     /// Longer than a URL can be.
     #[error("the URL is too long: expected less than 64 KiB")]
     TooLong,

@@ -147,6 +147,22 @@ impl FailoverClient {
         }
     }
 
+    /// Replaces how TLS is spoken with the targets that name these settings: see [`Target::tls`].
+    ///
+    /// It takes effect with the next [`set_targets`](Self::set_targets), which may set the same targets: new connections are
+    /// made like this, and those of before end with the calls on them. Settings that are the same `Arc` as before change
+    /// nothing. A client over one of surf's has none.
+    #[cfg(feature = "tls")]
+    pub fn set_tls_named(
+        &self,
+        name: impl Into<String>,
+        config: impl Into<Arc<failover_hyper::rustls::ClientConfig>>,
+    ) {
+        if let Some(transport) = &self.shared.transport {
+            transport.set_tls(name, config.into());
+        }
+    }
+
     failover_hyper::remembered!(shared.targets);
 
     async fn run(&self, template: Option<Template>) -> Result<surf::Response, Error> {

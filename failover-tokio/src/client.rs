@@ -126,6 +126,20 @@ impl FailoverClient {
         self.failover.targets.connect(&self.transport, targets.into_iter().collect(), policy)
     }
 
+    /// Replaces how TLS is spoken with the targets that name these settings: see [`Target::tls`].
+    ///
+    /// It takes effect with the next [`set_targets`](Self::set_targets), which may set the same targets: new connections are
+    /// made like this, and those of before end with the calls on them. Settings that are the same `Arc` as before change
+    /// nothing.
+    #[cfg(feature = "tls")]
+    pub fn set_tls_named(
+        &self,
+        name: impl Into<String>,
+        config: impl Into<Arc<failover_hyper::rustls::ClientConfig>>,
+    ) {
+        self.transport.set_tls(name, config.into());
+    }
+
     failover_hyper::remembered!(failover.targets);
 }
 

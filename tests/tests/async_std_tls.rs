@@ -12,7 +12,7 @@ use async_std::task;
 use failover_async_std::rustls::crypto::ring;
 use failover_async_std::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use failover_async_std::rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use failover_async_std::{Answered, Evidence, FailoverClient, Fault, Transport};
+use failover_async_std::{Answered, Evidence, FailoverClient, Fault, Policy, Target, Transport};
 use failover_tests::lab::{LIMIT, Reply, Server};
 
 #[test]
@@ -64,6 +64,21 @@ fn the_transport_alone_speaks_tls_and_trusts_what_it_is_told_to_trust() {
     let client = surf::Client::with_http_client(platform);
     block_on(client.get(trusted.url()).recv_string()).unwrap_err();
     assert!(stranger.has_seen_nothing());
+}
+
+#[test]
+fn settings_of_tls_are_replaced_while_the_client_lives() {
+    let (inner, other) = (TlsServer::start("localhost", 200), TlsServer::start("localhost", 200));
+    let target = Target::parse(&inner.url()).unwrap().tls("inner");
+    let builder = FailoverClient::builder().target(target.clone());
+    let client = builder.tls_named("inner", trusting(&[&other])).build().unwrap();
+    block_on(client.get("/")).unwrap_err();
+    client.set_tls_named("inner", trusting(&[&inner]));
+    block_on(client.get("/")).unwrap_err();
+    assert!(inner.has_seen_nothing(), "the targets are those of before");
+    client.set_targets([target], Policy::default()).unwrap();
+    block_on(client.get("/")).unwrap();
+    inner.seen();
 }
 
 /// A server over TLS that answers each request with a status, and closes.

@@ -122,6 +122,21 @@ async fn per_target_request_each_target_has_the_tls_and_the_server_name_that_it_
     );
 }
 
+#[tokio::test]
+async fn settings_of_tls_are_replaced_while_the_client_lives() {
+    let (inner, other) = (TlsServer::start("localhost", 200), TlsServer::start("localhost", 200));
+    let target = Target::parse(&inner.url()).unwrap().tls("inner");
+    let builder = FailoverClient::builder().target(target.clone());
+    let client = builder.tls_named("inner", trusting(&[&other])).build().unwrap();
+    client.get("/").await.unwrap_err();
+    client.set_tls_named("inner", trusting(&[&inner]));
+    client.get("/").await.unwrap_err();
+    assert!(inner.has_seen_nothing(), "the targets are those of before");
+    client.set_targets([target], Policy::default()).unwrap();
+    client.get("/").await.unwrap();
+    inner.seen();
+}
+
 /// A server over TLS that answers each request with a status, and closes.
 struct TlsServer {
     port: u16,

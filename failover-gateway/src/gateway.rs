@@ -16,6 +16,7 @@ use crate::ledger::{Ledger, Watched};
 use crate::problem::{Body, Problem, answer};
 use crate::settings::{Limits, Routes, Settings};
 use crate::status;
+use crate::tls::Named;
 
 pub(crate) struct Gateway {
     client: FailoverClient,
@@ -28,6 +29,7 @@ pub(crate) struct Gateway {
 struct Live {
     routes: Routes,
     preset: Preset,
+    tls: Vec<Named>,
     /// The client's targets.
     targets: Vec<Watched>,
     /// What takes a restart to change.
@@ -40,8 +42,7 @@ impl Gateway {
     ///
     /// Names the setting that makes no sense.
     pub(crate) fn new(settings: Settings, metrics: PrometheusHandle) -> Result<Self, String> {
-        let client = FailoverClient::builder().config(settings.failover.clone()).build();
-        let client = client.map_err(|error| format!("failover.{error}"))?;
+        let client = client(&settings)?;
         let live = RwLock::new(Arc::new(Live::of(settings, &[])));
         Ok(Self { client, live, ledger: Ledger::new(), metrics })
     }
@@ -51,8 +52,12 @@ impl Gateway {
     /// # Errors
     ///
     /// Names the setting that makes no sense; then nothing changes.
-    pub(crate) fn adopt(&self, settings: Settings) -> Result<(), String> {
+    pub(crate) fn adopt(&self, mut settings: Settings) -> Result<(), String> {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        settings.tls = settings.tls.into_iter().map(|named| named.or_as_before(&live.tls)).collect();
+        for named in &settings.tls {
+            self.client.set_tls_named(&named.name, Arc::clone(&named.config));
+        }
         let failover = settings.failover.clone();
         let set = self.client.set_targets(failover.targets, failover.policy);
         set.map_err(|error| format!("failover.{error}"))?;
@@ -132,11 +137,25 @@ impl Live {
         Self {
             routes: settings.routes,
             preset: settings.failover.preset,
+            tls: settings.tls,
             targets: Watched::all(&settings.failover.targets, before),
             listen: settings.listen,
             limits: settings.limits,
         }
     }
+}
+
+/// The client that sends as these settings say.
+///
+/// # Errors
+///
+/// Names the setting that makes no sense.
+pub(crate) fn client(settings: &Settings) -> Result<FailoverClient, String> {
+    let mut builder = FailoverClient::builder().config(settings.failover.clone());
+    for named in &settings.tls {
+        builder = builder.tls_named(&named.name, Arc::clone(&named.config));
+    }
+    builder.build().map_err(|error| format!("failover.{error}"))
 }
 
 /// Refuses what does not only ask.

@@ -10,25 +10,27 @@
 #![forbid(unsafe_code)]
 
 mod aim;
+mod check;
 mod connection;
 mod gateway;
 mod ledger;
+mod options;
 mod problem;
 mod server;
 mod settings;
 mod signals;
 mod status;
+mod tls;
 
 use std::env;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{self, Runtime};
 use tokio::time::interval;
 use tracing::{Level, info, warn};
 use tracing_appender::non_blocking::WorkerGuard;
@@ -36,20 +38,27 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::check::Meaning;
 use crate::gateway::Gateway;
+use crate::options::{Asked, Options};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
 fn main() -> ExitCode {
-    let options = match Options::parse(env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => return if say(USAGE) { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+    let (options, is_check) = match Asked::parse(env::args_os().skip(1)) {
+        Ok(Asked::Help) => return tell(USAGE),
+        Ok(Asked::Version) => return tell(concat!("failover-gateway ", env!("CARGO_PKG_VERSION"))),
+        Ok(Asked::Check(options)) => (options, true),
+        Ok(Asked::Serve(options)) => (options, false),
         Err(message) => return refuse(&message),
     };
     let settings = match Settings::read(&options.config) {
         Ok(settings) => settings,
         Err(message) => return refuse(&message),
     };
+    if is_check {
+        return check(&options, &settings).map_or_else(|message| refuse(&message), |meaning| tell(&meaning));
+    }
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("no runtime: {error}")),
@@ -58,6 +67,17 @@ fn main() -> ExitCode {
     // A name that is still being resolved keeps a thread busy, which nobody waits for.
     runtime.shutdown_background();
     ended.unwrap_or_else(|message| refuse(&message))
+}
+
+/// Tells what the file says.
+fn check(options: &Options, settings: &Settings) -> Result<String, String> {
+    // It never runs what a client begins on it.
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+    let _inside = runtime.enter();
+    gateway::client(settings).map_err(|error| format!("{}: {error}", options.config.display()))?;
+    let listen = options.listen.as_deref().unwrap_or(&settings.listen);
+    Ok(Meaning { settings, listen }.to_string())
 }
 
 /// Serves until the process is told to end.
@@ -137,35 +157,14 @@ fn provide_descriptors(max_connections: u32) {
     }
 }
 
-struct Options {
-    config: PathBuf,
-    listen: Option<String>,
-}
-
-impl Options {
-    /// Reads the flags; `None` asks for help.
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
-        let (mut config, mut listen) = (None, None);
-        while let Some(arg) = args.next() {
-            let (flag, value) = match arg.split_once('=') {
-                Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
-                None => (arg, None),
-            };
-            let setting = match flag.as_str() {
-                "-h" | "--help" => return Ok(None),
-                "--config" => &mut config,
-                "--listen" => &mut listen,
-                _ => return Err(format!("unknown argument {flag}: try --help")),
-            };
-            *setting = Some(value.or_else(|| args.next()).ok_or_else(|| format!("{flag} needs a value"))?);
-        }
-        Ok(Some(Self { config: config.ok_or("--config is missing: try --help")?.into(), listen }))
-    }
-}
-
 /// Prints a line, and tells whether somebody reads it.
 fn say(line: &str) -> bool {
     writeln!(io::stdout(), "{line}").is_ok()
+}
+
+/// Prints what was asked for.
+fn tell(text: &str) -> ExitCode {
+    if say(text) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Complains in one line.
@@ -186,10 +185,12 @@ const OTHER_DESCRIPTORS: u64 = 64;
 const USAGE: &str = "\
 Passes each request on to the first target that works.
 
-Usage: failover-gateway --config FILE [--listen ADDR]
+Usage: failover-gateway --config FILE [--listen ADDR] [--check]
 
   --config FILE    a TOML file, whose keys README.md and gateway.toml tell
   --listen ADDR    listens here rather than where the file says; port 0 is any free one
+  --check          tells what the file says, and does nothing
+  --version        prints the version
   --help           prints this
 
 SIGHUP reads the file again; SIGTERM and Ctrl-C let the calls under way end.

@@ -7,12 +7,16 @@ use std::time::Duration;
 use failover_tokio::{BuildError, Config, Target};
 use toml::{Table, Value};
 
+use crate::tls::Named;
+
 /// What the configuration file says.
 pub(crate) struct Settings {
     /// The address and port to listen on.
     pub(crate) listen: String,
     pub(crate) routes: Routes,
     pub(crate) limits: Limits,
+    /// How TLS is spoken with targets that name these settings.
+    pub(crate) tls: Vec<Named>,
     pub(crate) failover: Config,
 }
 
@@ -59,19 +63,29 @@ impl Settings {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             format!("{place}, line {}: {}", before.matches('\n').count() + 1, error.message())
         })?;
-        Self::of(table).map_err(|error| format!("{place}: {error}"))
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::of(table, folder).map_err(|error| format!("{place}: {error}"))
     }
 
-    fn of(mut table: Table) -> Result<Self, String> {
+    fn of(mut table: Table, folder: &Path) -> Result<Self, String> {
         let failover = match table.remove("failover") {
             Some(value @ Value::Table(_)) => value.try_into(),
             _ => return Err("failover: expected a table, [failover], with targets".to_owned()),
         };
-        let failover = failover.map_err(|error| format!("failover.{}", error.message()))?;
+        let failover: Config = failover.map_err(|error| format!("failover.{}", error.message()))?;
+        let tls = table.remove("tls").map_or(Ok(Vec::new()), |tables| Named::read(tables, folder))?;
+        for (place, target) in failover.targets.iter().enumerate() {
+            let name = target.route().tls.as_ref();
+            if let Some(name) = name.filter(|&name| tls.iter().all(|named| named.name != *name)) {
+                let key = format!("failover.targets[{place}].tls");
+                return Err(refuse(&key, name, &format!("the table [tls.{name}]")).to_string());
+            }
+        }
         let mut settings = Self {
             listen: "127.0.0.1:9090".to_owned(),
             routes: Routes::default(),
             limits: Limits::default(),
+            tls,
             failover,
         };
         for (key, value) in &table {
@@ -88,7 +102,7 @@ impl Settings {
     fn set(&mut self, key: &str, value: &Value) -> Result<(), BuildError> {
         let (routes, limits) = (&mut self.routes, &mut self.limits);
         match key {
-            "listen" => text(key, value)?.clone_into(&mut self.listen),
+            "listen" => address(key, value)?.clone_into(&mut self.listen),
             "base_path" => path(key, value)?.trim_end_matches('/').clone_into(&mut routes.base),
             "status_path" => routes.status = Some(path(key, value)?.to_owned()),
             "metrics_path" => routes.metrics = Some(path(key, value)?.to_owned()),
@@ -99,7 +113,7 @@ impl Settings {
                 return Err(BuildError::new(
                     key,
                     "(not shown)",
-                    format!("one of {}, failover", KEYS.join(", ")),
+                    format!("one of {}, failover, tls", KEYS.join(", ")),
                 ));
             }
         }
@@ -109,6 +123,14 @@ impl Settings {
 
 fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
     value.as_str().ok_or_else(|| refuse(key, value, "a string"))
+}
+
+/// Host and port, whether or not there is such a host.
+fn address<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
+    let address = text(key, value)?;
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+    let is_address = port.is_some_and(|port| port.parse::<u16>().is_ok());
+    is_address.then_some(address).ok_or_else(|| refuse(key, address, "an address such as 127.0.0.1:9090"))
 }
 
 /// A path without a query; the base path may be empty.

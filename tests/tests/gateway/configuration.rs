@@ -2,10 +2,10 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use failover_tests::example::Scratch;
+use failover_tests::example::{Run, Scratch};
 use failover_tests::lab::{Reply, Server};
 
-use crate::{Gateway, config, refusal};
+use crate::{GATEWAY, Gateway, config, refusal};
 
 #[test]
 fn rejected_a_flag_that_makes_no_sense_is_named() {
@@ -13,7 +13,12 @@ fn rejected_a_flag_that_makes_no_sense_is_named() {
         (&[][..], "--config"),
         (&["--config"], "--config"),
         (&["--configuration", "x"], "--configuration"),
-        (&["gateway.toml"], "gateway.toml"),
+        (&["gateway.toml"], "gateway.toml: expected --config FILE, --listen ADDR, --check"),
+        (&["--config=a", "--config=b"], "--config is given twice"),
+        (&["--listen=a", "--listen", "b"], "--listen is given twice"),
+        (&["--check", "--check"], "--check is given twice"),
+        (&["--check=yes"], "--check=yes"),
+        (&["--check"], "--config FILE is missing"),
         (&["--config", "/no/such/file.toml"], "/no/such/file.toml"),
         (&["--config=/no/such/file.toml", "--listen"], "--listen"),
     ] {
@@ -37,7 +42,10 @@ fn rejected_a_key_that_makes_no_sense_is_named_with_its_value() {
         ("[failover]\ntarget = 'x'", "failover.target = x: expected one of targets,"),
         ("[failover]\ntargets = ['http://h']\nrounds = 0", "failover.rounds = 0: expected at least 1"),
         (&format!("listen = 1\n{targets}"), "listen = 1: expected a string"),
-        (&format!("listen = 'nowhere'\n{targets}"), "listen = nowhere: "),
+        (
+            &format!("listen = 'nowhere'\n{targets}"),
+            "listen = nowhere: expected an address such as 127.0.0.1:9090",
+        ),
         (&format!("base_path = 'fo'\n{targets}"), "base_path = fo: expected a path such as /fo"),
         (&format!("base_path = '/fo?x'\n{targets}"), "base_path = /fo?x: expected a path such as /fo"),
         (&format!("status_path = ''\n{targets}"), "status_path = : expected a path such as /fo"),
@@ -61,12 +69,82 @@ fn rejected_a_key_that_makes_no_sense_is_named_with_its_value() {
         ),
         (&format!("drain_timeout = 5\n{targets}"), "drain_timeout = 5: expected a duration above zero"),
         (&format!("colour = 'red'\n{targets}"), "colour = (not shown): expected one of listen, base_path,"),
+        (
+            "[failover]\ntargets = [{ url = 'https://h', tls = 'inner' }]",
+            "failover.targets[0].tls = inner: expected the table [tls.inner]",
+        ),
+        (&format!("tls = 1\n{targets}"), "tls: expected tables such as [tls.inner]"),
+        (
+            &format!("{targets}[tls.inner]\nroot = 'ca.pem'"),
+            "tls.inner.root: expected one of roots, certificate, key",
+        ),
+        (&format!("{targets}[tls.inner]\nroots = 1"), "tls.inner.roots: expected the path of a PEM file"),
+        (&format!("{targets}[tls.inner]\nroots = 'no.pem'"), "tls.inner.roots = no.pem: No such file"),
+        (
+            &format!("{targets}[tls.inner]\nroots = 'gateway.toml'"),
+            "tls.inner.roots = gateway.toml: expected a certificate in PEM, and there is none",
+        ),
         (&format!("listen = \n{targets}"), "line 1: "),
         (&format!("\n\nlisten = 'x'\nlisten = 'y'\n{targets}"), "line 4: "),
     ] {
         let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
-        let error = refusal(&["--config", &file.path()]);
-        assert!(error.contains(said), "{text}: {error}");
+        for args in [&["--config", &file.path()][..], &["--config", &file.path(), "--check"]] {
+            let error = refusal(args);
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_file_is_checked_without_any_network() {
+    let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let listen = busy.local_addr().unwrap();
+    let text = format!(
+        "listen = '{listen}'
+        base_path = '/fo/'
+        metrics_path = '/-/metrics'
+        idle_timeout = '90s'
+        [failover]
+        attempt_timeout = '1500ms'
+        failback = 'off'
+        checks = {{ path = '/health' }}
+        targets = [
+            {{ url = 'http://user:s3cret@nonexistentEP/mock', protocol = 'http2', connect = 'unix:/run/app.sock' }},
+            {{ url = 'http://{listen}', headers = {{ x-api-key = 's3cret' }} }},
+        ]"
+    );
+    let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", &text);
+    let run = Run::of(&GATEWAY, &["--check", "--config", &file.path()]);
+    assert_eq!((run.code, run.complaint.as_str()), (0, ""));
+    for line in [
+        &format!("listen = {listen}"),
+        "base_path = /fo",
+        "status_path = off",
+        "metrics_path = /-/metrics",
+        "max_connections = 1000",
+        "idle_timeout = 1m 30s",
+        "drain_timeout = 30s",
+        "failover.targets[0] = http://nonexistentep, protocol = http2, connect = unix:/run/app.sock",
+        &format!("failover.targets[1] = http://{listen}"),
+        "failover.preset = default",
+        "failover.attempt_timeout = 1s 500ms",
+        "failover.deadline = 30s",
+        "failover.failback.after = off",
+        "failover.cool_down.base = 5s",
+    ] {
+        assert!(run.printed.lines().any(|printed| printed == line), "{line}: {}", run.printed);
+    }
+    assert!(!run.printed.contains("s3cret"), "{}", run.printed);
+    busy.set_nonblocking(true).unwrap();
+    assert!(busy.accept().is_err(), "a target was called");
+}
+
+#[test]
+fn the_version_is_told() {
+    for flag in ["--version", "-V"] {
+        let run = Run::of(&GATEWAY, &[flag]);
+        let version = concat!("failover-gateway ", env!("CARGO_PKG_VERSION"), "\n");
+        assert_eq!((run.code, run.printed.as_str(), run.complaint.as_str()), (0, version, ""));
     }
 }
 
@@ -77,6 +155,7 @@ fn redacted_a_password_is_in_no_refusal() {
         "[failover]\ntargets = 'http://user:s3cret@h/'",
         "[failover]\ntarget = ['http://user:s3cret@h/']",
         "[failover]\ntargets = [{ url = 'http://user:s3cret@h/', 's3cret' = 1 ",
+        "tls.inner.key = \"\"\"-----BEGIN PRIVATE KEY-----\ns3cret\"\"\"\n[failover]\ntargets = ['http://h']",
         "target = 'http://user:s3cret@h/'\n[failover]\ntargets = ['http://h']",
         "base_path = 'http://user:s3cret@h/'\n[failover]\ntargets = ['http://h']",
         "targets = ['http://user:s3cret@h/'",

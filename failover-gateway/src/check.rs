@@ -1,0 +1,89 @@
+//! What a configuration means, told line by line and without anything secret.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use failover_tokio::{Policy, Preset, Protocol, Target};
+use humantime::format_duration;
+
+use crate::settings::Settings;
+
+/// A configuration, as it is understood.
+pub(crate) struct Meaning<'a> {
+    pub(crate) settings: &'a Settings,
+    /// Where it listens.
+    pub(crate) listen: &'a str,
+}
+
+impl Display for Meaning<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Settings { routes, limits, failover, .. } = self.settings;
+        writeln!(f, "listen = {}", self.listen)?;
+        writeln!(f, "base_path = {}", if routes.base.is_empty() { "/" } else { &routes.base })?;
+        writeln!(f, "status_path = {}", routes.status.as_deref().unwrap_or(NONE))?;
+        writeln!(f, "metrics_path = {}", routes.metrics.as_deref().unwrap_or(NONE))?;
+        writeln!(f, "max_connections = {}", limits.max_connections)?;
+        writeln!(f, "idle_timeout = {}", format_duration(limits.idle_timeout))?;
+        writeln!(f, "drain_timeout = {}", format_duration(limits.drain_timeout))?;
+        for (place, target) in failover.targets.iter().enumerate() {
+            write!(f, "failover.targets[{place}] = {target}")?;
+            route(f, target)?;
+            writeln!(f)?;
+        }
+        let preset = if failover.preset == Preset::Ballerina { "ballerina" } else { "default" };
+        writeln!(f, "failover.preset = {preset}")?;
+        policy(f, &failover.policy)
+    }
+}
+
+/// How a target is reached, where its URL does not say it.
+fn route(f: &mut Formatter<'_>, target: &Target) -> fmt::Result {
+    let route = target.route();
+    let protocol = route.protocol.map(|protocol| match protocol {
+        Protocol::Http1 => "http1",
+        Protocol::Http2 => "http2",
+        _ => "auto",
+    });
+    for (key, value) in [
+        ("protocol", protocol.map(str::to_owned)),
+        ("connect", route.address.as_ref().map(ToString::to_string)),
+        ("server_name", route.server_name.clone()),
+        ("tls", route.tls.clone()),
+    ] {
+        if let Some(value) = value {
+            write!(f, ", {key} = {value}")?;
+        }
+    }
+    Ok(())
+}
+
+fn policy(f: &mut Formatter<'_>, policy: &Policy) -> fmt::Result {
+    writeln!(f, "failover.failover_codes = {}", policy.failover_codes)?;
+    for (key, time) in [
+        ("connect_timeout", Some(policy.connect_timeout)),
+        ("attempt_timeout", Some(policy.attempt_timeout)),
+        ("deadline", policy.deadline),
+        ("upload_deadline", policy.upload_deadline),
+        ("body_idle", policy.body_idle),
+        ("interval", Some(policy.interval)),
+        ("failback.after", policy.failback.map(|failback| failback.after)),
+        ("failback.max", policy.failback.map(|failback| failback.max)),
+        ("cool_down.base", policy.cool_down.map(|cool_down| cool_down.base)),
+        ("cool_down.max", policy.cool_down.map(|cool_down| cool_down.max)),
+        ("retry_after", policy.retry_after),
+    ] {
+        writeln!(f, "failover.{key} = {}", shown(time))?;
+    }
+    writeln!(f, "failover.rounds = {}", policy.rounds)?;
+    if let Some(most) = policy.max_attempts {
+        writeln!(f, "failover.max_attempts = {most}")?;
+    }
+    writeln!(f, "failover.leave_after = {}", policy.leave_after)?;
+    write!(f, "failover.replay_buffer = {}", policy.replay_buffer)
+}
+
+fn shown(time: Option<Duration>) -> String {
+    time.map_or_else(|| NONE.to_owned(), |time| format_duration(time).to_string())
+}
+
+const NONE: &str = "off";

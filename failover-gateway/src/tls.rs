@@ -1,0 +1,152 @@
+//! The tables `[tls.NAME]`: how TLS is spoken with the targets that name them, and the files that this is made of.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use failover_tokio::rustls::client::WantsClientCert;
+use failover_tokio::rustls::crypto::ring;
+use failover_tokio::rustls::pki_types::pem::PemObject;
+use failover_tokio::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use failover_tokio::rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use toml::{Table, Value};
+
+/// Settings of TLS, by their name.
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) config: Arc<ClientConfig>,
+    files: Files,
+}
+
+/// What was read.
+#[derive(Eq, PartialEq)]
+struct Files {
+    roots: Option<File>,
+    certificate: Option<File>,
+    key: Option<File>,
+}
+
+#[derive(Eq, PartialEq)]
+struct File {
+    /// The key that names it, and its path.
+    place: String,
+    content: Vec<u8>,
+}
+
+impl Named {
+    /// Reads the files of all tables, whose paths are relative to a folder.
+    ///
+    /// # Errors
+    ///
+    /// Names the key and the file that make no sense.
+    pub(crate) fn read(tables: Value, folder: &Path) -> Result<Vec<Self>, String> {
+        let Value::Table(tables) = tables else {
+            return Err("tls: expected tables such as [tls.inner]".to_owned());
+        };
+        let read = |(name, table): (String, Value)| {
+            let Value::Table(table) = table else {
+                return Err(format!("tls.{name}: expected a table, [tls.{name}]"));
+            };
+            let files = Files::read(&name, table, folder)?;
+            let config = Arc::new(files.config(&name)?);
+            Ok(Self { name, config, files })
+        };
+        tables.into_iter().map(read).collect()
+    }
+
+    /// The same settings as before where nothing has changed, so that connections stay.
+    pub(crate) fn or_as_before(mut self, before: &[Self]) -> Self {
+        let same = before.iter().find(|before| (&before.name, &before.files) == (&self.name, &self.files));
+        if let Some(same) = same {
+            self.config = Arc::clone(&same.config);
+        }
+        self
+    }
+}
+
+impl Files {
+    fn read(name: &str, mut table: Table, folder: &Path) -> Result<Self, String> {
+        let mut file = |key| match table.remove(key) {
+            // A secret that stands where its file's path should is not shown.
+            Some(Value::String(path)) if !path.contains('\n') => {
+                File::read(format!("tls.{name}.{key} = {path}"), &folder.join(path)).map(Some)
+            }
+            Some(_) => Err(format!("tls.{name}.{key}: expected the path of a PEM file")),
+            None => Ok(None),
+        };
+        let files = Self { roots: file("roots")?, certificate: file("certificate")?, key: file("key")? };
+        match table.keys().next() {
+            Some(key) => Err(format!("tls.{name}.{key}: expected one of roots, certificate, key")),
+            None => Ok(files),
+        }
+    }
+
+    fn config(&self, name: &str) -> Result<ClientConfig, String> {
+        let trusting = trusting(self.roots(name)?)?;
+        match (&self.certificate, &self.key) {
+            (None, None) => Ok(trusting.with_no_client_auth()),
+            (Some(certificate), Some(key)) => {
+                let certificates = certificate.certificates()?;
+                trusting.with_client_auth_cert(certificates, key.key()?).map_err(|error| {
+                    format!(
+                        "{}: expected the key of the certificate in {}: {error}",
+                        key.place, certificate.place
+                    )
+                })
+            }
+            (Some(_), None) => {
+                Err(format!("tls.{name}.key is missing: expected the key of tls.{name}.certificate"))
+            }
+            (None, Some(_)) => {
+                Err(format!("tls.{name}.certificate is missing: expected the certificate of tls.{name}.key"))
+            }
+        }
+    }
+
+    /// The certificates that are trusted, which are the platform's if nothing is said of them.
+    fn roots(&self, name: &str) -> Result<RootCertStore, String> {
+        let mut roots = RootCertStore::empty();
+        if let Some(file) = &self.roots {
+            for root in file.certificates()? {
+                roots.add(root).map_err(|error| format!("{}: expected certificates: {error}", file.place))?;
+            }
+            return Ok(roots);
+        }
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(format!("tls.{name}.roots is missing: expected it, since the platform has none"));
+        }
+        Ok(roots)
+    }
+}
+
+impl File {
+    fn read(place: String, path: &Path) -> Result<Self, String> {
+        match fs::read(path) {
+            Ok(content) => Ok(Self { place, content }),
+            Err(error) => Err(format!("{place}: {error}")),
+        }
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.content).collect();
+        let found =
+            found.map_err(|error| format!("{}: expected certificates in PEM: {error}", self.place))?;
+        if found.is_empty() {
+            return Err(format!("{}: expected a certificate in PEM, and there is none", self.place));
+        }
+        Ok(found)
+    }
+
+    /// Nothing of the content is shown.
+    fn key(&self) -> Result<PrivateKeyDer<'static>, String> {
+        PrivateKeyDer::from_pem_slice(&self.content)
+            .map_err(|_| format!("{}: expected a private key in PEM, and there is none", self.place))
+    }
+}
+
+fn trusting(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| format!("tls: {error}"))?;
+    Ok(builder.with_root_certificates(roots))
+}

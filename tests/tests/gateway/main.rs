@@ -12,11 +12,8 @@ mod routes;
 mod signals;
 mod smuggling;
 mod status;
-<<<<<<< HEAD
-mod upgrades;
-=======
 mod tls;
->>>>>>> bea8d30 (Check a gateway's file, tell its version, and let its targets have TLS of their own)
+mod upgrades;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};

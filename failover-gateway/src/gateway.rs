@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use failover_tokio::{Answered, Error, FailoverClient, Preset, Reason};
-use http::header::{ALLOW, HOST, HeaderMap, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::header::{ALLOW, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::warn;
 
-use crate::aim::aim;
+use crate::door::{Door, check};
 use crate::ledger::{Ledger, Watched};
 use crate::problem::{Body, Problem, answer};
 use crate::settings::{Limits, Routes, Settings};
@@ -28,6 +28,7 @@ pub(crate) struct Gateway {
 /// What the configuration can change while calls go on.
 struct Live {
     routes: Routes,
+    door: Door,
     preset: Preset,
     tls: Vec<Named>,
     /// The client's targets.
@@ -70,9 +71,8 @@ impl Gateway {
 
     /// Answers a request of a client.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
-        // RFC 9112, section 3.2.
-        if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-            return Problem::new(StatusCode::BAD_REQUEST, "the request has not one Host").answer();
+        if let Err((status, detail)) = check(&request) {
+            return Problem::new(status, detail).answer();
         }
         let live = Arc::clone(&self.live());
         let path = Some(request.uri().path());
@@ -84,8 +84,10 @@ impl Gateway {
                 || answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render());
             return read_only(&request).unwrap_or_else(text);
         }
-        match aim(request, &live.routes.base, peer) {
-            Ok(request) => self.forward(request, &live).await,
+        match live.door.enter(request, peer) {
+            Ok(Some(request)) => self.forward(request, &live).await,
+            // Nobody but the gateway is asked.
+            Ok(None) => allowing(answer(StatusCode::OK, "text/plain", "")),
             Err((status, detail)) => Problem::new(status, detail).answer(),
         }
     }
@@ -117,8 +119,9 @@ impl Gateway {
         } else {
             entry.end(Err("refused"), &[], targets);
         }
-        let problem = Problem::of(&error, targets);
-        error.into_response().map_or_else(|| problem.answer(), |response| response.map(Either::Right))
+        let problem = Problem::of(&error, targets).answer();
+        let problem = if matches!(error, Error::Method) { allowing(problem) } else { problem };
+        error.into_response().map_or_else(|| problem, |response| response.map(Either::Right))
     }
 
     fn status(&self, asked: &HeaderMap) -> Response<Body> {
@@ -136,6 +139,7 @@ impl Live {
     fn of(settings: Settings, before: &[Watched]) -> Self {
         Self {
             routes: settings.routes,
+            door: settings.door,
             preset: settings.failover.preset,
             tls: settings.tls,
             targets: Watched::all(&settings.failover.targets, before),
@@ -156,6 +160,13 @@ pub(crate) fn client(settings: &Settings) -> Result<FailoverClient, String> {
         builder = builder.tls_named(&named.name, Arc::clone(&named.config));
     }
     builder.build().map_err(|error| format!("failover.{error}"))
+}
+
+/// The same, with the methods that are passed on.
+fn allowing(mut response: Response<Body>) -> Response<Body> {
+    let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    response.headers_mut().insert(ALLOW, methods);
+    response
 }
 
 /// Refuses what does not only ask.

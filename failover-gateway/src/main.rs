@@ -9,9 +9,9 @@
 //! logged: with `failover=debug`, for example, every attempt is.
 #![forbid(unsafe_code)]
 
-mod aim;
 mod check;
 mod connection;
+mod door;
 mod gateway;
 mod ledger;
 mod options;

@@ -1,12 +1,15 @@
 //! The configuration file: its keys, and what is refused.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use failover_tokio::{BuildError, Config, Target};
+use ipnet::IpNet;
 use toml::{Table, Value};
 
+use crate::door::Door;
 use crate::tls::Named;
 
 /// What the configuration file says.
@@ -14,17 +17,16 @@ pub(crate) struct Settings {
     /// The address and port to listen on.
     pub(crate) listen: String,
     pub(crate) routes: Routes,
+    pub(crate) door: Door,
     pub(crate) limits: Limits,
     /// How TLS is spoken with targets that name these settings.
     pub(crate) tls: Vec<Named>,
     pub(crate) failover: Config,
 }
 
-/// Which paths are whose.
+/// Which paths are the gateway's own.
 #[derive(Default)]
 pub(crate) struct Routes {
-    /// What is below goes to the targets. Without a slash at its end, and so empty for everything.
-    pub(crate) base: String,
     pub(crate) status: Option<String>,
     pub(crate) metrics: Option<String>,
 }
@@ -84,6 +86,7 @@ impl Settings {
         let mut settings = Self {
             listen: "127.0.0.1:9090".to_owned(),
             routes: Routes::default(),
+            door: Door::default(),
             limits: Limits::default(),
             tls,
             failover,
@@ -100,12 +103,16 @@ impl Settings {
     }
 
     fn set(&mut self, key: &str, value: &Value) -> Result<(), BuildError> {
-        let (routes, limits) = (&mut self.routes, &mut self.limits);
+        let Self { routes, door, limits, .. } = self;
         match key {
             "listen" => address(key, value)?.clone_into(&mut self.listen),
-            "base_path" => path(key, value)?.trim_end_matches('/').clone_into(&mut routes.base),
+            "base_path" => path(key, value)?.trim_end_matches('/').clone_into(&mut door.base),
             "status_path" => routes.status = Some(path(key, value)?.to_owned()),
             "metrics_path" => routes.metrics = Some(path(key, value)?.to_owned()),
+            "trusted_proxies" => door.trusted_proxies = networks(key, value)?,
+            "underscores_in_headers" => {
+                door.underscores = value.as_bool().ok_or_else(|| refuse(key, value, "true or false"))?;
+            }
             "max_connections" => limits.max_connections = count(key, value)?,
             "idle_timeout" => limits.idle_timeout = time(key, value)?,
             "drain_timeout" => limits.drain_timeout = time(key, value)?,
@@ -141,6 +148,17 @@ fn path<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
     is_path.then_some(path).ok_or_else(|| refuse(key, path, "a path such as /fo"))
 }
 
+/// Addresses, and networks of them.
+fn networks(key: &str, value: &Value) -> Result<Vec<IpNet>, BuildError> {
+    let expected = "a list of addresses and networks such as [\"10.0.0.0/8\", \"::1\"]";
+    let network = |value: &Value| {
+        let text = value.as_str().ok_or_else(|| refuse(key, value, expected))?;
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| refuse(key, text, expected))
+    };
+    value.as_array().ok_or_else(|| refuse(key, value, expected))?.iter().map(network).collect()
+}
+
 fn count(key: &str, value: &Value) -> Result<u32, BuildError> {
     let count = value.as_integer().and_then(|count| count.try_into().ok()).filter(|&count| count > 0);
     count.ok_or_else(|| refuse(key, value, "a whole number from 1 on"))
@@ -161,11 +179,13 @@ fn refuse(key: &str, value: &(impl ToString + ?Sized), expected: &str) -> BuildE
 
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 9] = [
     "listen",
     "base_path",
     "status_path",
     "metrics_path",
+    "trusted_proxies",
+    "underscores_in_headers",
     "max_connections",
     "idle_timeout",
     "drain_timeout",

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod configuration;
+mod door;
 mod faults;
 mod limits;
 mod memory;

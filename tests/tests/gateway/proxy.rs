@@ -20,7 +20,7 @@ fn per_target_request_the_rest_of_the_path_and_the_query_go_to_the_target() {
         ("/fo?a=b&a=%20", "/base/?a=b&a=%20"),
         ("/fo/x//y/?q=/../z", "/base/x//y/?q=/../z"),
         ("/fo/a/../b", "/base/a/../b"),
-        ("/fo//evil/x", "/base/evil/x"),
+        ("/fo//evil/x", "/base//evil/x"),
         ("http://front.example/fo/x", "/base/x"),
         ("http://evil.example/fo", "/base/"),
     ] {
@@ -76,7 +76,7 @@ fn a_target_learns_who_asked_and_what_for() {
     gateway.send("GET", "/", hidden, "");
     let expected = [
         (alone, ("front.example", "http")),
-        (("1.0 other, 1.1 failover", "192.0.2.1, 127.0.0.1"), ("first.example", "https")),
+        (("1.0 other, 1.1 failover", "127.0.0.1"), ("front.example", "http")),
         (alone, ("front.example", "http")),
         (alone, ("front.example", "http")),
     ];
@@ -345,7 +345,7 @@ fn what_cannot_be_passed_on_is_refused_without_an_attempt() {
     let server = Server::script([Reply::ok("")]);
     let gateway = Gateway::before([&server], "");
     let tunnel = gateway.ask("CONNECT", "evil.example:443");
-    assert_eq!((tunnel.status, tunnel.header("content-type")), (501, Some("application/problem+json")));
+    assert_eq!((tunnel.status, tunnel.header("content-type")), (405, Some("application/problem+json")));
     assert_eq!(server.connections(), 0);
 }
 

@@ -1,0 +1,125 @@
+//! The door: what a client's request must be, and what it is for the targets.
+
+use std::net::IpAddr;
+
+use failover_tokio::Peer;
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS};
+use http::uri::{Authority, PathAndQuery};
+use http::{Method, Request, StatusCode, Uri, Version};
+use ipnet::IpNet;
+
+/// Why a request is let in no further.
+pub(crate) type Refusal = (StatusCode, &'static str);
+
+/// What is let in, and how it is passed on.
+#[derive(Clone, Default)]
+pub(crate) struct Door {
+    /// What is below goes to the targets. Without a slash at its end, and so empty for everything.
+    pub(crate) base: String,
+    /// The proxies whose word on their own clients is taken.
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Whether header names may have underscores: some targets take `x_key` for `x-key`.
+    pub(crate) underscores: bool,
+}
+
+impl Door {
+    /// Makes of a client's request that of its targets; there is none if nobody but the gateway is asked.
+    ///
+    /// # Errors
+    ///
+    /// It is for no target.
+    pub(crate) fn enter<B>(
+        &self,
+        mut request: Request<B>,
+        peer: IpAddr,
+    ) -> Result<Option<Request<B>>, Refusal> {
+        let path = self.below(request.method(), request.uri())?;
+        if let Some(authority) = request.uri().authority() {
+            // It is what was asked for, whatever `Host` says (RFC 9112, section 3.2.2).
+            let host = HeaderValue::from_str(without_user(authority)).map_err(|_| NO_HOST)?;
+            request.headers_mut().insert(HOST, host);
+        }
+        *request.uri_mut() = Uri::from(path);
+        if !self.underscores {
+            drop_underscores(request.headers_mut());
+        }
+        let is_trusted = self.trusted_proxies.iter().any(|net| net.contains(&peer.to_canonical()));
+        let peer = Peer::new(peer);
+        request.extensions_mut().insert(if is_trusted { peer.trusted() } else { peer });
+        Ok(may_pass_on(&mut request).then_some(request))
+    }
+
+    /// The part of a request's path that is below the base, which counts in whole segments.
+    fn below(&self, method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        if path == "*" && method == Method::OPTIONS {
+            return Ok(PathAndQuery::from_static("*"));
+        }
+        let rest =
+            path.strip_prefix(&self.base).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        let rest = rest.ok_or((StatusCode::NOT_FOUND, "nothing is served at this path"))?;
+        let slash = if rest.starts_with('/') { "" } else { "/" };
+        PathAndQuery::try_from(format!("{slash}{rest}"))
+            .map_err(|_| (StatusCode::BAD_REQUEST, "the path is none"))
+    }
+}
+
+/// Refuses what is no request of HTTP, be it for a target or for the gateway itself.
+///
+/// # Errors
+///
+/// Its host is none (RFC 9112, section 3.2), or its body is longer than anything.
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let hosts: Vec<_> = request.headers().get_all(HOST).iter().map(HeaderValue::as_bytes).collect();
+    let is_asked = request.uri().authority().is_some() || hosts.len() == 1;
+    let is_needed = request.version() != Version::HTTP_10;
+    let is_one = hosts.len() < 2 && (is_asked || !is_needed || request.method() == Method::CONNECT);
+    let authority = request.uri().authority().map(|authority| without_user(authority).as_bytes());
+    if !is_one || !hosts.into_iter().chain(authority).all(is_host) {
+        return Err(NO_HOST);
+    }
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.is_some_and(|length| length.parse::<u64>().is_ok_and(|length| length > LONGEST_BODY)) {
+        return Err((StatusCode::BAD_REQUEST, "the body is longer than anything can be"));
+    }
+    Ok(())
+}
+
+/// User information is the client's secret.
+fn without_user(authority: &Authority) -> &str {
+    authority.as_str().rsplit('@').next().unwrap_or_default()
+}
+
+/// Whether this is a host, and a port if there is one (RFC 9110, section 7.2).
+fn is_host(host: &[u8]) -> bool {
+    let Ok(authority) = Authority::try_from(host) else { return false };
+    let Some(port) = authority.as_str().strip_prefix(authority.host()) else { return false };
+    !authority.host().is_empty()
+        && port
+            .bytes()
+            .enumerate()
+            .all(|(place, byte)| if place == 0 { byte == b':' } else { byte.is_ascii_digit() })
+}
+
+/// Counts a request that says so as passed on once more; `false` if it was not to be (RFC 9110, section 7.6.2).
+fn may_pass_on<B>(request: &mut Request<B>) -> bool {
+    if request.method() != Method::OPTIONS {
+        return true;
+    }
+    let left = request.headers().get(MAX_FORWARDS).and_then(|left| left.to_str().ok()?.parse::<u32>().ok());
+    if let Some(left) = left.and_then(|left| left.checked_sub(1)) {
+        request.headers_mut().insert(MAX_FORWARDS, left.into());
+    }
+    left != Some(0)
+}
+
+fn drop_underscores(headers: &mut HeaderMap) {
+    let odd = headers.keys().filter(|name| name.as_str().contains('_')).cloned();
+    for name in odd.collect::<Vec<HeaderName>>() {
+        headers.remove(name);
+    }
+}
+
+const NO_HOST: Refusal = (StatusCode::BAD_REQUEST, "the request has not one Host, a host and perhaps a port");
+
+const LONGEST_BODY: u64 = i64::MAX as u64;

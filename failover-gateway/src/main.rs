@@ -14,6 +14,7 @@ mod connection;
 mod door;
 mod gateway;
 mod ledger;
+mod log;
 mod options;
 mod problem;
 mod server;
@@ -32,11 +33,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 use tokio::time::interval;
-use tracing::{Level, info, warn};
-use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing::{info, warn};
 
 use crate::check::Meaning;
 use crate::gateway::Gateway;
@@ -94,7 +91,7 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
     let listener = TcpListener::bind(&address).await.map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;
 
-    let _flushed = log();
+    let _written = log::begin();
     provide_descriptors(limits.max_connections);
     say(&format!("listening on http://{bound}"));
     let answering = Arc::clone(&gateway);
@@ -125,22 +122,6 @@ fn metrics() -> Result<PrometheusHandle, String> {
         }
     });
     Ok(handle)
-}
-
-/// Logs to stderr. What nobody reads in time is lost, so that it holds nobody up.
-fn log() -> WorkerGuard {
-    let usual = Targets::new().with_default(Level::INFO);
-    let (levels, refused) = match env::var("RUST_LOG") {
-        Ok(levels) => levels.parse().map_or_else(|error| (usual, Some(error)), |levels| (levels, None)),
-        Err(_) => (usual, None),
-    };
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
-    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
-    tracing_subscriber::registry().with(lines).with(levels).init();
-    if let Some(error) = refused {
-        warn!("RUST_LOG is not heeded: {error}: expected levels such as info or failover=debug");
-    }
-    guard
 }
 
 /// Sees to it that each connection of a client can have one to a target.

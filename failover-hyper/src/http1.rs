@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
+use crate::limits::MOST_OF_H1;
 use crate::progress::{Progress, Stage};
 use crate::relay::Relay;
 use crate::request_body::AttemptBody;
@@ -67,7 +68,8 @@ impl Http1 {
     /// Begins to speak HTTP/1.1.
     pub(crate) async fn open<R: Runtime>(stream: Stream) -> hyper::Result<Box<Self>> {
         let wire = stream.wire();
-        let (sender, connection) = http1::Builder::new().handshake(R::io(stream)).await?;
+        let (sender, connection) =
+            http1::Builder::new().max_header_size(MOST_OF_H1).handshake(R::io(stream)).await?;
         // What went wrong, the exchange on it tells.
         let driver: Driver = Box::pin(async {
             if connection.with_upgrades().await.is_ok() { End::Whole } else { End::Broken }

@@ -12,6 +12,9 @@ pub(crate) fn is_too_large(headers: &HeaderMap) -> bool {
 /// The most that an answer's head or its trailers may come to, in bytes.
 const MOST: usize = 256 << 10;
 
+/// What hyper itself takes over HTTP/1.1: more, so that it is here that trailers are measured.
+pub(crate) const MOST_OF_H1: usize = 1 << 20;
+
 /// What h2 itself takes. Beyond that it ends the connection for a head, and cuts trailers, so that it is far beyond.
 pub(crate) const MOST_OF_H2: u32 = 1 << 20;
 

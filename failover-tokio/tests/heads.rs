@@ -50,23 +50,30 @@ async fn one_head_an_answers_head_of_any_size_breaks_no_other_call() {
     }
 }
 
-/// Guards: `Received::poll_frame` without the limit on trailers.
+/// Guards: `Received::poll_frame` without the limit on trailers; `Http1::open` that leaves hyper's own in place.
 #[tokio::test]
 async fn one_head_trailers_come_whole_or_as_an_error() {
-    let server = odd_server(true, &Arc::default()).await;
-    let client = client(&server, true);
-    for (size, is_read) in [(0, true), (17_000, true), (200_000, true), (300_000, false), (700_000, false)] {
-        let response = client.get(&format!("/trailers/{size}")).await.unwrap();
-        let body = response.into_body().collect().await;
-        if is_read {
-            let body = body.unwrap();
-            assert_eq!(body.trailers().unwrap()["x-odd"].len(), size);
-            assert_eq!(body.to_bytes(), "right");
-        } else {
-            assert_eq!(body.unwrap_err().to_string(), "the trailers are too large", "{size}");
+    for http2 in [false, true] {
+        let server = odd_server(http2, &Arc::default()).await;
+        let client = client(&server, http2);
+        for (size, is_read) in
+            [(0, true), (17_000, true), (200_000, true), (300_000, false), (700_000, false)]
+        {
+            let request = Request::get(format!("/trailers/{size}")).header("te", "trailers");
+            let response = client.request(request.body("").unwrap()).await.unwrap();
+            let body = response.into_body().collect().await;
+            if is_read {
+                let body = body.unwrap();
+                assert_eq!(body.trailers().unwrap()["x-odd"].len(), size, "{http2}");
+                assert_eq!(body.to_bytes(), "right");
+            } else {
+                assert_eq!(body.unwrap_err().to_string(), "the trailers are too large", "{http2} {size}");
+            }
+        }
+        if http2 {
+            assert_eq!(server.connections(), 1);
         }
     }
-    assert_eq!(server.connections(), 1);
 }
 
 /// Answers `/head/N` and `/trailers/N` with a field of N bytes there, and `/held` when that is released.
@@ -91,7 +98,10 @@ async fn odd(request: Request<Incoming>, release: Arc<Notify>) -> Result<Respons
     };
     match place {
         "head" => *response.headers_mut() = fields(),
-        "trailers" => response.body_mut().trailers = Some(fields()),
+        "trailers" => {
+            response.headers_mut().insert("trailer", HeaderValue::from_static("x-odd"));
+            response.body_mut().trailers = Some(fields());
+        }
         _ => release.notified().await,
     }
     Ok(response)

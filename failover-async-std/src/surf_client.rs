@@ -9,7 +9,7 @@ use failover_core::Evidence;
 use failover_hyper::{
     AttemptBody, AttemptError, Bound, BoxError, CallBody, Exchange, Fault, Progress, Stage, Template,
 };
-use http::{Request, Response, Uri, Version};
+use http::{Extensions, Request, Response, Uri, Version};
 use surf::middleware::Next;
 
 use crate::bodies::SurfBody;
@@ -37,6 +37,8 @@ pub(crate) struct Ticket {
     uri: Uri,
     /// The attempt's, which is told who has the request.
     attempt: Option<Progress>,
+    /// The request's, which surf cannot hold: who is told that the target asks for its body.
+    extensions: Extensions,
     passage: Arc<Mutex<Passage>>,
 }
 
@@ -57,12 +59,17 @@ enum Passage {
 impl Ticket {
     fn of_attempt(request: &Request<AttemptBody>) -> Self {
         let attempt = Some(request.body().progress().clone());
-        Self { uri: request.uri().clone(), attempt, passage: Arc::default() }
+        let (uri, extensions) = (request.uri().clone(), request.extensions().clone());
+        Self { uri, attempt, extensions, passage: Arc::default() }
     }
 
     /// The ticket of a request that arrives in the transport: one that nobody asks if the request has none to there.
     pub(crate) fn of(request: &mut surf::http::Request, uri: &Uri) -> Self {
         request.ext_mut().remove::<Self>().filter(|ticket| ticket.uri == *uri).unwrap_or_default()
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.extensions
     }
 
     /// Sends a request for as long as its ticket is not revoked.

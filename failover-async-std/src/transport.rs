@@ -89,8 +89,9 @@ fn pool() -> failover_hyper::Transport<AsyncStd> {
 #[async_trait]
 impl HttpClient for Transport {
     async fn send(&self, mut inbound: surf::http::Request) -> Result<surf::http::Response, surf::Error> {
-        let request = from_surf(&mut inbound).map_err(|error| failed(AttemptError::unbuilt(error)))?;
+        let mut request = from_surf(&mut inbound).map_err(|error| failed(AttemptError::unbuilt(error)))?;
         let ticket = Ticket::of(&mut inbound, request.uri());
+        request.extensions_mut().clone_from(ticket.extensions());
         let progress = request.body().progress().clone();
         let sending = self.pool.clone().call(request);
         let sent = ticket.watch(progress, async {

@@ -287,6 +287,36 @@ fn not_sent_always_a_post_moves_on_when_our_transport_proves_that_nothing_was_se
     }
 }
 
+/// Guards: `Transport::send` that drops the extensions of the attempt's request.
+#[test]
+fn a_body_goes_when_its_target_asks_for_it() {
+    for face in FACES {
+        let works = Server::script([Reply::ok("right")]);
+        let adapter = face.over(vec![target(&works.url())], patient());
+        // Where the machine is busy, the second may be over before it is asked for.
+        let is_asked_for = (0..10).any(|_| {
+            let began = Instant::now();
+            adapter.send(expecting()).unwrap();
+            began.elapsed() < Duration::from_secs(1)
+        });
+        assert!(is_asked_for, "{face:?}");
+        let requests = works.requests();
+        assert_eq!((requests[0].header("expect"), requests[0].text()), (Some("100-continue"), "money"));
+    }
+}
+
+#[test]
+fn a_body_that_a_target_refuses_by_its_head_is_the_next_ones_whole() {
+    for face in FACES {
+        let busy = Server::early(|_| Reply::status(503).end(End::HalfFin));
+        let works = Server::script([Reply::ok("right")]);
+        let adapter = face.over(vec![target(&busy.url()), target(&works.url())], patient());
+        let response = adapter.send(expecting()).unwrap();
+        assert_eq!(response.ext::<Answered>().unwrap().target(), 1, "{face:?}");
+        assert_eq!((works.requests().len(), works.requests()[0].text()), (1, "money"));
+    }
+}
+
 #[test]
 fn never_twice_a_post_is_an_error_when_it_may_have_been_executed() {
     for face in FACES {
@@ -776,6 +806,18 @@ fn target(url: &str) -> Target {
 
 fn policy() -> Policy {
     Policy::default().attempt_timeout(Duration::from_secs(1))
+}
+
+/// Has attempts take as long as a busy machine needs.
+fn patient() -> Policy {
+    Policy::default().attempt_timeout(LIMIT).deadline(None)
+}
+
+/// A request whose body is to be asked for.
+fn expecting() -> surf::Request {
+    let url = Url::parse("http://any.example/pay").unwrap();
+    let request = surf::Request::builder(Method::Put, url).header("expect", "100-continue");
+    request.body("money").build()
 }
 
 fn block_on<F: IntoFuture>(future: F) -> F::Output {

@@ -1,5 +1,7 @@
 //! Many callers against three targets that misbehave at random, for as long as is asked, and what must hold all the same.
 //!
+//! One target speaks HTTP/1.1, one HTTP/2 unasked, and one TLS, and over that either of them; which one does is drawn, too.
+//!
 //! Of each call:
 //!
 //! - an answer is that of its own request, whole, or there is an error;
@@ -7,16 +9,20 @@
 //! - a request that may be sent again is given up only when each target was tried, or for lack of time;
 //! - it ends within its deadline.
 //!
-//! And of the client: once nobody calls, few connections are left and no tasks but the sweepers of the pools; once it is
-//! dropped, none are.
+//! And of the client: once nobody calls, few connections are left and no tasks but those of HTTP/2 and the sweepers of the
+//! pools; once it is dropped, none are.
 
 mod adapter;
 mod caller;
 mod chaos;
+mod conduct;
+mod http1;
+mod http2;
 mod ledger;
 mod over_async_std;
 mod over_tokio;
 mod site;
+mod speech;
 
 use std::fmt;
 use std::fs;
@@ -25,15 +31,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use failover_core::{Failback, Policy, Target};
+use failover_core::{Failback, Policy};
 
-use self::adapter::Adapter;
+use self::adapter::{Adapter, Settings};
 use self::caller::Caller;
 use self::chaos::{Chaos, pick};
 use self::ledger::Ledger;
 use self::over_async_std::OverAsyncStd;
 use self::over_tokio::OverTokio;
 use self::site::Site;
+use self::speech::{Identity, Speech};
 use crate::lab::LIMIT;
 
 /// Which adapter is called.
@@ -52,7 +59,7 @@ pub struct Order {
     pub lasts: Duration,
     /// How many callers there are.
     pub callers: usize,
-    /// What the misbehaviour and the calls are drawn from.
+    /// What the misbehaviour and the calls are drawn from, and of the six orders of what is spoken its remainder the one.
     pub seed: u64,
     /// By how much a call may outlast its deadline.
     pub slack: Duration,
@@ -111,24 +118,28 @@ pub fn soak(over: Over, order: Order, tell: impl Fn(&str)) -> Report {
         Over::Tokio => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             let runtime = runtime.expect("a runtime is to be had");
-            run(order, &tell, |targets, policy| OverTokio::new(runtime.handle(), targets, policy))
+            run(order, &tell, |group| OverTokio::new(runtime.handle(), group))
         }
         Over::AsyncStd => run(order, &tell, OverAsyncStd::new),
     }
 }
 
-fn run<A: Adapter>(order: Order, tell: &impl Fn(&str), adapter: impl Fn(Vec<Target>, Policy) -> A) -> Report {
+fn run<A: Adapter>(order: Order, tell: &impl Fn(&str), adapter: impl Fn(Settings) -> A) -> Report {
     let ledger = Arc::new(Ledger::default());
     let chaos = Arc::new(Chaos::new(order.seed, Arc::clone(&ledger)));
-    let sites = [0, 1, 2].map(|nth| Site::open(nth, Arc::clone(&chaos)));
-    let targets = sites.iter().map(|site| Target::parse(&site.url()).expect("the URL is one of a target"));
-    let adapter = adapter(targets.collect(), policy(order.seed));
+    let (identity, speeches) = (Arc::new(Identity::new()), Speech::of_three(order.seed));
+    let open = |nth: usize| Site::open(nth, speeches[nth], Arc::clone(&identity), Arc::clone(&chaos));
+    let sites = [0, 1, 2].map(open);
+    let targets = sites.iter().map(Site::target).collect();
+    let adapter = adapter(Settings { targets, policy: policy(order.seed), tls: identity.client.clone() });
     let files = descriptors();
     let memory = [rss(), run_callers(order, tell, &adapter, &ledger, &sites), rss()];
 
     let settled = settles(|| {
         let open = sites.iter().all(|site| site.connections() <= FEW);
-        open && adapter.tasks().is_none_or(|tasks| tasks <= sites.len())
+        let shared = sites.iter().filter(|site| site.speech() != Speech::Http1).map(Site::connections);
+        let most = sites.len() + TASKS * shared.sum::<usize>();
+        open && adapter.tasks().is_none_or(|tasks| tasks <= most)
     });
     let left = sites.each_ref().map(Site::connections);
     let tasks = adapter.tasks();
@@ -145,6 +156,7 @@ fn run<A: Adapter>(order: Order, tell: &impl Fn(&str), adapter: impl Fn(Vec<Targ
     let [start, middle, end] = memory;
     let tasks = tasks.map_or("tasks unknown".to_owned(), |tasks| format!("{tasks} tasks"));
     let table = [
+        format!("targets          {speeches:?}\n"),
         ledger.table(),
         format!("memory           {start} MiB at the start, {middle} in the middle, {end} at the end\n"),
         format!("descriptors      {files} at the start, {} at the end\n", descriptors()),
@@ -268,6 +280,9 @@ const TICK: Duration = Duration::from_millis(20);
 const ATTEMPT: Duration = Duration::from_secs(1);
 
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How many tasks there may be for a connection of HTTP/2.
+const TASKS: usize = 2;
 
 /// How many idle connections to a target a client may keep.
 const FEW: usize = 8;

@@ -57,21 +57,28 @@ fn number(flag: &str, text: &str, least: u32, most: u32) -> Result<u32, String> 
 
 fn perform(overs: &[Over], order: Order) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
+    let turns = u32::try_from(order.lasts.as_secs() / 10).unwrap_or(TURNS).clamp(1, TURNS);
     for over in overs {
-        println!("{} for {} s, seed {}", over.name(), order.lasts.as_secs(), order.seed);
-        let report = soak(*over, order, |line| println!("{line}"));
-        println!("\n{report}");
-        for broken in report.broken() {
-            println!("BROKEN: {broken}");
-            code = ExitCode::FAILURE;
+        for turn in 0..turns {
+            let order = Order { lasts: order.lasts / turns, seed: order.seed + u64::from(turn), ..order };
+            println!("{} for {} s, seed {}", over.name(), order.lasts.as_secs(), order.seed);
+            let report = soak(*over, order, |line| println!("{line}"));
+            println!("\n{report}");
+            for broken in report.broken() {
+                println!("BROKEN: {broken}");
+                code = ExitCode::FAILURE;
+            }
         }
     }
     code
 }
 
+/// How many seeds follow each other, so that each target speaks all that there is.
+const TURNS: u32 = 6;
+
 const HELP: &str = "\
 Has 64 callers call three targets on loopback that misbehave at random, and prints what came of it.
 
 soak [--seconds N] [--adapter tokio|async-std|both] [--seed N]
-      the seconds are those of both adapters together, one after the other
+      the seconds are those of both adapters together, one after the other, and of six seeds from this one on
 ";

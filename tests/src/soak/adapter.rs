@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use failover_core::{Evidence, Failure, Reason};
+use failover_core::{Evidence, Failure, Policy, Reason, Target};
 use failover_tokio::AttemptError;
+use failover_tokio::rustls::ClientConfig;
 
 use super::DEADLINE;
 
@@ -36,6 +37,13 @@ pub(super) trait Adapter: Clone + Send + Sync + 'static {
 
     /// What tells it after the client is dropped.
     fn watch(&self) -> impl Fn() -> Option<usize> + 'static;
+}
+
+/// What a client is made of.
+pub(super) struct Settings {
+    pub(super) targets: Vec<Target>,
+    pub(super) policy: Policy,
+    pub(super) tls: ClientConfig,
 }
 
 /// A request as a caller makes it.

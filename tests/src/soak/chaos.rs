@@ -21,6 +21,7 @@ pub(super) enum Kind {
     BodyStall,
     Stall,
     Garbage,
+    Refused,
     Early,
     Close,
     IdleClose,
@@ -30,7 +31,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 18] = [
+    /// What is drawn from. Only a stream can be refused, which takes the place of garbage there.
+    const ALL: [Self; 18] = [
         Self::Fine,
         Self::Slow,
         Self::SlowBody,
@@ -65,8 +67,9 @@ impl Kind {
             Self::BodyStall => "stall inside the body",
             Self::Stall => "stall",
             Self::Garbage => "garbage head",
+            Self::Refused => "stream refused unprocessed",
             Self::Early => "early answer",
-            Self::Close => "Connection: close",
+            Self::Close => "Connection: close, or GOAWAY",
             Self::IdleClose => "close after the answer",
             Self::IdleCloseSoon => "close a moment later",
             Self::FinAtNext => "FIN at the next request",
@@ -78,6 +81,29 @@ impl Kind {
     fn is_for_the_next(self) -> bool {
         matches!(self, Self::IdleClose | Self::IdleCloseSoon | Self::FinAtNext | Self::ResetAtNext)
     }
+}
+
+/// How a connection of TLS begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Opening {
+    Fine {
+        /// Whether HTTP/2 is agreed on.
+        http2: bool,
+    },
+    /// The client's first words are not answered.
+    Stall,
+    /// The connection is closed after them.
+    Fin,
+}
+
+/// The numbers of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    pub(super) status: u16,
+    pub(super) is_chunked: bool,
+    pub(super) some_time: Duration,
+    /// Where a body is cut.
+    pub(super) cut: usize,
 }
 
 /// Where all sites draw from.
@@ -96,10 +122,8 @@ impl Chaos {
     /// What befalls a request at a site. The last site works whenever it is asked to.
     pub(super) fn kind(&self, site: usize, id: u64, position: usize, is_fine: bool) -> Kind {
         let site_number = site as u64;
-        let spell = self.began.elapsed().as_secs() / 3;
-        let percent = [2, 20, 60][pick_index(&[self.seed, 1, site_number, spell], 3)];
         let draw = pick(&[self.seed, 2, site_number, id, position as u64]);
-        if is_fine && site == LAST || draw % 100 >= percent {
+        if is_fine && site == LAST || draw % 100 >= self.percent(site) {
             return Kind::Fine;
         }
         let kind = Kind::ALL[1 + pick_index(&[draw], Kind::ALL.len() - 1)];
@@ -111,24 +135,63 @@ impl Chaos {
         }
     }
 
-    /// The answer to a request.
-    pub(super) fn reply(&self, kind: Kind, site: usize, id: u64) -> Reply {
+    /// The same of a request that shares its connection: at the last site it harms no other.
+    pub(super) fn kind_of_stream(&self, site: usize, id: u64, position: usize, is_fine: bool) -> Kind {
+        match self.kind(site, id, position, is_fine) {
+            Kind::Garbage => Kind::Refused,
+            Kind::Fin if site == LAST => Kind::Reset,
+            kind => kind,
+        }
+    }
+
+    /// How many of a hundred requests something befalls, for some seconds.
+    fn percent(&self, site: usize) -> u64 {
+        [2, 20, 60][pick_index(&[self.seed, 1, site as u64, self.spell()], 3)]
+    }
+
+    /// Which of the times it is that differ in how bad they are.
+    fn spell(&self) -> u64 {
+        self.began.elapsed().as_secs() / 3
+    }
+
+    /// What befalls a connection of TLS at a site.
+    pub(super) fn opening(&self, site: usize, connection: u64) -> Opening {
+        let draw = pick(&[self.seed, 10, site as u64, connection]);
+        if site != LAST && draw % 100 < self.percent(site) / 4 {
+            return if draw % 3 == 0 { Opening::Stall } else { Opening::Fin };
+        }
+        // For a spell, since a connection of HTTP/2 takes all requests.
+        Opening::Fine { http2: pick_index(&[self.seed, 12, site as u64, self.spell()], 2) == 0 }
+    }
+
+    /// How many requests a connection may have at once.
+    pub(super) fn streams(&self, site: usize, connection: u64) -> u32 {
+        [1, 4, 100][pick_index(&[self.seed, 11, site as u64, connection], 3)]
+    }
+
+    /// The numbers of an answer.
+    pub(super) fn plan(&self, kind: Kind, site: usize, id: u64) -> Plan {
         let draw = pick(&[self.seed, 3, site as u64, id]);
         let length = answer_length(id);
+        let cut = length.div_ceil(2).min(usize::try_from(draw >> 32).unwrap_or(usize::MAX) % length.max(1));
         let status = match kind {
             Kind::Unavailable => 503,
             Kind::Internal => 500,
             _ => 200,
         };
+        Plan { status, is_chunked: draw % 2 == 0, some_time: Duration::from_millis(draw % 300), cut }
+    }
+
+    /// The answer to a request.
+    pub(super) fn reply(&self, kind: Kind, site: usize, id: u64) -> Reply {
+        let Plan { status, is_chunked, some_time, cut } = self.plan(kind, site, id);
         let reply = Reply::status(status).header("x-id", &id.to_string()).body(answer(id));
-        let reply = if draw % 2 == 0 { reply.chunked() } else { reply };
-        let some_time = Duration::from_millis(draw % 300);
-        let cut = length.div_ceil(2).min(usize::try_from(draw >> 32).unwrap_or(usize::MAX) % length.max(1));
+        let reply = if is_chunked { reply.chunked() } else { reply };
         match kind {
             Kind::Slow => reply.after(some_time),
             Kind::SlowBody => reply.halfway(some_time),
             Kind::Reset => Reply::reset(),
-            Kind::Fin => Reply::fin(),
+            Kind::Fin | Kind::Refused => Reply::fin(),
             Kind::Cut => reply.cut(cut),
             Kind::CutByReset => reply.cut(cut).end(End::Reset),
             Kind::BodyStall => reply.cut(cut).end(End::Stall),

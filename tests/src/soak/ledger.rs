@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::chaos::Kind;
+use super::chaos::{Kind, Opening};
 
 /// The counts of callers and of sites.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ struct Counts {
     /// How often each request was executed, with [`ONCE`] where that may be once at most.
     executed: Vec<u8>,
     executions: u64,
+    /// By what was spoken.
+    executed_over: BTreeMap<&'static str, u64>,
     answered: [u64; 3],
     statuses: BTreeMap<u16, u64>,
     broke_off: u64,
@@ -34,9 +36,10 @@ impl Ledger {
     }
 
     /// A site has read a request whole.
-    pub(super) fn executed(&self, id: u64) {
+    pub(super) fn executed(&self, id: u64, over: &'static str) {
         let mut counts = self.lock();
         counts.executions += 1;
+        *counts.executed_over.entry(over).or_default() += 1;
         let known = usize::try_from(id).ok().and_then(|id| counts.executed.get_mut(id));
         let Some(executed) = known else {
             return counts.breaks(format!("request {id} was never made"));
@@ -54,6 +57,15 @@ impl Ledger {
 
     pub(super) fn outage(&self) {
         *self.lock().faults.entry("refused for a while").or_default() += 1;
+    }
+
+    pub(super) fn opens(&self, opening: Opening) {
+        let name = match opening {
+            Opening::Fine { .. } => return,
+            Opening::Stall => "stall inside the handshake",
+            Opening::Fin => "end inside the handshake",
+        };
+        *self.lock().faults.entry(name).or_default() += 1;
     }
 
     pub(super) fn answered(&self, target: usize, status: u16) {
@@ -115,7 +127,7 @@ impl Ledger {
         for (reason, count) in &counts.stopped {
             row("", format!("{count:9} {reason}"));
         }
-        row("executions", format!("{}", counts.executions));
+        row("executions", format!("{}, {:?}", counts.executions, counts.executed_over));
         let faults = counts.faults.iter().filter(|(name, _)| **name != Kind::Fine.name());
         row("faults", format!("{}", faults.clone().map(|(_, count)| count).sum::<u64>()));
         for (name, count) in faults {

@@ -7,12 +7,11 @@ use async_std::io::{Cursor, ReadExt};
 use async_std::task;
 use bytes::Bytes;
 use failover_async_std::{Answered, Builder, Error, FailoverClient, Within};
-use failover_core::{Policy, Target};
 use http::Request;
 use surf::http::Method;
 use surf::{Response, Url};
 
-use super::adapter::{Adapter, Call, Failed, Head, Stop};
+use super::adapter::{Adapter, Call, Failed, Head, Settings, Stop};
 
 /// A client.
 #[derive(Clone)]
@@ -21,9 +20,9 @@ pub(super) struct OverAsyncStd {
 }
 
 impl OverAsyncStd {
-    pub(super) fn new(targets: Vec<Target>, policy: Policy) -> Self {
-        let builder = FailoverClient::builder().policy(policy);
-        let builder = targets.into_iter().fold(builder, Builder::target);
+    pub(super) fn new(settings: Settings) -> Self {
+        let builder = FailoverClient::builder().policy(settings.policy).tls(settings.tls);
+        let builder = settings.targets.into_iter().fold(builder, Builder::target);
         Self { client: builder.build().expect("the settings make sense") }
     }
 }

@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use failover_core::{Policy, Target};
 use failover_tokio::{Answered, Builder, Error, FailoverClient, ResponseBody, Within};
 use http::{Request, Response};
 use http_body::{Body, Frame};
@@ -14,7 +13,7 @@ use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-use super::adapter::{Adapter, Call, Failed, Head, Stop};
+use super::adapter::{Adapter, Call, Failed, Head, Settings, Stop};
 
 /// A client and its runtime.
 #[derive(Clone)]
@@ -24,10 +23,10 @@ pub(super) struct OverTokio {
 }
 
 impl OverTokio {
-    pub(super) fn new(runtime: &Handle, targets: Vec<Target>, policy: Policy) -> Self {
+    pub(super) fn new(runtime: &Handle, settings: Settings) -> Self {
         let _entered = runtime.enter();
-        let builder = FailoverClient::builder().policy(policy);
-        let builder = targets.into_iter().fold(builder, Builder::target);
+        let builder = FailoverClient::builder().policy(settings.policy).tls(settings.tls);
+        let builder = settings.targets.into_iter().fold(builder, Builder::target);
         Self { client: builder.build().expect("the settings make sense"), runtime: runtime.clone() }
     }
 }

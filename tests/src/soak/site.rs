@@ -1,17 +1,22 @@
 //! A target: a server that misbehaves at random, and that can be stopped and started on its port.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use socket2::{SockRef, Socket};
+use failover_core::Target;
+use failover_tokio::rustls::{ServerConfig, ServerConnection, StreamOwned};
+use socket2::Socket;
+use tokio_rustls::TlsAcceptor;
 
-use super::chaos::{Chaos, Kind, question};
+use super::chaos::{Chaos, Opening};
+use super::conduct::Conduct;
+use super::speech::{Identity, Speech};
+use super::{http1, http2};
 use crate::lab::connect::{listen, reserve};
-use crate::lab::{End, Request};
 
 /// One of the targets.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(super) struct Site {
 #[derive(Debug)]
 struct Shared {
     nth: usize,
+    speech: Speech,
+    identity: Arc<Identity>,
     chaos: Arc<Chaos>,
     state: Mutex<State>,
 }
@@ -37,9 +44,9 @@ struct State {
 }
 
 impl Site {
-    pub(super) fn open(nth: usize, chaos: Arc<Chaos>) -> Self {
+    pub(super) fn open(nth: usize, speech: Speech, identity: Arc<Identity>, chaos: Arc<Chaos>) -> Self {
         let (reserved, address) = reserve().expect("a loopback port is to be had");
-        let shared = Arc::new(Shared { nth, chaos, state: Mutex::default() });
+        let shared = Arc::new(Shared { nth, speech, identity, chaos, state: Mutex::default() });
         let site = Self { address, _reserved: reserved, shared, acceptor: Mutex::default() };
         site.start();
         site
@@ -49,8 +56,12 @@ impl Site {
         self.shared.nth
     }
 
-    pub(super) fn url(&self) -> String {
-        format!("http://{}", self.address)
+    pub(super) fn speech(&self) -> Speech {
+        self.shared.speech
+    }
+
+    pub(super) fn target(&self) -> Target {
+        self.shared.speech.target(self.address)
     }
 
     /// How many connections are open.
@@ -98,63 +109,51 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn converse(&self, stream: &TcpStream) -> io::Result<()> {
-        let ledger = &self.chaos.ledger;
+    fn converse(&self, stream: &Arc<TcpStream>, connection: u64) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let mut reader = BufReader::new(stream);
-        let mut ends = End::KeepAlive;
-        for position in 0.. {
-            match ends {
-                End::FinAtNext | End::ResetAtNext if reader.fill_buf()?.is_empty() => break,
-                End::FinAtNext => return finish(stream, End::HalfFin),
-                End::ResetAtNext => return finish(stream, End::Reset),
-                _ => {}
-            }
-            let Some(mut request) = Request::read_head(&mut reader, 0, position)? else { break };
-            let Some(id) = request.header("x-id").and_then(|id| id.parse().ok()) else {
-                ledger.breaks(format!("a request without an id came: {request:?}"));
-                break;
-            };
-            let kind = self.chaos.kind(self.nth, id, position, request.header("x-fine").is_some());
-            ledger.injects(kind);
-            let reply = self.chaos.reply(kind, self.nth, id);
-            if kind != Kind::Early {
-                request.read_body(&mut reader)?;
-                self.execute(id, &request);
-            }
-            reply.write(&mut &*stream, &request, &|hold| {
-                hold.goes_on(|time| {
-                    // The hold is what this fault is.
-                    thread::sleep(time);
-                    true
-                })
-            })?;
-            if kind == Kind::Early {
-                request.read_body(&mut reader)?;
-                self.execute(id, &request);
-            }
-            if kind == Kind::IdleCloseSoon {
-                stream.set_read_timeout(Some(self.chaos.moment(id)))?;
-                // It ends the connection if nothing comes in time.
-                reader.fill_buf()?;
-                stream.set_read_timeout(None)?;
-            }
-            ends = reply.ending();
-            if !matches!(ends, End::KeepAlive | End::FinAtNext | End::ResetAtNext) {
-                return finish(stream, ends);
+        let (nth, stream, chaos) = (self.nth, Arc::clone(stream), Arc::clone(&self.chaos));
+        let conduct = Conduct { nth, connection, stream, chaos };
+        let stream = &*conduct.stream;
+        match self.speech {
+            Speech::Http1 => http1::converse(&conduct, stream),
+            Speech::Http2 => streams(&conduct, None),
+            Speech::Tls => {
+                let opening = self.chaos.opening(nth, connection);
+                self.chaos.ledger.opens(opening);
+                match opening {
+                    Opening::Stall => io::copy(&mut &*stream, &mut io::sink()).map(drop),
+                    Opening::Fin => stream.peek(&mut [0]).map(drop),
+                    Opening::Fine { http2: true } => {
+                        streams(&conduct, Some(Arc::clone(&self.identity.http2)))
+                    }
+                    Opening::Fine { http2: false } => {
+                        let session = ServerConnection::new(Arc::clone(&self.identity.http1));
+                        http1::converse(
+                            &conduct,
+                            StreamOwned::new(session.map_err(io::Error::other)?, stream),
+                        )
+                    }
+                }
             }
         }
-        Ok(())
     }
+}
 
-    fn execute(&self, id: u64, request: &Request) {
-        self.chaos.ledger.executed(id);
-        let wanted = if request.method == "GET" { vec![] } else { question(id) };
-        if request.body != wanted {
-            let (came, wanted) = (request.body.len(), wanted.len());
-            self.chaos.ledger.breaks(format!("the body of {id} came wrong: {came} bytes of {wanted}"));
+/// Speaks HTTP/2, within TLS if there are settings for it.
+fn streams(conduct: &Conduct, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let socket = conduct.stream.try_clone()?;
+    socket.set_nonblocking(true)?;
+    runtime.block_on(async {
+        let socket = tokio::net::TcpStream::from_std(socket)?;
+        match tls {
+            None => http2::converse(conduct, socket, "HTTP/2").await,
+            Some(settings) => {
+                let session = TlsAcceptor::from(settings).accept(socket).await?;
+                http2::converse(conduct, session, "HTTP/2 over TLS").await
+            }
         }
-    }
+    })
 }
 
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
@@ -176,20 +175,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         thread::spawn(move || {
             // What fails here fails because the client went away, or the site did.
-            let _ = shared.converse(&stream);
+            let _ = shared.converse(&stream, connection);
             shared.lock().open.remove(&connection);
         });
-    }
-}
-
-fn finish(stream: &TcpStream, end: End) -> io::Result<()> {
-    match end {
-        End::Reset => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
-        End::Fin => Ok(()),
-        End::HalfFin => {
-            stream.shutdown(Shutdown::Write)?;
-            io::copy(&mut &*stream, &mut io::sink()).map(drop)
-        }
-        _ => io::copy(&mut &*stream, &mut io::sink()).map(drop),
     }
 }

@@ -95,6 +95,10 @@ peers:
     cargo bench --locked -p failover-tokio --bench overhead
     cargo run --locked --release --manifest-path tests/bench-surf/Cargo.toml
 
+# What answers with large heads and trailers cost those who call beside them.
+beside:
+    cargo bench --locked -p failover-tokio --bench beside
+
 # What a call costs beside hyper-util's client and reqwest: instructions and allocations, and what is held where all stand still (`memory`); with `profile get`, where.
 cost *options:
     cargo run --locked --release --manifest-path tests/bench-peers/Cargo.toml -- {{options}}

@@ -71,7 +71,11 @@ where
     let template = template.ok_or(Error::Method)?;
     let call = perform::<AsyncStd, _>(list.group(), targets.clock(), list.drains(), &template, exchange);
     match call.await {
-        Ok(response) => shown(response).map_err(Error::Unrepresentable),
+        Ok(mut response) => {
+            let answered = response.body().answered().clone();
+            response.extensions_mut().insert(answered);
+            shown(response).map_err(Error::Unrepresentable)
+        }
         Err(stopped) => Err(Error::Stopped(stopped.map_response(shown))),
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use failover_tokio::{Answered, Error, FailoverClient, Preset, Reason};
+use failover_tokio::{Error, FailoverClient, Preset, Reason};
 use http::header::{ALLOW, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
@@ -100,9 +100,8 @@ impl Gateway {
         let targets = if Arc::ptr_eq(live, &self.live()) { &live.targets[..] } else { &[] };
         let error = match result {
             Ok(response) => {
-                if let Some(answered) = response.extensions().get::<Answered>() {
-                    entry.end(Ok(answered.target()), answered.failures(), targets);
-                }
+                let answered = response.body().answered();
+                entry.end(Ok(answered.target()), answered.failures(), targets);
                 return response.map(Either::Right);
             }
             Err(error) => error,

@@ -8,26 +8,30 @@ use crate::error::AttemptError;
 
 /// Tells which target gave a response and what happened before it.
 ///
-/// Every response carries it as an extension.
+/// Every response's body has it: see [`ResponseBody::answered`](crate::ResponseBody::answered).
 ///
 /// # Examples
 ///
 /// ```
-/// # fn report<B>(response: http::Response<B>) {
-/// if let Some(answered) = response.extensions().get::<failover_hyper::Answered>() {
-///     println!("target {} after {} attempts", answered.target(), answered.attempts());
-/// }
+/// # fn report(response: http::Response<failover_hyper::ResponseBody>) {
+/// let answered = response.body().answered();
+/// println!("target {} after {} attempts", answered.target(), answered.attempts());
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Answered {
     target: usize,
-    attempts: usize,
+    pub(crate) attempts: usize,
     /// `None` where nothing failed, so that the happy path allocates nothing.
     failures: Option<Arc<[Failure<AttemptError>]>>,
 }
 
 impl Answered {
+    /// The answer to the only attempt.
+    pub(crate) fn at_once(target: usize) -> Self {
+        Self { target, attempts: 1, failures: None }
+    }
+
     /// An answer that was accepted, after these failures.
     #[must_use]
     pub fn accepted(target: usize, failures: Vec<Failure<AttemptError>>) -> Self {

@@ -266,7 +266,7 @@ mod tests {
                 settle().await;
                 // These come when the task was not asked yet, and when there is none any more.
                 send(1);
-                let body = body.taken_over();
+                let body = body.taken_over(1);
                 settle().await;
                 assert!(drains.are_done());
                 let reader = tokio::spawn(body.collect());

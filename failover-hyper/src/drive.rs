@@ -71,12 +71,17 @@ impl<X: Exchange> Driver<'_, X> {
                     let (mut response, target, failures) = answer.into_parts();
                     let idle = self.group.policy().body_idle;
                     response.body_mut().accept::<R>(body, self.clock, idle);
-                    response.extensions_mut().insert(Answered::accepted(target, failures));
+                    if !failures.is_empty() {
+                        response.body_mut().set_answered(Answered::accepted(target, failures));
+                    }
                     return Ok(response);
                 }
                 Action::Fail(stopped) => {
                     watch.stopped(stopped.reason());
-                    return Err(stopped.map_response(|response| response.map(ResponseBody::taken_over)));
+                    let attempts = stopped.failures().len();
+                    return Err(
+                        stopped.map_response(|response| response.map(|body| body.taken_over(attempts)))
+                    );
                 }
             };
         }

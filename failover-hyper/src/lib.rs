@@ -95,7 +95,7 @@ pub use crate::metrics::describe_metrics;
 pub use crate::names::{Resolve, System};
 pub use crate::progress::{Bound, Elapsed, Patience, Progress, Stage};
 pub use crate::request_body::{AttemptBody, CallBody};
-pub use crate::response_body::{Origin, ResponseBody};
+pub use crate::response_body::ResponseBody;
 pub use crate::runtime::Runtime;
 pub use crate::settings::{Resolver, Settings};
 pub use crate::socket::Socket;

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use crate::ahead::Ahead;
+use crate::answered::Answered;
 use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::error::BoxError;
@@ -22,8 +23,14 @@ use crate::transport_body::TransportBody;
 /// The body of a response, streamed from the target.
 ///
 /// It is never failed over: a body that breaks off is an error, that of `B`, the body that the transport gives.
-pub struct ResponseBody<B: Body = TransportBody> {
+///
+/// It also tells which target [`answered`](Self::answered).
+pub struct ResponseBody<B: Body = TransportBody>(Box<Inner<B>>);
+
+/// In a box, since a response is moved often.
+struct Inner<B: Body> {
     content: Content<B>,
+    answered: Answered,
     /// Who is told how it ends.
     origin: Option<Origin>,
     /// The bytes of a probe's answer that passed.
@@ -34,13 +41,13 @@ pub struct ResponseBody<B: Body = TransportBody> {
 
 /// The target that a response came from.
 #[derive(Debug)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The group of the target.
-    pub group: Group<Target>,
+    pub(crate) group: Group<Target>,
     /// Its index.
-    pub index: usize,
+    pub(crate) index: usize,
     /// Of an answer that was accepted: what it tells how its body ended, and by which clock.
-    pub body: Option<(BodyToken, Clock)>,
+    pub(crate) body: Option<(BodyToken, Clock)>,
 }
 
 impl Origin {
@@ -69,12 +76,13 @@ enum Content<B: Body> {
 
 impl<B: Body + Unpin> ResponseBody<B> {
     /// A body that streams `body`.
-    pub fn new(body: B, origin: Option<Origin>) -> Self {
+    pub(crate) fn new(body: B, origin: Option<Origin>) -> Self {
         Self::over(Content::Here(Ahead::new(body)), origin)
     }
 
     fn over(content: Content<B>, origin: Option<Origin>) -> Self {
-        Self { content, origin, passed: 0, idle: None }
+        let answered = Answered::at_once(origin.as_ref().map_or(0, |origin| origin.index));
+        Self(Box::new(Inner { content, answered, origin, passed: 0, idle: None }))
     }
 }
 
@@ -119,9 +127,9 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
 
     /// Has the group told how the body ends, and bounds how long it may stand still.
     pub(crate) fn accept<R: Runtime>(&mut self, body: BodyToken, clock: Clock, idle: Option<Duration>) {
-        self.idle = idle.map(Idle::new::<R>);
+        self.0.idle = idle.map(Idle::new::<R>);
         let ended = self.is_end_stream();
-        if let Some(origin) = &mut self.origin {
+        if let Some(origin) = &mut self.0.origin {
             origin.body = Some((body, clock));
             if ended {
                 origin.whole();
@@ -131,31 +139,55 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
 
     /// Tells the group of a frame, or of the end.
     fn tell(&mut self, frame: Option<&Result<Frame<B::Data>, BoxError>>) {
-        if let Some(origin) = self.origin.take_if(|_| frame.is_some_and(Result::is_err)) {
+        let this = &mut *self.0;
+        if let Some(origin) = this.origin.take_if(|_| frame.is_some_and(Result::is_err)) {
             return origin.broke_off();
         }
         let data = frame.and_then(|frame| frame.as_ref().ok()?.data_ref());
-        self.passed = self.passed.saturating_add(data.map_or(0, Buf::remaining));
-        let is_enough = self.passed >= ENOUGH || frame.is_none() || self.is_end_stream();
-        if let Some(origin) = self.origin.as_ref().filter(|_| is_enough) {
+        this.passed = this.passed.saturating_add(data.map_or(0, Buf::remaining));
+        let is_enough = this.passed >= ENOUGH || frame.is_none() || self.is_end_stream();
+        if let Some(origin) = self.0.origin.as_ref().filter(|_| is_enough) {
             origin.whole();
         }
     }
 }
 
 impl<B: Body> ResponseBody<B> {
+    /// Which target gave this response, and what happened before it.
+    ///
+    /// Of a call that stopped the failures are told by [`Stopped`](failover_core::Stopped), as long as that is there.
+    #[must_use]
+    pub fn answered(&self) -> &Answered {
+        &self.0.answered
+    }
+
+    /// Sets who gave this response.
+    pub fn set_answered(&mut self, answered: Answered) {
+        self.0.answered = answered;
+    }
+
     /// Whether a part of it will not come, since the call went on from its target.
     #[must_use]
     pub fn is_let_go(&self) -> bool {
         self.see(Ahead::is_let_go)
     }
 
-    /// The same, taken over from what drains it, now that it is the caller's.
-    pub(crate) fn taken_over(mut self) -> Self {
-        self.take_over();
+    /// The same, taken over from what drains it, now that it is the caller's, after so many attempts.
+    pub(crate) fn taken_over(mut self, attempts: usize) -> Self {
+        self.0.take_over();
+        self.0.answered.attempts = attempts;
         self
     }
 
+    fn see<T>(&self, look: impl FnOnce(&Ahead<B>) -> T) -> T {
+        match &self.0.content {
+            Content::Here(ahead) => look(ahead),
+            Content::Drained(drain) => drain.see(look),
+        }
+    }
+}
+
+impl<B: Body> Inner<B> {
     fn take_over(&mut self) -> &mut Ahead<B> {
         if let Content::Drained(drain) = &self.content {
             self.content = Content::Here(drain.take_over());
@@ -163,13 +195,6 @@ impl<B: Body> ResponseBody<B> {
         match &mut self.content {
             Content::Here(ahead) => ahead,
             Content::Drained(_) => unreachable!("it was taken over"),
-        }
-    }
-
-    fn see<T>(&self, look: impl FnOnce(&Ahead<B>) -> T) -> T {
-        match &self.content {
-            Content::Here(ahead) => look(ahead),
-            Content::Drained(drain) => drain.see(look),
         }
     }
 }
@@ -182,7 +207,8 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
-        let this = self.get_mut();
+        let body = self.get_mut();
+        let this = &mut *body.0;
         let frame = match this.take_over().poll_frame(cx) {
             Poll::Ready(frame) => {
                 if let Some(idle) = &mut this.idle {
@@ -199,7 +225,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
         };
         let is_probe = |origin: &Origin| origin.body.is_some_and(|(body, _)| body.is_probe());
         if matches!(frame, Some(Err(_))) || this.origin.as_ref().is_some_and(is_probe) {
-            this.tell(frame.as_ref());
+            body.tell(frame.as_ref());
         }
         Poll::Ready(frame)
     }
@@ -212,9 +238,6 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
         self.see(Ahead::size_hint)
     }
 }
-
-// What was read ahead is never pinned, and the rest is pinned only where it is `Unpin`.
-impl<B: Body + Unpin> Unpin for ResponseBody<B> {}
 
 impl<B: Body> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -258,7 +281,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn body_idle_a_reader_waits_for_the_next_piece_no_longer_than_its_bound() {
         let mut body = ResponseBody::new(Stalled, None);
-        body.idle = Some(Idle::new::<Tokio>(SECOND));
+        body.0.idle = Some(Idle::new::<Tokio>(SECOND));
         let began = Tokio::now();
         // Nobody reads, so that nothing stands still.
         tokio::time::sleep(2 * SECOND).await;
@@ -271,7 +294,7 @@ mod tests {
     async fn body_idle_each_piece_has_the_whole_bound() {
         let (pieces, receiver) = tokio::sync::mpsc::channel(1);
         let mut body = ResponseBody::new(Pieces(receiver), None);
-        body.idle = Some(Idle::new::<Tokio>(SECOND));
+        body.0.idle = Some(Idle::new::<Tokio>(SECOND));
         tokio::spawn(async move {
             for nth in 0..10 {
                 tokio::time::sleep(SECOND * 9 / 10).await;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use failover_tokio::{Answered, AttemptError, Error, FailoverClient, Failure, Policy, ResponseBody};
+use failover_tokio::{AttemptError, Error, FailoverClient, Failure, Policy, ResponseBody};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{Either, Full};
@@ -115,11 +115,10 @@ impl Demo {
     }
 
     fn tell_answer(&self, asked: &Method, response: &Response<ResponseBody>) {
-        if let Some(answered) = response.extensions().get::<Answered>() {
-            self.tell_failures(asked, answered.failures());
-            let target = answered.target();
-            say(&format!("  target {target}, {}: answered {}", self.urls[target], response.status()));
-        }
+        let answered = response.body().answered();
+        self.tell_failures(asked, answered.failures());
+        let target = answered.target();
+        say(&format!("  target {target}, {}: answered {}", self.urls[target], response.status()));
     }
 
     fn tell_failures(&self, asked: &Method, failures: &[Failure<AttemptError>]) {

@@ -25,8 +25,8 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use failover_tokio::{
-    Answered, AttemptBody, Classify, Evidence, Failover, FailoverClient, Policy, Proven, ResponseBody,
-    Target, Transport, TransportBody,
+    AttemptBody, Classify, Evidence, Failover, FailoverClient, Policy, Proven, ResponseBody, Target,
+    Transport, TransportBody,
 };
 use http::header::HOST;
 use http::uri::PathAndQuery;
@@ -132,11 +132,10 @@ async fn call(service: &Stack, method: &Method, count: usize) -> Result<(), BoxE
     let mut story = BTreeMap::new();
     while let Some(response) = calls.join_next().await {
         let response = response??;
-        let answered = response.extensions().get::<Answered>().cloned();
+        let answered = response.body().answered().clone();
         let body = response.into_body().collect().await?.to_bytes();
         let replica = String::from_utf8_lossy(&body).into_owned();
-        let failures =
-            answered.iter().flat_map(Answered::failures).map(|failure| format!("given up: {failure}"));
+        let failures = answered.failures().iter().map(|failure| format!("given up: {failure}"));
         for event in failures.chain([format!("answered by {replica}")]) {
             *story.entry(event).or_insert(0) += 1;
         }

@@ -81,13 +81,13 @@ impl<B: Body> Error<B> {
         stopped.last_response().filter(|response| !response.body().is_let_go())
     }
 
-    /// The same response, to be passed on with its body; it carries [`Answered`].
+    /// The same response, to be passed on with its body, which has all of [`ResponseBody::answered`].
     #[must_use]
     pub fn into_response(self) -> Option<Response<ResponseBody<B>>> {
         let Self::Stopped(stopped) = self else { return None };
         let (_, failures, response) = stopped.into_parts();
         let mut response = response.filter(|response| !response.body().is_let_go())?;
-        response.extensions_mut().insert(Answered::given_up(failures));
+        response.body_mut().set_answered(Answered::given_up(failures));
         Some(response)
     }
 }

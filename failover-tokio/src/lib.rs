@@ -6,14 +6,14 @@
 //! ```
 //!
 //! ```no_run
-//! use failover_tokio::{Answered, FailoverClient};
+//! use failover_tokio::FailoverClient;
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //!     let targets = ["https://api.example", "https://api.standby.example/v1"];
 //!     let client = FailoverClient::builder().targets(targets).build()?;
 //!     let response = client.get("/users?page=2").await?;
-//!     println!("{:?}", response.extensions().get::<Answered>());
+//!     println!("{:?}", response.body().answered());
 //!     println!("{}: {}", response.status(), response.into_body().text().await?);
 //!     Ok(())
 //! }
@@ -35,7 +35,7 @@
 //! | pass a server's request on, websockets too | [`FailoverClient::forward`]; [`Tunnel`] |
 //! | let a call run in the background | [`FailoverClient::submit`] |
 //! | read an answer's body at once | [`ResponseBody::bytes`], [`text`](ResponseBody::text), `json` |
-//! | learn which target answered | [`Answered`], in each response's extensions |
+//! | learn which target answered | [`ResponseBody::answered`] |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
 //! | tell a client of one's own of that | [`Error::into_response`] if a target answered, else [`Error::status`] |
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |

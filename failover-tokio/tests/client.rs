@@ -387,7 +387,7 @@ fn client(targets: impl IntoIterator<Item = String>) -> FailoverClient {
 }
 
 fn answered(response: &Response<ResponseBody>) -> &Answered {
-    response.extensions().get().unwrap()
+    response.body().answered()
 }
 
 async fn text(response: Response<ResponseBody>) -> String {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Pieces, Server, answered, fault, serve, stopped, text};
-use failover_tokio::{AttemptError, Evidence, FailoverClient, Failure, Fault, Protocol};
+use failover_tokio::{AttemptError, Evidence, FailoverClient, Failure, Fault, Protocol, ResponseBody};
 use h2::Reason as Code;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
@@ -276,7 +276,7 @@ fn client(targets: impl IntoIterator<Item = String>) -> FailoverClient {
     FailoverClient::builder().targets(targets).protocol(Protocol::Http2).build().unwrap()
 }
 
-fn only_failure<B>(response: &Response<B>) -> &Failure<AttemptError> {
+fn only_failure(response: &Response<ResponseBody>) -> &Failure<AttemptError> {
     let [failure] = answered(response).failures() else { panic!("{:?}", answered(response)) };
     failure
 }

@@ -306,7 +306,7 @@ async fn text(response: Response<ResponseBody>) -> String {
     limited(common::text(response)).await
 }
 
-fn only_failure<B>(response: &Response<B>) -> &Failure<AttemptError> {
+fn only_failure(response: &Response<ResponseBody>) -> &Failure<AttemptError> {
     let [failure] = answered(response).failures() else { panic!("{:?}", answered(response)) };
     failure
 }

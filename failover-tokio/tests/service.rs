@@ -13,9 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use failover_tokio::{
     Answered, AttemptBody, Classify, Error, Evidence, Failover, FailoverClient, FailoverLayer, Fault, Policy,
-    Proven, Reason, Target, Within,
+    Proven, Reason, ResponseBody, Target, Within,
 };
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::server::conn::http1;
 use hyper_util::client::legacy::Client;
@@ -318,8 +319,8 @@ fn post(body: &'static str) -> Request<Full<Bytes>> {
     Request::post("/").body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap()
 }
 
-fn answered<B>(response: &Response<B>) -> &Answered {
-    response.extensions().get().unwrap()
+fn answered<B: Body>(response: &Response<ResponseBody<B>>) -> &Answered {
+    response.body().answered()
 }
 
 #[derive(Clone)]

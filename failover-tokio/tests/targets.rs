@@ -10,7 +10,7 @@ use std::time::Duration;
 use failover_tokio::Fault;
 #[cfg(feature = "serde")]
 use failover_tokio::Replay;
-use failover_tokio::{Answered, Error, FailoverClient, Policy, Reason, Target, Within};
+use failover_tokio::{Error, FailoverClient, Policy, Reason, ResponseBody, Target, Within};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -185,9 +185,9 @@ fn targets(urls: &[&str]) -> Vec<Target> {
     urls.iter().map(|url| Target::parse(url).unwrap()).collect()
 }
 
-fn attempts<B>(response: &Response<B>) -> usize {
+fn attempts(response: &Response<ResponseBody>) -> usize {
     assert_eq!(response.status(), StatusCode::OK);
-    response.extensions().get::<Answered>().unwrap().attempts()
+    response.body().answered().attempts()
 }
 
 /// Answers with the body of the request; below `/wait` when it is told to go on.

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use failover_tokio::{Answered, AttemptBody, Error, Evidence, Failover, Fault, Policy, Reason, Target};
+use failover_tokio::{AttemptBody, Error, Evidence, Failover, Fault, Policy, Reason, Target};
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -70,7 +70,7 @@ async fn unknown_service_that_could_not_connect_is_believed_only_if_somebody_vou
 
     failover.prefer(0).unwrap();
     let response = failover.classify(vouched).oneshot(post()).await.unwrap();
-    let answered = response.extensions().get::<Answered>().unwrap();
+    let answered = response.body().answered();
     assert_eq!(answered.failures()[0].evidence(), Some(Evidence::NoConnection));
     assert_eq!((standby.executed(), response.status()), (1, StatusCode::OK));
 }

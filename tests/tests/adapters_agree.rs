@@ -34,7 +34,7 @@ fn every_pair_of_endings_gives_the_same_two_calls_on_both() {
 }
 
 async fn by_tokio(endings: [&'static str; 2], methods: [&str; 2]) -> Vec<Trace> {
-    use failover_tokio::{Answered, Error, FailoverClient};
+    use failover_tokio::{Error, FailoverClient};
     use http_body_util::BodyExt;
 
     let servers = endings.map(server);
@@ -44,7 +44,7 @@ async fn by_tokio(endings: [&'static str; 2], methods: [&str; 2]) -> Vec<Trace> 
     for method in methods {
         let (end, failures) = match client.execute(method, "/pay", "money").await {
             Ok(response) => {
-                let failures = told(response.extensions().get::<Answered>().expect("its story").failures());
+                let failures = told(response.body().answered().failures());
                 let status = response.status().as_u16();
                 let body = response.into_body().collect().await.expect("a whole body").to_bytes();
                 (Ok((status, text(&body))), failures)

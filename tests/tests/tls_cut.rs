@@ -164,7 +164,7 @@ impl Lab {
 }
 
 fn over_tokio(targets: Vec<Target>, tls: ClientConfig) -> Outcome {
-    use failover_tokio::{Answered, AttemptError, Builder, Error, FailoverClient};
+    use failover_tokio::{AttemptError, Builder, Error, FailoverClient};
     use http_body_util::BodyExt;
 
     type Failure = failover_core::Failure<AttemptError>;
@@ -176,7 +176,7 @@ fn over_tokio(targets: Vec<Target>, tls: ClientConfig) -> Outcome {
         let builder = targets.into_iter().fold(builder, Builder::target);
         match builder.build().expect("the settings make sense").post("/pay", "money").await {
             Ok(response) => {
-                let story = response.extensions().get::<Answered>().expect("an answer has its story").clone();
+                let story = response.body().answered().clone();
                 let body = response.into_body().collect().await;
                 let body = body.map(|body| body.to_bytes().to_vec()).map_err(|error| error.to_string());
                 Outcome::Answered(story.target(), body, story.failures().iter().map(failed).collect())

@@ -124,8 +124,7 @@ async fn send(client: &FailoverClient, call: Call) -> Result<Response<ResponseBo
 }
 
 async fn answered(response: Response<ResponseBody>) -> Answered {
-    let story =
-        response.extensions().get::<failover_tokio::Answered>().expect("an answer has its story").clone();
+    let story = response.body().answered().clone();
     let (head, body) = response.into_parts();
     let headers = head
         .headers

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use failover_core::{Evidence, Policy, Reason, Replay, Target};
 use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
-use failover_tokio::{Answered, BuildError, Error, FailoverClient, Fault, Resolve, ResponseBody};
+use failover_tokio::{BuildError, Error, FailoverClient, Fault, Resolve, ResponseBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -195,7 +195,7 @@ async fn replay_set_on_the_builder_wins_over_the_policy() {
 async fn explain_an_answer_tells_its_target_and_its_failures() {
     let servers = [Server::down(), Server::script([Reply::status(503)]), Server::script([Reply::ok("")])];
     let response = client(&servers).get("/").await.unwrap();
-    let answered = response.extensions().get::<Answered>().unwrap();
+    let answered = response.body().answered();
     assert_eq!((answered.target(), answered.attempts()), (2, 3));
     assert_eq!(answered.failures()[0].error().unwrap().fault(), Fault::Refused);
     assert_eq!(answered.failures()[1].status(), Some(StatusCode::SERVICE_UNAVAILABLE));
@@ -219,7 +219,7 @@ async fn explain_an_error_has_the_status_by_which_it_is_passed_on() {
 async fn last_answer_is_handed_on_with_its_story() {
     let servers = [Server::script([Reply::status(503).body("one").chunked()]), Server::down()];
     let response = client(&servers).get("/").await.unwrap_err().into_response().unwrap();
-    let answered = response.extensions().get::<Answered>().unwrap();
+    let answered = response.body().answered();
     assert_eq!((answered.target(), answered.attempts()), (0, 2));
     assert_eq!((response.status().as_u16(), text(response).await.as_str()), (503, "one"));
 }
@@ -249,7 +249,7 @@ async fn drained_the_answer_to_a_streamed_body_leaves_its_connection_usable_once
         feed.send(Frame::data(Bytes::from_static(b"thing"))).unwrap();
         drop(feed);
         let response = client.forward(Request::put(format!("/bad/{nth}")).body(body).unwrap()).await.unwrap();
-        assert_eq!(response.extensions().get::<Answered>().unwrap().target(), 1);
+        assert_eq!(response.body().answered().target(), 1);
         gate.open();
         // The body ends now. If a busy machine takes longer for it, one of the calls to come will show it.
         sleep(Duration::from_millis(20)).await;
@@ -573,7 +573,7 @@ async fn handle_pin_a_submitted_call_ends_with_the_target_that_began_it() {
     assert_eq!(client.sticky(), 1);
     gate.open();
     let response = timeout(LIMIT, submitted).await.unwrap().unwrap();
-    assert_eq!(response.extensions().get::<Answered>().unwrap().target(), 0);
+    assert_eq!(response.body().answered().target(), 0);
     assert_eq!(text(response).await, "first");
     assert_eq!((client.sticky(), servers[0].requests().len()), (1, 2));
 }
@@ -722,7 +722,7 @@ async fn a_connection_that_was_closed_while_it_was_idle_gets_no_request() {
     thread::sleep(Duration::from_millis(5));
     timer.await;
     let response = client.post("/", "money").await.unwrap();
-    let answered = response.extensions().get::<Answered>().unwrap().clone();
+    let answered = response.body().answered().clone();
     let seen: Vec<_> =
         answered.failures().iter().map(|failure| (failure.target(), failure.evidence())).collect();
     assert_eq!(seen, [(0, Some(Evidence::NoConnection))]);

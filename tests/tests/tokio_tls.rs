@@ -13,7 +13,7 @@ use failover_tokio::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use failover_tokio::rustls::{
     ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned, crypto::ring,
 };
-use failover_tokio::{Answered, Failover, FailoverClient, Fault, Policy, Protocol, Target};
+use failover_tokio::{Failover, FailoverClient, Fault, Policy, Protocol, Target};
 use http_body_util::BodyExt;
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn not_sent_always_a_post_moves_on_from_a_certificate_that_is_not_trusted(
             .build()
             .unwrap();
         let response = client.post("/", "money").await.unwrap();
-        let failure = &response.extensions().get::<Answered>().unwrap().failures()[0];
+        let failure = &response.body().answered().failures()[0];
         assert_eq!(failure.evidence(), Some(Evidence::NoConnection));
         let error = failure.error().unwrap();
         assert_eq!(error.fault(), Fault::Tls);
@@ -67,7 +67,7 @@ async fn not_sent_always_the_platform_does_not_trust_a_certificate_of_ones_own()
     // A platform without any roots refuses https targets when the client is built.
     let Ok(client) = FailoverClient::builder().targets([stranger.url(), plain.url()]).build() else { return };
     let response = client.post("/", "money").await.unwrap();
-    assert_eq!(response.extensions().get::<Answered>().unwrap().target(), 1);
+    assert_eq!(response.body().answered().target(), 1);
     assert!(stranger.has_seen_nothing());
 }
 
@@ -87,7 +87,7 @@ async fn per_target_request_each_target_has_the_tls_and_the_server_name_that_it_
     };
     let answered_by = async |inner_target: Target| {
         let response = build(inner_target).unwrap().get("/").await.unwrap();
-        response.extensions().get::<Answered>().unwrap().target()
+        response.body().answered().target()
     };
     assert_eq!(answered_by(target(&inner).tls("inner").server_name("inner.example")).await, 0);
     let (name, host) = inner.seen();

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use failover_tokio::{Answered, AttemptError, Error, Failure, Fault, Reason};
+use failover_tokio::{Answered, AttemptError, Error, Failure, Fault, Reason, ResponseBody};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
@@ -63,8 +63,8 @@ impl Server {
     }
 }
 
-pub(crate) fn answered<B>(response: &Response<B>) -> &Answered {
-    response.extensions().get().unwrap()
+pub(crate) fn answered<B: Body>(response: &Response<ResponseBody<B>>) -> &Answered {
+    response.body().answered()
 }
 
 /// The only failure of a call that stopped, which was not to be replayed if there was another target.

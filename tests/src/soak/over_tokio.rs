@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use failover_tokio::{Answered, Builder, Error, FailoverClient, ResponseBody, Within};
+use failover_tokio::{Builder, Error, FailoverClient, ResponseBody, Within};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
@@ -85,7 +85,7 @@ impl Adapter for OverTokio {
 
 fn head(response: Response<ResponseBody>) -> Head<ResponseBody> {
     let id = response.headers().get("x-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let target = response.extensions().get().map_or(usize::MAX, Answered::target);
+    let target = response.body().answered().target();
     Head { status: response.status().as_u16(), id, target, body: response.into_body() }
 }
 

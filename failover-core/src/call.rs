@@ -421,11 +421,10 @@ impl<T, R, E> Call<T, R, E> {
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {
+        let (bounds, policy) = (self.bounds(), self.group.policy());
+        // Whoever could go on after a timeout could do so without a connection.
         let could_go_on = self.has_another_try_after(Needs::BodyNotGone);
-        self.bounds()
-            .connect_timeout(self.group.policy())
-            .min(self.timeout())
-            .min(self.time_left(could_go_on))
+        bounds.connect_timeout(policy).min(bounds.attempt_timeout(policy)).min(self.time_left(could_go_on))
     }
 
     /// The time until the deadline, or half of it.

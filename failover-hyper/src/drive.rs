@@ -128,15 +128,16 @@ impl<X: Exchange> Driver<'_, X> {
                 };
             }
         };
-        let (status, wait) = (response.status(), retry_after(response.headers()));
+        let status = response.status();
         let origin = Origin { group: self.group.clone(), index, body: None };
         let given_up = waiting.attempt.gives_up(status);
         watch.response(index, took, status, given_up);
         waiting.end();
         if !given_up {
             let response = response.map(|body| ResponseBody::new(body, Some(origin)));
-            return attempt.handle_response(status, wait, response, now);
+            return attempt.handle_response(status, None, response, now);
         }
+        let wait = retry_after(response.headers());
         let (parts, body) = response.into_parts();
         let (body, drain) = ResponseBody::given_up(body, origin);
         self.tell(&mut attempt, self.template.body().hold());

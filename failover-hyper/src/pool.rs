@@ -42,6 +42,8 @@ struct State {
 struct Idle {
     connection: Box<Http1>,
     since: Instant,
+    /// Until when it is given a request.
+    until: Instant,
 }
 
 struct Shared {
@@ -182,7 +184,7 @@ impl<R: Runtime> Pool<R> {
             match opened {
                 Ok(Opened::Http1(connection)) => {
                     state.room = Some(1);
-                    state.idle.push(Idle { connection, since: now });
+                    state.idle.push(Idle::new(connection, now));
                     None
                 }
                 Ok(Opened::Http2(connection)) => {
@@ -321,7 +323,7 @@ impl State {
     }
 
     fn keep(&mut self, connection: Box<Http1>, now: Instant) {
-        let idle = Idle { connection, since: now };
+        let idle = Idle::new(connection, now);
         if idle.is_good(now) && self.idle.len() < MOST_IDLE {
             self.idle.push(idle);
         }
@@ -339,9 +341,13 @@ impl State {
 }
 
 impl Idle {
+    fn new(connection: Box<Http1>, now: Instant) -> Self {
+        let until = (now + connection.idle_time).min(connection.opened + AGE);
+        Self { connection, since: now, until }
+    }
+
     fn is_good(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) < self.connection.idle_time
-            && is_young(self.connection.opened, now)
+        now < self.until
     }
 }
 

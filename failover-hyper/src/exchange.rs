@@ -55,7 +55,7 @@ where
             AttemptError::service(classify.classify(&*error), error)
         })
     });
-    hold::<R, _>(bound, answer).await
+    hold::<R, _, _>(bound, answer, |error| error).await
 }
 
 impl<R: Runtime> Connections<R> {
@@ -64,25 +64,24 @@ impl<R: Runtime> Connections<R> {
     /// # Errors
     ///
     /// There is no answer.
+    #[inline]
     pub async fn exchange(
         &self,
         request: Request<AttemptBody>,
         bound: Bound<'_>,
     ) -> Result<Response<TransportBody>, AttemptError> {
-        let answer = pin!(async {
-            let sent = self.send(request).await;
-            sent.map_err(|error| AttemptError::service(Proven.classify(&error), error))
-        });
-        hold::<R, _>(bound, answer).await
+        let fails = |error| AttemptError::service(Proven.classify(&error), error);
+        hold::<R, _, _>(bound, pin!(self.send(request)), fails).await
     }
 }
 
-async fn hold<R: Runtime, B: Send>(
+async fn hold<R: Runtime, B: Send, E: Send>(
     mut bound: Bound<'_>,
-    answer: Pin<&mut (impl Future<Output = Result<Response<B>, AttemptError>> + Send)>,
+    answer: Pin<&mut (impl Future<Output = Result<Response<B>, E>> + Send)>,
+    fails: impl FnOnce(E) -> AttemptError,
 ) -> Result<Response<B>, AttemptError> {
     match bound.hold::<R, _>(answer).await {
-        Ok(answer) => receive(answer?),
+        Ok(answer) => receive(answer.map_err(fails)?),
         Err(elapsed) => {
             elapsed.suspect_connection();
             Err(AttemptError::timeout(&elapsed))

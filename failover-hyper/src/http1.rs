@@ -98,6 +98,19 @@ impl Http1 {
         })
     }
 
+    /// The same where nothing can have come before that did what it can.
+    fn poll_driven<T>(
+        &mut self,
+        cx: &Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let relay = Arc::clone(&self.relay);
+        relay.within(cx, || {
+            self.drive();
+            poll(&mut Context::from_waker(Waker::noop()))
+        })
+    }
+
     fn drive(&mut self) {
         let cx = &mut Context::from_waker(&self.waker);
         let driver = self.driver.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +162,7 @@ impl Http1 {
         progress.reach(Stage::Alone(began.clone()));
         let mut answer = pin!(self.sender.try_send_request(request));
         self.ask_for_news();
-        match poll_fn(|cx| self.poll(cx, |cx| answer.as_mut().poll(cx))).await {
+        match poll_fn(|cx| self.poll_driven(cx, |cx| answer.as_mut().poll(cx))).await {
             Ok(response) => {
                 self.wire.serve();
                 self.idle_time = idle_time(response.headers());

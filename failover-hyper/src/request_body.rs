@@ -58,11 +58,9 @@ impl CallBody {
     pub(crate) fn attempt(&self, progress: Progress, expectation: Option<Expectation>) -> AttemptBody {
         let content = match &self.0 {
             Kept::Whole(bytes) => Content::Whole(bytes.clone()),
-            Kept::Streamed(replay) => {
-                Content::Streamed(Box::new(Stream { reader: replay.reader(), wire: None }))
-            }
+            Kept::Streamed(replay) => Content::Streamed(Stream { reader: replay.reader(), wire: None }),
         };
-        AttemptBody { content, progress, expectation, place: None }
+        AttemptBody(Box::new(Sent { content, progress, expectation, place: None }))
     }
 
     /// Ends the attempt's body, and tells whether another attempt could send all of it.
@@ -122,7 +120,11 @@ impl CallBody {
 
 /// The body of an attempt's request: what failover gives to the services under it.
 #[derive(Debug)]
-pub struct AttemptBody {
+pub struct AttemptBody(Box<Sent>);
+
+/// In a box, since a request is moved often, and hyper keeps room for 32 of them on each connection.
+#[derive(Debug)]
+struct Sent {
     content: Content,
     progress: Progress,
     /// What it still waits for.
@@ -144,32 +146,31 @@ impl AttemptBody {
     /// How far the attempt has come.
     #[must_use]
     pub fn progress(&self) -> &Progress {
-        &self.progress
+        &self.0.progress
     }
 
     /// What it still waits for.
     pub(crate) fn expectation(&self) -> Option<&Expectation> {
-        self.expectation.as_ref()
+        self.0.expectation.as_ref()
     }
 
     /// Keeps what hyper holds of it within a bound while it goes over a connection of HTTP/1.1. A body in memory is not copied.
     pub(crate) fn go_over(&mut self, wire: &Wire) {
-        if let Content::Streamed(stream) = &mut self.content {
+        if let Content::Streamed(stream) = &mut self.0.content {
             stream.wire = Some(wire.clone());
         }
     }
 
     /// Keeps a place on a connection until it has ended.
     pub(crate) fn keep(&mut self, place: Arc<Place>) {
-        self.place = Some(place);
+        self.0.place = Some(place);
     }
 }
 
 #[derive(Debug)]
 enum Content {
     Whole(Bytes),
-    /// In a box, since hyper keeps room for 32 requests on each connection.
-    Streamed(Box<Stream>),
+    Streamed(Stream),
 }
 
 #[derive(Debug)]
@@ -199,35 +200,36 @@ impl Body for AttemptBody {
     type Error = BoxError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(expectation) = &self.expectation {
+        let sent = &mut *self.get_mut().0;
+        if let Some(expectation) = &sent.expectation {
             ready!(expectation.poll(cx))?;
-            self.expectation = None;
+            sent.expectation = None;
         }
-        let frame = match &mut self.content {
+        let frame = match &mut sent.content {
             Content::Whole(bytes) => Poll::Ready(slice(bytes).map(|data| Ok(Frame::data(data)))),
             Content::Streamed(stream) if stream.is_full(cx) => return Poll::Pending,
             Content::Streamed(stream) => stream.poll_frame(cx).map_err(Into::into),
         };
         if frame.is_pending() {
-            self.progress.starve();
+            sent.progress.starve();
         }
         let frame = ready!(frame);
-        self.progress.made();
+        sent.progress.made();
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
+        match &self.0.content {
             Content::Whole(bytes) => bytes.is_empty(),
             Content::Streamed(stream) => stream.reader.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
+        match &self.0.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Streamed(stream) => stream.reader.size_hint(),
         }

@@ -47,7 +47,7 @@ impl Template {
         let length = body.size_hint().exact();
         let expects = expect::settle(&mut head, length != Some(0));
         let Parts { method, uri, headers, extensions, .. } = head;
-        let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path = uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
         let head = Head::new(method, path, headers, length)?;
         let within = extensions.get().map(|Within(time)| *time);
         Some(Self { head, extensions, body, within, expects })

@@ -34,13 +34,14 @@ pub(crate) struct Connected<'a>(pub(crate) &'a List<Connections>);
 impl Exchange for Connected<'_> {
     type Body = TransportBody;
 
-    async fn exchange(
+    #[inline]
+    fn exchange(
         &self,
         target: usize,
         request: Request<AttemptBody>,
         bound: Bound<'_>,
-    ) -> Result<Response<TransportBody>, AttemptError> {
-        self.0.service(target).exchange(request, bound).await
+    ) -> impl Future<Output = Result<Response<TransportBody>, AttemptError>> {
+        self.0.service(target).exchange(request, bound)
     }
 }
 

@@ -96,7 +96,9 @@ impl Head {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = target.uri(&self.path)?;
         let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
+        if !self.headers.is_empty() {
+            headers.clone_from(&self.headers);
+        }
         for (name, value) in target.headers() {
             headers.insert(name, value.clone());
         }

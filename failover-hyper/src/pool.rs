@@ -284,9 +284,10 @@ impl<R: Runtime> Drop for Sweeping<R> {
 
 impl<R: Runtime> Home for Pool<R> {
     fn take_back(&self, connection: Box<Http1>) {
+        let now = R::now();
         let (is_swept, is_waited_for) = {
             let mut state = self.state();
-            state.keep(connection, R::now());
+            state.keep(connection, now);
             (state.is_swept, !state.waiting.is_empty())
         };
         if !is_swept {

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{LIMIT, Server, answered, limited, read_head};
-use failover_tokio::{AttemptBody, Failover, FailoverClient, Fault, Policy, Protocol, Target, Tunnel};
+use failover_tokio::{
+    AttemptBody, Error, Failover, FailoverClient, Fault, Policy, Protocol, ResponseBody, Target, Tunnel,
+};
 use http::header::{CONNECTION, UPGRADE};
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1 as client_side;
 use hyper::server::conn::http1;
@@ -221,7 +222,7 @@ async fn body_idle_a_tunnel_ends_when_nothing_passed_for_so_long() {
     let (sender, mut answers) = mpsc::unbounded_channel();
     tokio::spawn(serve_upgrades(inbound, sender, move |request| {
         let failover = failover.clone();
-        async move { failover.forward(request).await.map(|answer| answer.map(BodyExt::boxed_unsync)) }
+        async move { failover.forward(request).await }
     }));
     client.write_all(OFFER.as_bytes()).await.unwrap();
     read_head(&mut client).await;
@@ -271,25 +272,25 @@ async fn forwarding(client: FailoverClient) -> (Server, UnboundedReceiver<Answer
         let client = client.clone();
         serve_upgrades(stream, sender.clone(), move |request| {
             let client = client.clone();
-            async move { client.forward(request).await.map(|answer| answer.map(BodyExt::boxed_unsync)) }
+            async move { client.forward(request).await }
         })
     });
     (server.await, answers)
 }
 
-async fn serve_upgrades<I, H, F, E>(io: I, answers: UnboundedSender<Answer>, handler: H)
+async fn serve_upgrades<I, H, F, R>(io: I, answers: UnboundedSender<Answer>, handler: H)
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     H: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Result<Response<UnsyncBoxBody<Bytes, BoxError>>, E>>,
-    E: Into<BoxError>,
+    F: Future<Output = Result<Response<ResponseBody<R>>, Error<R>>>,
+    R: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let service = hyper::service::service_fn(|request| async {
-        let answer = handler(request).await?;
+        let answer = handler(request).await.map_err(|error| error.to_string())?;
         let tunnel = answer.extensions().get().cloned();
         let (status, told) = (answer.status().as_u16(), answered(&answer));
         let _ = answers.send(Answer { status, target: told.target(), attempts: told.attempts(), tunnel });
-        Ok::<_, E>(answer)
+        Ok::<_, String>(answer)
     });
     let _ = http1::Builder::new().serve_connection(TokioIo::new(io), service).with_upgrades().await;
 }

@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 /// How a client speaks TLS.
 #[derive(Default)]
@@ -77,7 +77,8 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let session = self.connector.connect(self.name.clone(), socket).await?;
+        let limit = |session: &mut ClientConnection| session.set_buffer_limit(Some(MOST_BUFFERED));
+        let session = self.connector.connect_with(self.name.clone(), socket, limit).await?;
         let http2 = session.get_ref().1.alpn_protocol() == Some(HTTP2);
         Ok((session, http2))
     }
@@ -119,3 +120,6 @@ impl fmt::Debug for Tls {
 /// The protocols that TLS negotiates (RFC 7301, section 6; RFC 9113, section 3.2).
 const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
+
+/// How much of what is sent may wait for the peer: a record. What a request still has is with its body then.
+const MOST_BUFFERED: usize = 16 << 10;

@@ -8,6 +8,7 @@ use std::process::Command;
 use crate::BoxError;
 use crate::memory::Still;
 use crate::server::Server;
+use crate::silent::Over;
 
 /// A client as a process.
 pub(crate) struct Client<'a> {
@@ -30,11 +31,12 @@ pub(crate) fn per_call(client: &Client<'_>, tool: Tool) -> Result<f64, BoxError>
 }
 
 /// How many bytes an exchange holds that stands still: what each of a hundred more adds at the end.
-pub(crate) fn held(name: &str, still: Still) -> Result<f64, BoxError> {
+pub(crate) fn held(name: &str, still: Still, over: Over) -> Result<f64, BoxError> {
     let bytes = |count: u32| {
-        let (server, count) = (Server::start()?, count.to_string());
-        let file = format!("{name}.{}.{count}", still.name());
-        let (_, told) = run(Tool::Dhat, &file, &["hold", name, server.url(), still.name(), &count])?;
+        let (server, count) = (Server::start(&["stand", over.name()])?, count.to_string());
+        let file = format!("{name}.{}.{}.{count}", still.name(), over.name());
+        let what = [name, still.name(), over.name(), &count, server.url(), server.certificate()];
+        let (_, told) = run(Tool::Dhat, &file, &[&["hold"], &what[..]].concat())?;
         Ok::<_, BoxError>(
             between(&told, " At t-end: ", " bytes").ok_or("valgrind tells no end")?.parse::<u32>()?,
         )

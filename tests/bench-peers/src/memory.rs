@@ -10,7 +10,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use failover_tokio::FailoverClient;
+use failover_tokio::rustls::crypto::ring;
+use failover_tokio::rustls::{ClientConfig, RootCertStore};
+use failover_tokio::{FailoverClient, Protocol};
 use http::{Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Either, Full};
@@ -23,6 +25,7 @@ use tokio::time::sleep;
 
 use crate::BoxError;
 use crate::contender::{FORWARD, HYPER};
+use crate::silent::{Over, certificate};
 
 /// Where exchanges stand still.
 #[derive(Clone, Copy)]
@@ -73,14 +76,13 @@ impl Still {
         if matches!(self, Self::Download) { ENOUGH } else { usize::MAX }
     }
 
-    fn is_idle(self) -> bool {
+    pub(crate) fn is_idle(self) -> bool {
         matches!(self, Self::Idle | Self::IdleAfterMuch)
     }
 }
 
 /// Makes so many exchanges, and ends the process when all of them stand still, so that what is held then can be counted.
-pub(crate) fn hold(name: &str, url: &str, still: Still, count: usize) -> Result<(), BoxError> {
-    let client = Holder::new(name, url)?;
+pub(crate) fn hold(client: &Holder, still: Still, count: usize) -> Result<(), BoxError> {
     runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let path: Arc<str> = format!("/{count}/{}", still.answer()).into();
         let (whole, moved) = (Bytes::from(vec![b'x'; LARGE]), Arc::new(AtomicU64::new(0)));
@@ -108,15 +110,17 @@ pub(crate) fn hold(name: &str, url: &str, still: Still, count: usize) -> Result<
     })
 }
 
-enum Holder {
+/// A client that holds connections.
+pub(crate) enum Holder {
     Hyper(Client<HttpConnector, Either<Full<Bytes>, Made>>, String),
     Failover(FailoverClient),
 }
 
 impl Holder {
-    fn new(name: &str, url: &str) -> Result<Self, BoxError> {
+    /// The client of this name, which trusts this certificate. That of hyper-util speaks HTTP/1.1 in the clear only.
+    pub(crate) fn new(name: &str, over: Over, url: &str, trusted: &str) -> Result<Self, BoxError> {
         Ok(match name {
-            HYPER => {
+            HYPER if over == Over::Http1 => {
                 let mut connector = HttpConnector::new();
                 connector.set_nodelay(true);
                 let client =
@@ -124,9 +128,12 @@ impl Holder {
                 Self::Hyper(client, url.to_owned())
             }
             FORWARD => {
-                Self::Failover(FailoverClient::builder().targets([url]).attempt_timeout(ATTEMPT).build()?)
+                let protocol = if over.is_http2() { Protocol::Http2 } else { Protocol::Http1 };
+                let builder = FailoverClient::builder().targets([url]).protocol(protocol);
+                let builder = builder.connect_timeout(ATTEMPT).attempt_timeout(ATTEMPT);
+                Self::Failover(builder.tls(trusting(trusted)?).build()?)
             }
-            _ => return Err(format!("{name} is not asked what it holds").into()),
+            _ => return Err(format!("{name} is not asked what it holds over {over:?}").into()),
         })
     }
 
@@ -144,6 +151,13 @@ impl Holder {
             (Self::Failover(client), Either::Right(body)) => forward(client.clone(), path, body, exchange),
         }
     }
+}
+
+fn trusting(trusted: &str) -> Result<ClientConfig, BoxError> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(trusted)?)?;
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn forward<B>(
@@ -206,7 +220,7 @@ impl Exchange {
 }
 
 /// A body that is made as it is sent.
-struct Made {
+pub(crate) struct Made {
     left: usize,
     moved: Arc<AtomicU64>,
 }

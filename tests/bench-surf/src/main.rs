@@ -4,8 +4,8 @@
 //! $ cargo run --release --manifest-path tests/bench-surf/Cargo.toml
 //! ```
 //!
-//! The contenders take turns, so that whatever else the machine does meets all of them; the medians of their rounds
-//! are compared with the better of surf's own transports.
+//! The contenders take turns, so that whatever else the machine does meets all of them; each round is compared with that
+//! of the better of surf's own transports.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -38,17 +38,29 @@ fn main() -> io::Result<()> {
                 }
             }
         }
-        let medians = rates.map(|mut rates| {
-            rates.sort_by(f64::total_cmp);
-            rates[rates.len() / 2]
-        });
-        let stock = medians[0].max(medians[1]);
-        println!("{concurrent} concurrent:");
-        for ((name, _), median) in contenders.iter().zip(medians) {
-            println!("  {name:24} {median:8.0} requests/s, {:.2} of the better stock one", median / stock);
+        // The better of surf's own, whose rounds the others' are compared with, each with its own.
+        let stock = usize::from(median(&rates[1]) > median(&rates[0]));
+        println!("{concurrent} concurrent, {ROUNDS} rounds:");
+        for ((name, _), rounds) in contenders.iter().zip(&rates) {
+            let ratios = sorted(rounds.iter().zip(&rates[stock]).map(|(rate, stock)| rate / stock));
+            let (rate, ratio) = (median(rounds), ratios[ratios.len() / 2]);
+            let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
+            println!(
+                "  {name:24} {rate:8.0} requests/s, {ratio:.2} of the better stock one ({least:.2} to {most:.2})"
+            );
         }
     }
     Ok(())
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn median(values: &[f64]) -> f64 {
+    sorted(values.iter().copied())[values.len() / 2]
 }
 
 /// A client, and where it sends to.

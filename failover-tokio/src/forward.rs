@@ -5,7 +5,7 @@ use failover_hyper::{
     AttemptBody, AttemptError, Bound, BoxError, CallBody, Classify, Exchange, List, ResponseBody, Targets,
     Template,
 };
-use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderValue, TE, UPGRADE};
+use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderValue, TE, UPGRADE, VIA};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -15,7 +15,7 @@ use tower_service::Service;
 use crate::client::FailoverClient;
 use crate::error::Error;
 use crate::exchange::{Connected, Services, run};
-use crate::forwarded::{is_looping, sign};
+use crate::forwarded::{add, introduce, is_looping, via};
 use crate::hop_by_hop::{elements, strip};
 use crate::service::Failover;
 use crate::upgrade::Offer;
@@ -124,11 +124,12 @@ where
     if let Some(offer) = &offer {
         offer.make(&mut head.headers);
     }
-    sign(&mut head);
+    introduce(&mut head);
+    let via = via(head.version);
     let body = CallBody::of(body, head.version, policy.replay_buffer);
     // What a server noted of a request in its extensions concerns the connection that it came over.
     let template = Template::new(head, body).map(Template::without_extensions);
-    let mut answer = run(targets, list, template, &Inbound { exchange, offer: offer.as_ref() }).await?;
+    let mut answer = run(targets, list, template, &Inbound { exchange, via, offer: offer.as_ref() }).await?;
     if let Some(offer) = offer {
         offer.join(&mut answer, policy.body_idle);
     }
@@ -174,6 +175,7 @@ fn leads_out(path: &str) -> bool {
 /// What sends inbound requests on.
 struct Inbound<'a, X> {
     exchange: X,
+    via: &'static str,
     offer: Option<&'a Offer>,
 }
 
@@ -183,9 +185,10 @@ impl<X: Exchange> Exchange for Inbound<'_, X> {
     async fn exchange(
         &self,
         target: usize,
-        request: Request<AttemptBody>,
+        mut request: Request<AttemptBody>,
         bound: Bound<'_>,
     ) -> Result<Response<X::Body>, AttemptError> {
+        add(request.headers_mut(), VIA, HeaderValue::from_static(self.via));
         let mut response = self.exchange.exchange(target, request, bound).await?;
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let protocol = self.offer.filter(|_| switches).and_then(|offer| offer.taken_up(&response));

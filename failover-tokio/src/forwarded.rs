@@ -73,18 +73,21 @@ impl Peer {
     }
 }
 
-/// Adds what this proxy says to the headers of a request.
-pub(crate) fn sign(head: &mut Parts) {
+/// Tells of the sender of a request in its headers, if that is known.
+pub(crate) fn introduce(head: &mut Parts) {
     if let Some(peer) = head.extensions.get::<Peer>() {
         let host = host(&head.uri, &head.headers);
         peer.introduce(&mut head.headers, host);
     }
-    let version = match head.version {
+}
+
+/// What this proxy says in `Via` of a request that it received over this version of HTTP.
+pub(crate) fn via(received: Version) -> &'static str {
+    match received {
         Version::HTTP_10 => "1.0 failover",
         Version::HTTP_2 => "2.0 failover",
         _ => "1.1 failover",
-    };
-    add(&mut head.headers, VIA, HeaderValue::from_static(version));
+    }
 }
 
 /// Whether a request came through proxies like this so often that one must be its own target.
@@ -106,7 +109,11 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// Adds an element to a header that is a list, and makes one line of it.
-fn add(headers: &mut HeaderMap, name: HeaderName, element: HeaderValue) {
+pub(crate) fn add(headers: &mut HeaderMap, name: HeaderName, element: HeaderValue) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, element);
+        return;
+    }
     let before = headers.get_all(&name).into_iter().chain([&element]).map(HeaderValue::as_bytes);
     let list = before.collect::<Vec<_>>().join(&b", "[..]);
     headers.insert(name, HeaderValue::from_bytes(&list).unwrap_or(element));

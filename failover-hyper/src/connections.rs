@@ -52,7 +52,9 @@ impl<R: Runtime> Connections<R> {
             return Err(TransportError::no_origin(OriginError::Other));
         }
         let progress = request.body().progress().clone();
-        let upgrades = request.headers().contains_key(UPGRADE) && self.pool.origin().may_speak_http1();
+        let upgrades = request.headers().len() > 1
+            && request.headers().contains_key(UPGRADE)
+            && self.pool.origin().may_speak_http1();
         let response = loop {
             let connection = if upgrades {
                 Connection::Alone(self.pool.connection_to_upgrade(self.bound, &progress).await?)

@@ -233,7 +233,8 @@ impl fmt::Debug for Reading {
 /// How long a connection may be idle after an answer with these headers: `Keep-Alive` is heeded with a margin, since the peer
 /// counts from earlier on.
 fn idle_time(headers: &HeaderMap) -> Duration {
-    let Some(hints) = headers.get(&KEEP_ALIVE).and_then(|hints| hints.to_str().ok()) else {
+    let mut hints = headers.iter().filter(|(name, _)| **name == KEEP_ALIVE);
+    let Some(hints) = hints.next().and_then(|(_, hints)| hints.to_str().ok()) else {
         return IDLE_TIME;
     };
     let hint = |name: &str| {

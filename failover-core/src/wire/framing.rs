@@ -12,13 +12,21 @@ use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_
 /// It is `false` if the body cannot be read: it has another transfer coding too, or two lengths.
 #[must_use]
 pub fn settle_framing(headers: &mut HeaderMap) -> bool {
-    if headers.contains_key(TRANSFER_ENCODING) {
+    let stated = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
+    // Few headers are passed over faster than one is looked up.
+    let (mut coded, mut lines, mut clear) = (false, 0, true);
+    for (name, value) in headers.iter() {
+        coded |= *name == TRANSFER_ENCODING;
+        if *name == CONTENT_LENGTH {
+            lines += 1;
+            clear &= stated(value);
+        }
+    }
+    if coded {
         headers.remove(CONTENT_LENGTH);
         return elements(headers, &TRANSFER_ENCODING) == ["chunked"];
     }
-    let stated = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
-    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
-    if lines.next().is_none_or(stated) && lines.next().is_none() {
+    if clear && lines < 2 {
         return true;
     }
     let lengths = elements(headers, &CONTENT_LENGTH);

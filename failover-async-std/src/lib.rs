@@ -103,6 +103,7 @@ mod convert;
 mod error;
 mod exchange;
 mod middleware;
+mod readiness;
 mod runtime;
 mod submit;
 mod surf_client;

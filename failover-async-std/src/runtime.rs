@@ -17,6 +17,8 @@ use failover_hyper::{Runtime, Socket, Stream};
 use hyper::rt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::readiness::Readiness;
+
 /// The runtime of async-std: its timers, tasks and sockets, and the system's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AsyncStd;
@@ -52,12 +54,12 @@ impl Runtime for AsyncStd {
     async fn connect(address: SocketAddr) -> io::Result<Self::Socket> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Socket::Tcp(Compat(stream)))
+        Ok(Socket::Tcp(Compat::new(stream)))
     }
 
     #[cfg(unix)]
     async fn connect_unix(path: &str) -> io::Result<Self::Socket> {
-        UnixStream::connect(path).await.map(Compat).map(Socket::Unix)
+        UnixStream::connect(path).await.map(Compat::new).map(Socket::Unix)
     }
 
     #[cfg(not(unix))]
@@ -65,7 +67,11 @@ impl Runtime for AsyncStd {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn has_news(_: &Self::Socket) -> bool {
+    fn has_news(socket: &Self::Socket) -> bool {
+        match socket {
+            Socket::Tcp(socket) => socket.readiness.forget(),
+            Socket::Unix(socket) => socket.readiness.forget(),
+        }
         false
     }
 
@@ -83,7 +89,16 @@ type Unix = TcpStream;
 
 /// A socket of async-std, under the traits of the tokio crate.
 #[derive(Debug)]
-pub(crate) struct Compat<S>(S);
+pub(crate) struct Compat<S> {
+    socket: S,
+    readiness: Readiness,
+}
+
+impl<S> Compat<S> {
+    fn new(socket: S) -> Self {
+        Self { socket, readiness: Readiness::unknown() }
+    }
+}
 
 impl<S: Read + Unpin> AsyncRead for Compat<S> {
     fn poll_read(
@@ -91,7 +106,9 @@ impl<S: Read + Unpin> AsyncRead for Compat<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let count = ready!(Pin::new(&mut self.0).poll_read(cx, buf.initialize_unfilled()))?;
+        let Self { socket, readiness } = &mut *self;
+        let read = |cx: &mut Context<'_>| Pin::new(socket).poll_read(cx, buf.initialize_unfilled());
+        let count = ready!(readiness.read(cx, read))?;
         buf.advance(count);
         Poll::Ready(Ok(()))
     }
@@ -99,7 +116,7 @@ impl<S: Read + Unpin> AsyncRead for Compat<S> {
 
 impl<S: Write + Unpin> AsyncWrite for Compat<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut self.socket).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -107,7 +124,7 @@ impl<S: Write + Unpin> AsyncWrite for Compat<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -115,11 +132,11 @@ impl<S: Write + Unpin> AsyncWrite for Compat<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
+        Pin::new(&mut self.socket).poll_close(cx)
     }
 }
 

@@ -163,9 +163,8 @@ impl Entry<'_> {
         let place = |index: usize| Some(Place { index, url: targets.get(index)?.target.to_string() });
         for (nth, failure) in failures.iter().enumerate() {
             let next = failures.get(nth + 1).map(|failure| failure.target()).or(outcome.ok());
-            if next != Some(failure.target())
-                && let Some(from) = place(failure.target())
-            {
+            let moved_from = (next != Some(failure.target())).then(|| place(failure.target()));
+            if let Some(from) = moved_from.flatten() {
                 pages.failovers.truncate(MOST_FAILOVERS - 1);
                 pages.failovers.push_front(Failover {
                     at: SystemTime::now(),

@@ -543,7 +543,7 @@ async fn forward_refuses_what_no_target_is_asked_for() {
         let result = client.forward(request.body(Full::<Bytes>::default()).unwrap()).await;
         result.map_or_else(|error| error.status().as_u16(), |answer| answer.status().as_u16())
     };
-    let seven = vec!["1.1 failover"; 7].join(", ");
+    let seven = ["1.1 failover"; 7].join(", ");
     assert_eq!(forward("GET", "/a/../b/%2e", &seven).await, 200);
     assert_eq!(forward("GET", "/", &format!("{seven},2.0 failover")).await, 508);
     assert_eq!(forward("TRACE", "/", "1.1 other").await, 405);

@@ -66,27 +66,46 @@ impl Wake for State {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
 
-    /// Guards: `Readiness::read` that asks each time, `State::wake_by_ref` that tells nobody, and `forget` that does nothing.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Guards: `Readiness::read` that asks each time, `State::wake_by_ref` that tells nobody or forgets nothing, and `forget` that
+    /// does nothing.
     #[test]
     fn the_system_is_asked_once_until_it_has_news() {
-        let readiness = Readiness::unknown();
-        let mut asked = vec![];
-        let mut read = |readiness: &Readiness, result: Poll<()>| {
-            let before = asked.len();
-            let read = readiness.read(&Context::from_waker(Waker::noop()), |cx| {
-                asked.push(cx.waker().clone());
+        let (readiness, woken) = (Readiness::unknown(), Arc::new(Count::default()));
+        let task = Waker::from(Arc::clone(&woken));
+        let read = |meanwhile: &dyn Fn(&Waker), result: Poll<()>| {
+            let mut asked = 0;
+            let read = readiness.read(&Context::from_waker(&task), |cx| {
+                asked += 1;
+                meanwhile(cx.waker());
                 result
             });
-            (read, asked.len() - before)
+            (read, asked)
         };
-        assert_eq!(read(&readiness, Poll::Ready(())), (Poll::Ready(()), 1));
-        assert_eq!(read(&readiness, Poll::Pending), (Poll::Pending, 1));
-        assert_eq!(read(&readiness, Poll::Ready(())), (Poll::Pending, 0));
+        let nothing = |_: &Waker| {};
+        assert_eq!(read(&nothing, Poll::Ready(())), (Poll::Ready(()), 1));
+        assert_eq!(read(&nothing, Poll::Pending), (Poll::Pending, 1));
+        assert_eq!(read(&nothing, Poll::Ready(())), (Poll::Pending, 0));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
         readiness.waker.wake_by_ref();
-        assert_eq!(read(&readiness, Poll::Pending), (Poll::Pending, 1));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        // What comes just when the system says that there is nothing is not lost.
+        assert_eq!(read(&Waker::wake_by_ref, Poll::Pending), (Poll::Pending, 1));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+        assert_eq!(read(&nothing, Poll::Pending), (Poll::Pending, 1));
         readiness.forget();
-        assert_eq!(read(&readiness, Poll::Ready(())), (Poll::Ready(()), 1));
+        assert_eq!(read(&nothing, Poll::Ready(())), (Poll::Ready(()), 1));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use failover_tokio::{Policy, Preset, Protocol, Target};
+use failover_tokio::{Policy, Preset, Protocol, Replay, Target};
 use humantime::format_duration;
 
 use crate::settings::Settings;
@@ -29,7 +29,7 @@ impl Display for Meaning<'_> {
         writeln!(f, "idle_timeout = {}", format_duration(limits.idle_timeout))?;
         writeln!(f, "drain_timeout = {}", format_duration(limits.drain_timeout))?;
         for (place, target) in failover.targets.iter().enumerate() {
-            write!(f, "failover.targets[{place}] = {target}")?;
+            write!(f, "failover.targets[{place}] = {}", target.name())?;
             route(f, target)?;
             writeln!(f)?;
         }
@@ -61,6 +61,23 @@ fn route(f: &mut Formatter<'_>, target: &Target) -> fmt::Result {
 }
 
 fn policy(f: &mut Formatter<'_>, policy: &Policy) -> fmt::Result {
+    let replay = match policy.replay {
+        Replay::Methods => "methods",
+        Replay::Always => "always",
+        Replay::Never => "never",
+        _ => "auto",
+    };
+    writeln!(f, "failover.replay = {replay}")?;
+    let not_processed = policy.not_processed.map_or_else(|| "all".to_owned(), |codes| codes.to_string());
+    writeln!(f, "failover.not_processed = {not_processed}")?;
+    let upgrades = policy.upgrades.join(", ");
+    writeln!(f, "failover.upgrades = {}", if upgrades.is_empty() { NONE } else { &upgrades })?;
+    let checks = policy.checks.as_ref().map(|checks| (&checks.path, format_duration(checks.every)));
+    writeln!(
+        f,
+        "failover.checks = {}",
+        checks.map_or_else(|| NONE.to_owned(), |(path, every)| format!("{path} every {every}"))
+    )?;
     writeln!(f, "failover.failover_codes = {}", policy.failover_codes)?;
     for (key, time) in [
         ("connect_timeout", Some(policy.connect_timeout)),

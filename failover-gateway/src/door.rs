@@ -55,6 +55,10 @@ impl Door {
         if path == "*" && method == Method::OPTIONS {
             return Ok(PathAndQuery::from_static("*"));
         }
+        // It has none, and is refused wherever it leads.
+        if method == Method::CONNECT {
+            return Ok(PathAndQuery::from_static("/"));
+        }
         let rest =
             path.strip_prefix(&self.base).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
         let rest = rest.ok_or((StatusCode::NOT_FOUND, "nothing is served at this path"))?;
@@ -71,9 +75,11 @@ impl Door {
 /// Its host is none (RFC 9112, section 3.2), or its body is longer than anything.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     let hosts: Vec<_> = request.headers().get_all(HOST).iter().map(HeaderValue::as_bytes).collect();
-    let is_asked = request.uri().authority().is_some() || hosts.len() == 1;
-    let is_needed = request.version() != Version::HTTP_10;
-    let is_one = hosts.len() < 2 && (is_asked || !is_needed || request.method() == Method::CONNECT);
+    let is_one = match request.version() {
+        Version::HTTP_11 => hosts.len() == 1,
+        Version::HTTP_10 => hosts.len() < 2,
+        _ => hosts.len() < 2 && (hosts.len() == 1 || request.uri().authority().is_some()),
+    };
     let authority = request.uri().authority().map(|authority| without_user(authority).as_bytes());
     if !is_one || !hosts.into_iter().chain(authority).all(is_host) {
         return Err(NO_HOST);

@@ -106,10 +106,12 @@ impl Gateway {
             }
             Err(error) => error,
         };
-        if error.status() == StatusCode::BAD_REQUEST {
-            // Its client left in the middle of the request.
-            drop(entry);
-        } else if let Error::Stopped(stopped) = &error {
+        if let Error::Stopped(stopped) = &error {
+            if error.status() == StatusCode::BAD_REQUEST {
+                // Its client left in the middle of the request.
+                drop(entry);
+                return Problem::of(&error, targets).answer();
+            }
             entry.end(Err(stopped.reason().as_str()), stopped.failures(), targets);
             if live.preset == Preset::Ballerina && stopped.reason() != Reason::LocalFault {
                 let message = stopped.ballerina().to_string();

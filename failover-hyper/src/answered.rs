@@ -8,7 +8,7 @@ use crate::error::AttemptError;
 
 /// Tells which target gave a response and what happened before it.
 ///
-/// Every response's body has it: see [`ResponseBody::answered`](crate::ResponseBody::answered).
+/// Every [`ResponseBody`](crate::ResponseBody::answered) has it; a response of surf's has it as an extension.
 ///
 /// # Examples
 ///

@@ -52,6 +52,7 @@ impl<R: Runtime> Connections<R> {
             return Err(TransportError::no_origin(OriginError::Other));
         }
         let progress = request.body().progress().clone();
+        // Most requests have `Host` only, which is told sooner than a name is looked up.
         let upgrades = request.headers().len() > 1
             && request.headers().contains_key(UPGRADE)
             && self.pool.origin().may_speak_http1();
@@ -73,8 +74,9 @@ impl<R: Runtime> Connections<R> {
                         }
                         Err(broken) => return Err(broken.into()),
                     };
-                    if upgrades && response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                        connection.switch().await;
+                    let switches = upgrades && response.status() == StatusCode::SWITCHING_PROTOCOLS;
+                    if switches && !connection.switch().await {
+                        return Err(TransportError::closed());
                     }
                     let version = response.version();
                     let reading = Reading::new(connection, self.pool.clone());
@@ -83,7 +85,7 @@ impl<R: Runtime> Connections<R> {
                 }
                 Connection::Among(joined) => {
                     // TE is not named in `Connection` there, and hyper would drop what is.
-                    if request.headers().get(CONNECTION).is_some_and(|named| named == "te") {
+                    if request.headers().get_all(CONNECTION).iter().any(|named| named == "te") {
                         request.headers_mut().remove(CONNECTION);
                     }
                     let expected = request.body().expectation().map(Expectation::while_read);

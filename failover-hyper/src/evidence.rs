@@ -80,6 +80,11 @@ impl TransportError {
         Self { evidence: Evidence::MaybeProcessed, fault: Fault::Garbage, source: None }
     }
 
+    /// A connection that ended before it was handed over to another protocol.
+    pub(crate) fn closed() -> Self {
+        Self { evidence: Evidence::MaybeProcessed, fault: Fault::Closed, source: None }
+    }
+
     fn new(evidence: Evidence, fault: Fault, source: impl Into<BoxError>) -> Self {
         Self { evidence, fault, source: Some(source.into()) }
     }

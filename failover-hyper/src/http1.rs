@@ -177,8 +177,9 @@ impl Http1 {
         }
     }
 
-    /// Lets go of a connection on which another protocol is spoken from here on: hyper hands it over with the answer.
-    pub(crate) async fn switch(&mut self) {
+    /// Lets go of a connection on which another protocol is spoken from here on: hyper hands it over with the answer. `false` if
+    /// it broke before that.
+    pub(crate) async fn switch(&mut self) -> bool {
         let relay = Arc::clone(&self.relay);
         let let_go = |cx: &mut Context<'_>| {
             relay.within(cx, || {
@@ -187,6 +188,7 @@ impl Http1 {
             })
         };
         poll_fn(let_go).await;
+        self.end == Some(End::Whole)
     }
 }
 

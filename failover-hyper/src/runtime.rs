@@ -51,8 +51,8 @@ pub trait Runtime: Copy + Debug + Default + Send + Sync + Unpin + 'static {
     /// It does not take the connection, or the system has no such sockets.
     fn connect_unix(path: &str) -> impl Future<Output = io::Result<Self::Socket>> + Send;
 
-    /// Whether there is something to read on a connection, or it was closed, asked of the system itself. `false` where a read
-    /// asks the system anyway.
+    /// Whether there is something to read on a connection, or it was closed, asked of the system itself. `false` where the read
+    /// that follows asks the system.
     fn has_news(socket: &Self::Socket) -> bool;
 
     /// Makes a connection one that hyper can use.

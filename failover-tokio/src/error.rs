@@ -19,7 +19,7 @@ pub enum Error<B: Body = TransportBody> {
     Stopped(Stopped<Response<ResponseBody<B>>, AttemptError>),
     /// The method is none: a token such as `GET`, and not `CONNECT`, which has no path to send; to forward, not `TRACE` either,
     /// whose answer shows a target's own headers.
-    #[error("the method cannot be sent: expected a token such as GET, and neither CONNECT nor TRACE")]
+    #[error("the method cannot be sent: expected a token such as GET, not CONNECT, and to forward not TRACE")]
     Method,
     /// The request asks for another protocol over a stream of HTTP/2 (RFC 8441), which is not passed on.
     #[error("another protocol over HTTP/2 cannot be forwarded")]

@@ -40,7 +40,7 @@ impl FailoverClient {
     /// # Errors
     ///
     /// See [`Error`]. Refused without an attempt are another transfer coding than chunked, a path that leads above where it
-    /// begins, the methods CONNECT and TRACE, and a request that comes by here again and again.
+    /// begins, the methods CONNECT and TRACE, another protocol over HTTP/2, and a request that comes by here again and again.
     ///
     /// # Examples
     ///
@@ -100,7 +100,7 @@ where
 ///
 /// # Errors
 ///
-/// It comes in another transfer coding than chunked, or there is no answer.
+/// No target is asked for such a request, or there is no answer.
 async fn pass_on<S, X: Exchange, B>(
     targets: &Targets<S>,
     list: &List<S>,
@@ -114,17 +114,17 @@ where
     let (mut head, body) = request.into_parts();
     check(&mut head)?;
     let offer = Offer::of(&mut head, &policy.upgrades);
+    introduce(&mut head);
     let trailers = elements(&head.headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"));
     strip(&mut head.headers);
     join_cookies(&mut head.headers);
-    if trailers {
-        head.headers.insert(TE, HeaderValue::from_static("trailers"));
-        head.headers.insert(CONNECTION, HeaderValue::from_static("te"));
-    }
     if let Some(offer) = &offer {
         offer.make(&mut head.headers);
     }
-    introduce(&mut head);
+    if trailers {
+        head.headers.insert(TE, HeaderValue::from_static("trailers"));
+        head.headers.append(CONNECTION, HeaderValue::from_static("te"));
+    }
     let via = via(head.version);
     let body = CallBody::of(body, head.version, policy.replay_buffer);
     // What a server noted of a request in its extensions concerns the connection that it came over.
@@ -159,15 +159,17 @@ fn leads_out(path: &str) -> bool {
     if !path.contains("..") && !path.contains('%') {
         return false;
     }
-    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "\\").replace("%5c", "\\");
     let mut depth = 0;
-    plain.split(['/', '\\']).any(|segment| {
-        // Some take what follows a semicolon for a parameter of the segment.
-        depth += match segment.split(';').next().unwrap_or_default() {
-            "" | "." => 0,
-            ".." => -1,
-            _ => 1,
-        };
+    plain.split('/').any(|segment| {
+        // To some targets a segment is several. Some take what follows a semicolon for a parameter.
+        let parts = segment.split('\\').map(|part| part.split(';').next().unwrap_or_default());
+        let (mut ups, mut is_named) = (0, false);
+        for part in parts {
+            ups += i32::from(part == "..");
+            is_named |= !matches!(part, "" | "." | "..");
+        }
+        depth += if ups > 0 { -ups } else { i32::from(is_named) };
         depth < 0
     })
 }

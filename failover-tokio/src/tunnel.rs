@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The two connections of a request that was upgraded, joined: bytes pass both ways, by a task of its own.
 ///
@@ -78,7 +78,7 @@ impl Tunnel {
 
 /// Passes bytes both ways until both sides have closed.
 async fn join(client: OnUpgrade, target: OnUpgrade, passed: Passed) {
-    let (Ok(target), Ok(client)) = (target.await, client.await) else { return };
+    let (Ok(target), Ok(Ok(client))) = (target.await, timeout(LONGEST_ANSWER, client).await) else { return };
     let mut client = Watched { io: TokioIo::new(client), passed };
     let _ = copy_bidirectional(&mut client, &mut TokioIo::new(target)).await;
 }
@@ -144,3 +144,6 @@ impl AsyncWrite for Watched {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+/// How long a server has to send the 101.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);

@@ -37,7 +37,7 @@ impl Offer {
     pub(crate) fn make(&self, headers: &mut HeaderMap) {
         if let Ok(protocols) = HeaderValue::try_from(self.protocols.join(", ")) {
             headers.insert(UPGRADE, protocols);
-            headers.append(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         }
     }
 

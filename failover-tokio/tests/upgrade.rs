@@ -147,6 +147,30 @@ async fn a_websocket_over_http2_is_refused_without_an_attempt() {
 }
 
 #[tokio::test]
+async fn a_body_comes_before_what_is_said_in_the_other_protocol() {
+    let target = Server::start(|mut stream, _| async move {
+        let head = read_head(&mut stream).await;
+        assert!(head.starts_with("POST ") && head.contains("content-length: 4\r\n"), "{head}");
+        let mut body = [0; 4];
+        stream.read_exact(&mut body).await.unwrap();
+        assert_eq!(&body, b"body");
+        stream.write_all(SWITCHES.as_bytes()).await.unwrap();
+        let (mut reader, mut writer) = stream.split();
+        copy(&mut reader, &mut writer).await.unwrap();
+    })
+    .await;
+    let (proxy, _) = forwarding(client([target.url()], policy())).await;
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port)).await.unwrap();
+    let offer = OFFER.replace("GET", "POST").replace("host: p", "host: p\r\ncontent-length: 4");
+    stream.write_all(format!("{offer}bodythen").as_bytes()).await.unwrap();
+    assert!(limited(read_head(&mut stream)).await.starts_with("HTTP/1.1 101 "));
+    stream.shutdown().await.unwrap();
+    let mut text = String::new();
+    limited(stream.read_to_string(&mut text)).await.unwrap();
+    assert_eq!(text, "then");
+}
+
+#[tokio::test]
 async fn a_call_that_offers_one_has_the_connection_itself() {
     let (_, echo) = echo().await;
     let request =

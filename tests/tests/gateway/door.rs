@@ -17,6 +17,13 @@ fn a_method_that_shows_what_a_target_is_sent_is_refused() {
     assert_eq!(server.connections(), 0);
 }
 
+#[test]
+fn a_tunnel_is_refused_below_a_base_path_too() {
+    let server = Server::script([Reply::ok("")]);
+    let gateway = Gateway::configured(&config("base_path = '/fo'", &[server.url()], ""));
+    assert_eq!(gateway.ask("CONNECT", "evil.example:443").status, 405);
+}
+
 /// Guards: `may_pass_on` that counts nothing, or beyond OPTIONS.
 #[test]
 fn a_request_is_passed_on_as_often_as_it_may_be() {
@@ -57,6 +64,8 @@ fn a_host_is_one_by_its_grammar() {
         );
     }
     assert_eq!(ask("1.1", "").status, 400);
+    // What `Connection` names is not passed on, and yet it is known what was asked for.
+    assert_eq!(ask("1.1", "host: h\r\nconnection: host\r\n").text(), "h");
     assert_eq!(ask("1.1", "host: h\r\nhost: h\r\n").status, 400);
 }
 

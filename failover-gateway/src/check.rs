@@ -17,7 +17,7 @@ pub(crate) struct Meaning<'a> {
 
 impl Display for Meaning<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Settings { routes, door, limits, failover, .. } = self.settings;
+        let Settings { routes, door, show_attempts, limits, failover, .. } = self.settings;
         writeln!(f, "listen = {}", self.listen)?;
         writeln!(f, "base_path = {}", if door.base.is_empty() { "/" } else { &door.base })?;
         writeln!(f, "status_path = {}", routes.status.as_deref().unwrap_or(NONE))?;
@@ -25,6 +25,7 @@ impl Display for Meaning<'_> {
         let proxies = door.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         writeln!(f, "trusted_proxies = {}", if proxies.is_empty() { NONE } else { &proxies })?;
         writeln!(f, "underscores_in_headers = {}", door.underscores)?;
+        writeln!(f, "show_attempts = {show_attempts}")?;
         writeln!(f, "max_connections = {}", limits.max_connections)?;
         writeln!(f, "idle_timeout = {}", format_duration(limits.idle_timeout))?;
         writeln!(f, "drain_timeout = {}", format_duration(limits.drain_timeout))?;

@@ -2,16 +2,20 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 /// What happens on a connection.
-pub(crate) struct Activity(Mutex<State>);
+pub(crate) struct Activity {
+    state: Mutex<State>,
+    leave: Notify,
+}
 
 struct State {
     calls: usize,
@@ -25,7 +29,8 @@ struct State {
 
 impl Activity {
     pub(crate) fn begin() -> Self {
-        Self(Mutex::new(State { calls: 0, waiting: 0, since: Instant::now(), reset: false }))
+        let state = State { calls: 0, waiting: 0, since: Instant::now(), reset: false };
+        Self { state: Mutex::new(state), leave: Notify::new() }
     }
 
     /// Notes that something happened.
@@ -43,6 +48,17 @@ impl Activity {
         self.quiet(limit, |state| state.calls).await;
     }
 
+    /// Since when there was no call, if there is none.
+    fn idle_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (state.calls == 0).then_some(state.since)
+    }
+
+    /// Waits until its place is needed for another connection.
+    pub(crate) async fn unwanted(&self) {
+        self.leave.notified().await;
+    }
+
     async fn quiet(&self, limit: Duration, busy: impl Fn(&State) -> usize) {
         loop {
             let left = {
@@ -57,6 +73,33 @@ impl Activity {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connections that are open.
+#[derive(Clone, Default)]
+pub(crate) struct Open(Arc<Mutex<Vec<Weak<Activity>>>>);
+
+impl Open {
+    /// Adds one, which is there until it is dropped.
+    pub(crate) fn add(&self, activity: &Arc<Activity>) {
+        let mut open = self.lock();
+        open.retain(|other| other.strong_count() > 0);
+        open.push(Arc::downgrade(activity));
+    }
+
+    /// Has the one leave that has had no call for longest, if that is long enough for a client to send its next request.
+    pub(crate) fn dismiss_idlest(&self) {
+        let open: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
+        let idle = open.iter().filter_map(|activity| Some((activity.idle_since()?, activity)));
+        match idle.min_by_key(|(since, _)| *since) {
+            Some((since, idlest)) if since.elapsed() >= GRACE => idlest.leave.notify_one(),
+            _ => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Activity>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -169,3 +212,6 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+/// How long a connection without a call keeps its place though another one wants it.
+const GRACE: Duration = Duration::from_secs(1);

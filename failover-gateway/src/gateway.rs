@@ -29,6 +29,7 @@ pub(crate) struct Gateway {
 struct Live {
     routes: Routes,
     door: Door,
+    show_attempts: bool,
     preset: Preset,
     tls: Vec<Named>,
     /// The client's targets.
@@ -110,7 +111,7 @@ impl Gateway {
             if error.status() == StatusCode::BAD_REQUEST {
                 // Its client left in the middle of the request.
                 drop(entry);
-                return Problem::of(&error, targets).answer();
+                return Problem::of(&error, &[]).answer();
             }
             entry.end(Err(stopped.reason().as_str()), stopped.failures(), targets);
             if live.preset == Preset::Ballerina && stopped.reason() != Reason::LocalFault {
@@ -120,7 +121,9 @@ impl Gateway {
         } else {
             entry.end(Err("refused"), &[], targets);
         }
-        let problem = Problem::of(&error, targets).answer();
+        // Where the targets are is nobody else's.
+        let shown = if live.show_attempts { targets } else { &[] };
+        let problem = Problem::of(&error, shown).answer();
         let problem = if matches!(error, Error::Method) { allowing(problem) } else { problem };
         error.into_response().map_or_else(|| problem, |response| response.map(Either::Right))
     }
@@ -141,6 +144,7 @@ impl Live {
         Self {
             routes: settings.routes,
             door: settings.door,
+            show_attempts: settings.show_attempts,
             preset: settings.failover.preset,
             tls: settings.tls,
             targets: Watched::all(&settings.failover.targets, before),

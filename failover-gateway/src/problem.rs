@@ -66,7 +66,7 @@ impl Problem {
         }
     }
 
-    /// Why a call failed. `targets` are those that its failures are of, if they are known.
+    /// Why a call failed. `targets` are those that its failures are of, if they are known and may be shown.
     pub(crate) fn of(error: &Error, targets: &[Watched]) -> Self {
         let Error::Stopped(stopped) = error else { return Self::new(error.status(), error.to_string()) };
         Self {

@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Sleep, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use crate::connection::{Activity, Call, Socket, Turn};
+use crate::connection::{Activity, Call, Open, Socket, Turn};
 use crate::settings::Limits;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -39,12 +39,13 @@ where
     let places = Arc::new(Semaphore::new(limits.max_connections as usize));
     // A connection of HTTP/2 can have many calls, and each may take a connection to a target.
     let slots = Arc::new(Semaphore::new(limits.max_connections as usize));
+    let open = Open::default();
     let (drain, draining) = watch::channel(false);
     let mut end = pin!(end);
     loop {
         let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+            let accepted = listener.accept().await;
+            (place(&places, &open).await, accepted)
         };
         let (place, accepted) = tokio::select! {
             () = &mut end => break,
@@ -52,8 +53,10 @@ where
         };
         match accepted {
             Ok((stream, peer)) => {
+                let activity = Arc::new(Activity::begin());
+                open.add(&activity);
                 let (handler, slots, draining) = (handler.clone(), Arc::clone(&slots), draining.clone());
-                let connection = converse(stream, peer.ip(), limits, handler, slots, draining);
+                let connection = converse(stream, peer.ip(), limits, handler, activity, slots, draining);
                 tokio::spawn(async move {
                     connection.await;
                     drop(place);
@@ -71,12 +74,27 @@ where
     timeout(limits.drain_timeout, places.acquire_many(limits.max_connections)).await.is_ok()
 }
 
+/// A place for a connection: a free one, or else that of the connection that has been idle for longest.
+async fn place(places: &Arc<Semaphore>, open: &Open) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Some(place);
+    }
+    loop {
+        open.dismiss_idlest();
+        // Where none is idle, one may become so.
+        if let Ok(place) = timeout(IDLE_CHECK, Arc::clone(places).acquire_owned()).await {
+            return place.ok();
+        }
+    }
+}
+
 /// Serves one connection to its end.
 async fn converse<H, F, B>(
     stream: TcpStream,
     peer: IpAddr,
     limits: Limits,
     handler: H,
+    activity: Arc<Activity>,
     slots: Arc<Semaphore>,
     mut draining: watch::Receiver<bool>,
 ) where
@@ -85,7 +103,6 @@ async fn converse<H, F, B>(
     B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let limit = limits.idle_timeout;
-    let activity = Arc::new(Activity::begin());
     let upgraded = Arc::new(OnceLock::new());
     let service = service_fn(|request| {
         let (call, version) = (Call::begin(&activity), request.version());
@@ -108,9 +125,10 @@ async fn converse<H, F, B>(
     let mut connection = pin!(http.serve_connection_with_upgrades(socket, service));
 
     let talk = async {
-        let drains = tokio::select! {
+        let leaves = tokio::select! {
             result = connection.as_mut() => return ended(result),
             () = activity.idle(limit) => false,
+            () = activity.unwanted() => true,
             _ = draining.wait_for(|draining| *draining) => true,
         };
         activity.touch();
@@ -119,12 +137,13 @@ async fn converse<H, F, B>(
         tokio::select! {
             result = connection.as_mut() => ended(result),
             () = activity.idle(limit) => {}
-            () = activity.without_calls(LAST_WORDS), if drains => {}
+            () = activity.without_calls(LAST_WORDS), if leaves => {}
         }
     };
     talk.await;
     // One that was upgraded has its place, and its limit, until both sides are done.
     if let Some((tunnel, _slot)) = upgraded.get() {
+        let _call = Call::begin(&activity);
         tokio::select! {
             () = tunnel.ended() => {}
             () = tunnel.idle(limit) => tunnel.cut(),
@@ -211,8 +230,11 @@ const MAX_HEAD: u32 = 64 << 10;
 /// The most calls at a time on a connection of HTTP/2.
 const MAX_STREAMS: u32 = 100;
 
+/// How often it is looked for a connection that is idle while another one waits for its place.
+const IDLE_CHECK: Duration = Duration::from_millis(100);
+
 /// How long no connection is taken after this process ran out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a connection without calls has to end when the process does.
+/// How long a connection without calls has to end when the process does, or when another one needs its place.
 const LAST_WORDS: Duration = Duration::from_secs(1);

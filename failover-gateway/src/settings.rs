@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) listen: String,
     pub(crate) routes: Routes,
     pub(crate) door: Door,
+    /// Whether problems tell clients where the targets are.
+    pub(crate) show_attempts: bool,
     pub(crate) limits: Limits,
     /// How TLS is spoken with targets that name these settings.
     pub(crate) tls: Vec<Named>,
@@ -34,7 +36,7 @@ pub(crate) struct Routes {
 /// What clients are kept to.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Limits {
-    /// The connections at a time: others wait for one of them to end.
+    /// The connections at a time: another one gets the place of the one that has been idle for longest, or waits for one.
     pub(crate) max_connections: u32,
     /// How long a client may be silent between requests or take nothing of an answer, and an answer stand still.
     pub(crate) idle_timeout: Duration,
@@ -87,6 +89,7 @@ impl Settings {
             listen: "127.0.0.1:9090".to_owned(),
             routes: Routes::default(),
             door: Door::default(),
+            show_attempts: false,
             limits: Limits::default(),
             tls,
             failover,
@@ -110,9 +113,8 @@ impl Settings {
             "status_path" => routes.status = Some(path(key, value)?.to_owned()),
             "metrics_path" => routes.metrics = Some(path(key, value)?.to_owned()),
             "trusted_proxies" => door.trusted_proxies = networks(key, value)?,
-            "underscores_in_headers" => {
-                door.underscores = value.as_bool().ok_or_else(|| refuse(key, value, "true or false"))?;
-            }
+            "underscores_in_headers" => door.underscores = switch(key, value)?,
+            "show_attempts" => self.show_attempts = switch(key, value)?,
             "max_connections" => limits.max_connections = count(key, value)?,
             "idle_timeout" => limits.idle_timeout = time(key, value)?,
             "drain_timeout" => limits.drain_timeout = time(key, value)?,
@@ -159,6 +161,10 @@ fn networks(key: &str, value: &Value) -> Result<Vec<IpNet>, BuildError> {
     value.as_array().ok_or_else(|| refuse(key, value, expected))?.iter().map(network).collect()
 }
 
+fn switch(key: &str, value: &Value) -> Result<bool, BuildError> {
+    value.as_bool().ok_or_else(|| refuse(key, value, "true or false"))
+}
+
 fn count(key: &str, value: &Value) -> Result<u32, BuildError> {
     let count = value.as_integer().and_then(|count| count.try_into().ok()).filter(|&count| count > 0);
     count.ok_or_else(|| refuse(key, value, "a whole number from 1 on"))
@@ -179,13 +185,14 @@ fn refuse(key: &str, value: &(impl ToString + ?Sized), expected: &str) -> BuildE
 
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "listen",
     "base_path",
     "status_path",
     "metrics_path",
     "trusted_proxies",
     "underscores_in_headers",
+    "show_attempts",
     "max_connections",
     "idle_timeout",
     "drain_timeout",

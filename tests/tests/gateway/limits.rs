@@ -70,27 +70,60 @@ fn bounded_a_connection_on_which_nothing_is_asked_is_closed_and_a_call_is_waited
     assert_eq!(slow.read("GET").unwrap().text(), "right");
 }
 
+/// Guards: `place` that takes no connection's.
 #[test]
-fn bounded_connections_beyond_the_limit_wait_for_a_place() {
+fn bounded_a_connection_beyond_the_limit_gets_the_place_of_one_without_a_call() {
+    let gate = Gate::new();
+    let server = Server::start({
+        let gate = gate.clone();
+        move |request| match request.target.as_str() {
+            "/slow" => Reply::ok("slow").after(&gate),
+            _ => Reply::ok("right"),
+        }
+    });
+    let gateway = Gateway::configured(&config("max_connections = 2", &[server.url()], ""));
+    let ask = |connection: &mut Connection, path: &str| {
+        connection.write(format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes());
+    };
+    let [mut first, mut second] = [(); 2].map(|()| gateway.connect());
+    ask(&mut first, "/slow");
+    assert_eq!(server.wait_for_requests(1).len(), 1);
+    ask(&mut second, "/");
+    assert_eq!(second.read("GET").unwrap().text(), "right");
+    let mut third = gateway.connect();
+    ask(&mut third, "/slow");
+    assert_eq!(second.rest(), b"", "it was idle");
+    assert_eq!(server.wait_for_requests(3).len(), 3);
+    // Both have calls: another one waits until one of them has none.
+    let mut fourth = gateway.connect();
+    ask(&mut fourth, "/");
+    gate.open();
+    for connection in [&mut first, &mut third] {
+        assert_eq!(connection.read("GET").unwrap().text(), "slow");
+    }
+    assert_eq!(fourth.read("GET").unwrap().text(), "right");
+}
+
+/// Guards: `dismiss_idlest` that takes the one that has been idle for the shortest time, or at once.
+#[test]
+fn bounded_the_connection_that_was_idle_longest_leaves_first() {
     let server = Server::script([Reply::ok("right")]);
-    let top = "max_connections = 2";
-    let gateway = Gateway::configured(&config(top, &[server.url()], ""));
-    let ask = |connection: &mut Connection| connection.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
-    let mut connections = [(); 3].map(|()| gateway.connect());
-    for connection in &mut connections {
+    let gateway = Gateway::configured(&config("max_connections = 3", &[server.url()], ""));
+    let ask = |connection: &mut Connection| {
+        connection.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+        assert_eq!(connection.read("GET").unwrap().text(), "right");
+    };
+    let [mut first, mut second, mut third] = [(); 3].map(|()| gateway.connect());
+    let began = Instant::now();
+    for connection in [&mut second, &mut first, &mut third] {
         ask(connection);
     }
-    let [mut first, mut second, mut third] = connections;
-    for connection in [&mut first, &mut second] {
-        assert_eq!(connection.read("GET").unwrap().text(), "right");
+    ask(&mut gateway.connect());
+    assert_eq!(second.rest(), b"");
+    assert!(began.elapsed() >= Duration::from_secs(1), "it had no time for its next request");
+    for connection in [&mut first, &mut third] {
+        ask(connection);
     }
-    // Two connections are open, so the third request waits in the kernel; were it served, it would be by now.
-    ask(&mut first);
-    assert_eq!(first.read("GET").unwrap().text(), "right");
-    assert_eq!(server.requests().len(), 3);
-    drop(second);
-    assert_eq!(third.read("GET").unwrap().text(), "right");
-    assert_eq!(server.requests().len(), 4);
 }
 
 #[test]

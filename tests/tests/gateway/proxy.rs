@@ -281,27 +281,41 @@ fn explain_a_call_without_an_answer_is_a_problem_with_the_attempts() {
     let place = |server: &Server| server.address().to_string();
     let urls =
         [format!("http://user:s3cret@{}/t0ken", place(&down)), format!("http://{}/t0ken", place(&cut))];
-    let gateway = Gateway::configured(&config("", &urls, ""));
-    let answer = gateway.post("/pay?card=4111", "money");
-    assert_eq!((answer.status, answer.header("content-type")), (502, Some("application/problem+json")));
-    let mut problem = answer.json();
-    for attempt in problem["attempts"].as_array_mut().unwrap() {
-        assert!(attempt.as_object_mut().unwrap().remove("took").is_some_and(|took| took.is_f64()));
+    let mut gateway = Gateway::configured(&config("", &urls, ""));
+    let mut answer = gateway.post("/pay?card=4111", "money");
+    for shows in [false, true] {
+        if shows {
+            gateway = Gateway::configured(&config("show_attempts = true", &urls, ""));
+            answer = gateway.post("/pay?card=4111", "money");
+        }
+        assert_eq!((answer.status, answer.header("content-type")), (502, Some("application/problem+json")));
+        let mut problem = answer.json();
+        for attempt in problem["attempts"].as_array_mut().unwrap() {
+            let attempt = attempt.as_object_mut().unwrap();
+            assert!(attempt.remove("took").is_some_and(|took| took.is_f64()));
+            assert_eq!(attempt.contains_key("url"), shows, "a stranger learns where the targets are");
+        }
+        let mut attempts = json!([
+            { "target": 0, "evidence": "no_connection", "error": "connection refused" },
+            { "target": 1, "evidence": "maybe_processed", "error": "the connection closed before the answer" },
+        ]);
+        if shows {
+            for (attempt, server) in attempts.as_array_mut().unwrap().iter_mut().zip([&down, &cut]) {
+                attempt["url"] = server.url().into();
+            }
+        }
+        assert_eq!(
+            problem,
+            json!({
+                "type": "about:blank",
+                "title": "Bad Gateway",
+                "status": 502,
+                "detail": "the request may have been executed and must not be sent again",
+                "reason": "no_proof",
+                "attempts": attempts,
+            })
+        );
     }
-    assert_eq!(
-        problem,
-        json!({
-            "type": "about:blank",
-            "title": "Bad Gateway",
-            "status": 502,
-            "detail": "the request may have been executed and must not be sent again",
-            "reason": "no_proof",
-            "attempts": [
-                { "target": 0, "url": down.url(), "evidence": "no_connection", "error": "connection refused" },
-                { "target": 1, "url": cut.url(), "evidence": "maybe_processed", "error": "the connection closed before the answer" },
-            ],
-        })
-    );
     let status = gateway.status().to_string();
     let metrics = gateway.get("/-/metrics");
     let log = gateway.wait_for_log("call stopped");

@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use failover_tests::lab::{LIMIT, Reply, Server};
+use failover_tests::lab::{Gate, LIMIT, Reply, Server};
 use serde_json::json;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::CloseFrame;
@@ -37,23 +37,28 @@ fn a_websocket_goes_to_the_target_that_works_and_messages_pass_both_ways() {
 /// Guards: `converse` that does not wait for the tunnel.
 #[test]
 fn bounded_a_websocket_has_a_place_among_the_connections() {
-    let server = Server::script([Reply::ok("right")]);
-    let echo = echo();
-    let gateway =
-        Gateway::configured(&config("max_connections = 2", &[echo, server.url()], "leave_after = 255"));
+    let gate = Gate::new();
+    let server = Server::script([Reply::ok("slow").after(&gate), Reply::ok("right")]);
+    let urls = [echo(), server.url()];
+    let gateway = Gateway::configured(&config("max_connections = 2", &urls, "leave_after = 255"));
     let mut socket = open(&gateway);
-    let [mut first, mut second] = [(); 2].map(|()| gateway.connect());
+    let mut first = gateway.connect();
     first.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
-    assert_eq!(first.read("GET").unwrap().text(), "right");
+    assert_eq!(server.wait_for_requests(1).len(), 1);
+    let mut second = gateway.connect();
     second.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
     // The second one waits in the kernel; were it served, it would be by now.
-    first.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
-    assert_eq!(first.read("GET").unwrap().text(), "right");
-    assert_eq!(server.requests().len(), 2);
+    for nth in 0..20 {
+        socket.send(Message::text(nth.to_string())).unwrap();
+        assert_eq!(socket.read().unwrap(), Message::text(nth.to_string()));
+    }
+    assert_eq!(server.requests().len(), 1);
     socket.close(None).unwrap();
     while socket.read().is_ok() {}
     drop(socket);
     assert_eq!(second.read("GET").unwrap().text(), "right");
+    gate.open();
+    assert_eq!(first.read("GET").unwrap().text(), "slow");
 }
 
 /// Guards: `converse` that waits for the end of a tunnel on which nothing passes.

@@ -5,7 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use hyper::rt;
@@ -65,7 +65,7 @@ pub(crate) struct Timer<R>(PhantomData<R>);
 
 impl<R: Runtime> rt::Timer for Timer<R> {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Sleep(Box::pin(R::sleep(duration))))
+        Box::pin(Sleep(Some(Box::pin(R::sleep(duration)))))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
@@ -77,7 +77,8 @@ impl<R: Runtime> rt::Timer for Timer<R> {
     }
 }
 
-struct Sleep(Pin<Box<dyn Future<Output = ()> + Send + Sync>>);
+/// Time that passes. hyper asks also after it has passed, which not every runtime's future can be.
+struct Sleep(Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>);
 
 impl rt::Sleep for Sleep {}
 
@@ -85,6 +86,26 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx)
+        if let Some(sleep) = &mut self.0 {
+            ready!(sleep.as_mut().poll(cx));
+            self.0 = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Guards: `Sleep` that asks a future which has ended.
+    #[test]
+    fn time_that_has_passed_can_be_asked_for_again() {
+        let mut sleep = Sleep(Some(Box::pin(async {})));
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut sleep).poll(cx).is_ready());
+        assert!(Pin::new(&mut sleep).poll(cx).is_ready());
     }
 }

@@ -100,11 +100,8 @@ fn without_user(authority: &Authority) -> &str {
 fn is_host(host: &[u8]) -> bool {
     let Ok(authority) = Authority::try_from(host) else { return false };
     let Some(port) = authority.as_str().strip_prefix(authority.host()) else { return false };
-    !authority.host().is_empty()
-        && port
-            .bytes()
-            .enumerate()
-            .all(|(place, byte)| if place == 0 { byte == b':' } else { byte.is_ascii_digit() })
+    let is_port = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    !authority.host().is_empty() && port.strip_prefix(':').map_or(port.is_empty(), is_port)
 }
 
 /// Counts a request that says so as passed on once more; `false` if it was not to be (RFC 9110, section 7.6.2).

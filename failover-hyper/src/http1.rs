@@ -180,15 +180,11 @@ impl Http1 {
     /// Lets go of a connection on which another protocol is spoken from here on: hyper hands it over with the answer. `false` if
     /// it broke before that.
     pub(crate) async fn switch(&mut self) -> bool {
-        let relay = Arc::clone(&self.relay);
-        let let_go = |cx: &mut Context<'_>| {
-            relay.within(cx, || {
-                self.drive();
-                if self.end.is_some() { Poll::Ready(()) } else { Poll::Pending }
-            })
-        };
-        poll_fn(let_go).await;
-        self.end == Some(End::Whole)
+        let ended = poll_fn(|cx| {
+            let _: Poll<()> = self.poll_driven(cx, |_| Poll::Pending);
+            self.end.map_or(Poll::Pending, Poll::Ready)
+        });
+        ended.await == End::Whole
     }
 }
 

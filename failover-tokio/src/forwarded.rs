@@ -119,9 +119,9 @@ pub(crate) fn add(headers: &mut HeaderMap, name: HeaderName, element: HeaderValu
     headers.insert(name, HeaderValue::from_bytes(&list).unwrap_or(element));
 }
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// More proxies like this in a row are one that is its own target.
 const MOST_HOPS: usize = 8;

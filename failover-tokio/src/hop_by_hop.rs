@@ -5,6 +5,8 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE, VIA,
 };
 
+use crate::forwarded::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO};
+
 /// Removes the headers that concern one connection only, those that `Connection` names among them.
 ///
 /// What the servers on the way say of the client is for the target, and no client can take it away by naming it.
@@ -26,13 +28,7 @@ pub(crate) fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl It
 }
 
 /// What servers on the way say of the client (RFC 9110, section 7.6.3; RFC 7239).
-static OF_THE_WAY: [HeaderName; 5] = [
-    FORWARDED,
-    VIA,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-];
+static OF_THE_WAY: [HeaderName; 5] = [FORWARDED, VIA, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
 
 static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,

@@ -122,7 +122,7 @@ impl fmt::Debug for Transport {
 fn failed(error: AttemptError) -> surf::Error {
     let status = match error.fault() {
         Fault::ConnectTimeout => StatusCode::GatewayTimeout,
-        Fault::Local | Fault::RequestBody => StatusCode::InternalServerError,
+        Fault::Local | Fault::RequestBody | Fault::TooLong => StatusCode::InternalServerError,
         _ => StatusCode::BadGateway,
     };
     surf::Error::new(status, error)

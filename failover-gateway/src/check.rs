@@ -6,7 +6,9 @@ use std::time::Duration;
 use failover_tokio::{Policy, Preset, Protocol, Replay, Target};
 use humantime::format_duration;
 
+use crate::listener::UNIX;
 use crate::settings::Settings;
+use crate::tls::Served;
 
 /// A configuration, as it is understood.
 pub(crate) struct Meaning<'a> {
@@ -17,17 +19,30 @@ pub(crate) struct Meaning<'a> {
 
 impl Display for Meaning<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Settings { routes, door, show_attempts, limits, failover, .. } = self.settings;
+        let Settings { listen_tls, admin, routes, door, show_attempts, limits, failover, .. } = self.settings;
         writeln!(f, "listen = {}", self.listen)?;
+        writeln!(f, "listen_tls = {}", listen_tls.as_ref().map_or(NONE, Served::certificate))?;
+        writeln!(f, "admin.listen = {}", admin.as_ref().map_or(NONE, |admin| &admin.listen))?;
+        if let Some(admin) = admin {
+            writeln!(f, "admin.token_file = {}", if admin.token.is_some() { "(not shown)" } else { NONE })?;
+        }
         writeln!(f, "base_path = {}", if door.base.is_empty() { "/" } else { &door.base })?;
         writeln!(f, "status_path = {}", routes.status.as_deref().unwrap_or(NONE))?;
         writeln!(f, "metrics_path = {}", routes.metrics.as_deref().unwrap_or(NONE))?;
-        let proxies = door.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let networks = door.trusted.networks.iter().map(ToString::to_string);
+        let proxies =
+            networks.chain(door.trusted.unix.then(|| UNIX.to_owned())).collect::<Vec<_>>().join(", ");
         writeln!(f, "trusted_proxies = {}", if proxies.is_empty() { NONE } else { &proxies })?;
         writeln!(f, "underscores_in_headers = {}", door.underscores)?;
         writeln!(f, "show_attempts = {show_attempts}")?;
         writeln!(f, "max_connections = {}", limits.max_connections)?;
         writeln!(f, "idle_timeout = {}", format_duration(limits.idle_timeout))?;
+        writeln!(
+            f,
+            "max_request_body = {}",
+            door.max_body.map_or_else(|| NONE.to_owned(), |most| most.to_string())
+        )?;
+        writeln!(f, "shutdown_delay = {}", format_duration(limits.shutdown_delay))?;
         writeln!(f, "drain_timeout = {}", format_duration(limits.drain_timeout))?;
         for (place, target) in failover.targets.iter().enumerate() {
             write!(f, "failover.targets[{place}] = {}", target.name())?;

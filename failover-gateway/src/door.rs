@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use failover_tokio::Peer;
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, StatusCode, Uri, Version};
 use ipnet::IpNet;
+
+use crate::conversation::Caller;
 
 /// Why a request is let in no further.
 pub(crate) type Refusal = (StatusCode, &'static str);
@@ -17,9 +18,27 @@ pub(crate) struct Door {
     /// What is below goes to the targets. Without a slash at its end, and so empty for everything.
     pub(crate) base: String,
     /// The proxies whose word on their own clients is taken.
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) trusted: Trusted,
     /// Whether header names may have underscores: some targets take `x_key` for `x-key`.
     pub(crate) underscores: bool,
+    /// The most bytes of a request's body, if there is a bound.
+    pub(crate) max_body: Option<u64>,
+}
+
+/// Who is trusted: some addresses, and who comes over a Unix socket.
+#[derive(Clone, Default)]
+pub(crate) struct Trusted {
+    pub(crate) networks: Vec<IpNet>,
+    pub(crate) unix: bool,
+}
+
+impl Trusted {
+    /// Whether a peer is, which has no address over a Unix socket.
+    fn has(&self, address: Option<IpAddr>) -> bool {
+        let has =
+            |address: IpAddr| self.networks.iter().any(|network| network.contains(&address.to_canonical()));
+        address.map_or(self.unix, has)
+    }
 }
 
 impl Door {
@@ -31,8 +50,11 @@ impl Door {
     pub(crate) fn enter<B>(
         &self,
         mut request: Request<B>,
-        peer: IpAddr,
+        caller: &Caller,
     ) -> Result<Option<Request<B>>, Refusal> {
+        if self.max_body.is_some_and(|most| length(request.headers()).is_some_and(|length| length > most)) {
+            return Err(TOO_LARGE);
+        }
         let path = self.below(request.method(), request.uri())?;
         if let Some(authority) = request.uri().authority() {
             // It is what was asked for, whatever `Host` says (RFC 9112, section 3.2.2).
@@ -43,9 +65,9 @@ impl Door {
         if !self.underscores {
             drop_underscores(request.headers_mut());
         }
-        let is_trusted = self.trusted_proxies.iter().any(|net| net.contains(&peer.to_canonical()));
-        let peer = Peer::new(peer);
-        request.extensions_mut().insert(if is_trusted { peer.trusted() } else { peer });
+        let peer = caller.peer;
+        let peer = if self.trusted.has(caller.address) { peer.trusted() } else { peer };
+        request.extensions_mut().insert(peer);
         Ok(may_pass_on(&mut request).then_some(request))
     }
 
@@ -84,11 +106,15 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     if !is_one || !hosts.into_iter().chain(authority).all(is_host) {
         return Err(NO_HOST);
     }
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if length.is_some_and(|length| length.parse::<u64>().is_ok_and(|length| length > LONGEST_BODY)) {
+    if length(request.headers()).is_some_and(|length| length > LONGEST_BODY) {
         return Err((StatusCode::BAD_REQUEST, "the body is longer than anything can be"));
     }
     Ok(())
+}
+
+/// The length of a request's body, as far as it is stated.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// User information is the client's secret.
@@ -124,5 +150,9 @@ fn drop_underscores(headers: &mut HeaderMap) {
 }
 
 const NO_HOST: Refusal = (StatusCode::BAD_REQUEST, "the request has not one Host, a host and perhaps a port");
+
+/// A body is larger than `max_request_body`.
+pub(crate) const TOO_LARGE: Refusal =
+    (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than is taken here");
 
 const LONGEST_BODY: u64 = i64::MAX as u64;

@@ -1,20 +1,25 @@
 //! The gateway: what becomes of each request.
 
-use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use failover_tokio::{Error, FailoverClient, Preset, Reason};
-use http::header::{ALLOW, HeaderMap, HeaderValue};
+use failover_tokio::rustls::ServerConfig;
+use failover_tokio::{Error, FailoverClient, Preset, Reason, Target};
+use http::header::{ALLOW, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Either;
+use http_body_util::{Either, Limited};
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
 use tracing::warn;
 
-use crate::door::{Door, check};
+use crate::conversation::{Answered, Caller};
+use crate::door::{Door, Refusal, check};
 use crate::ledger::{Ledger, Watched};
+use crate::outgoing::BoxError;
+use crate::places::Places;
 use crate::problem::{Body, Problem, answer};
-use crate::settings::{Limits, Routes, Settings};
+use crate::settings::{Admin, Limits, Routes, Settings};
 use crate::status;
 use crate::tls::Named;
 
@@ -23,6 +28,11 @@ pub(crate) struct Gateway {
     live: RwLock<Arc<Live>>,
     ledger: Ledger,
     metrics: PrometheusHandle,
+    places: Places,
+    /// How TLS is spoken with clients, if it is.
+    tls: Option<watch::Sender<Arc<ServerConfig>>>,
+    /// Whether the process was told to end.
+    is_leaving: AtomicBool,
 }
 
 /// What the configuration can change while calls go on.
@@ -36,6 +46,7 @@ struct Live {
     targets: Vec<Watched>,
     /// What takes a restart to change.
     listen: String,
+    admin: Option<Admin>,
     limits: Limits,
 }
 
@@ -45,8 +56,26 @@ impl Gateway {
     /// Names the setting that makes no sense.
     pub(crate) fn new(settings: Settings, metrics: PrometheusHandle) -> Result<Self, String> {
         let client = client(&settings)?;
+        let places = Places::new(settings.limits.max_connections);
+        let tls = settings.listen_tls.as_ref().map(|served| watch::Sender::new(Arc::clone(&served.config)));
         let live = RwLock::new(Arc::new(Live::of(settings, &[])));
-        Ok(Self { client, live, ledger: Ledger::new(), metrics })
+        let (ledger, is_leaving) = (Ledger::new(), AtomicBool::new(false));
+        Ok(Self { client, live, ledger, metrics, places, tls, is_leaving })
+    }
+
+    /// How TLS is spoken with clients, whenever it changes.
+    pub(crate) fn tls(&self) -> Option<watch::Receiver<Arc<ServerConfig>>> {
+        self.tls.as_ref().map(watch::Sender::subscribe)
+    }
+
+    /// Notes that the process was told to end.
+    pub(crate) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process was told to end.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
     }
 
     /// Goes on with other settings. Calls under way end as they began.
@@ -61,40 +90,79 @@ impl Gateway {
             self.client.set_tls_named(&named.name, Arc::clone(&named.config));
         }
         let failover = settings.failover.clone();
-        let set = self.client.set_targets(failover.targets, failover.policy);
+        let set = self.client.set_targets(self.as_set_by_hand(failover.targets, &live), failover.policy);
         set.map_err(|error| format!("failover.{error}"))?;
-        if live.listen != settings.listen || live.limits != settings.limits {
-            warn!("listen, max_connections, idle_timeout and drain_timeout change only at a restart");
+        let has_tls = settings.listen_tls.is_some();
+        if let (Some(tls), Some(served)) = (&self.tls, &settings.listen_tls) {
+            tls.send_replace(Arc::clone(&served.config));
+        }
+        let settled =
+            (&live.listen, live.limits, self.tls.is_some(), live.admin.as_ref().map(Admin::address));
+        let wanted =
+            (&settings.listen, settings.limits, has_tls, settings.admin.as_ref().map(Admin::address));
+        if settled != wanted {
+            warn!("{AT_A_RESTART} change only at a restart");
         }
         *live = Arc::new(Live::of(settings, &live.targets));
         Ok(())
     }
 
+    /// The targets of another configuration. What an operator set stays where the configuration says the same as before.
+    fn as_set_by_hand(&self, targets: Vec<Target>, live: &Live) -> Vec<Target> {
+        let snapshot = self.client.snapshot();
+        let as_set = |target: Target| {
+            let before = live.targets.iter().find(|watched| watched.target.name() == target.name());
+            let is_same = before.is_some_and(|before| before.target.admin_state() == target.admin_state());
+            let set = snapshot.targets.iter().find(|known| is_same && known.name == target.name());
+            set.map(|known| target.clone().state(known.state)).unwrap_or(target)
+        };
+        targets.into_iter().map(as_set).collect()
+    }
+
     /// Answers a request of a client.
-    pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
-        if let Err((status, detail)) = check(&request) {
-            return Problem::new(status, detail).answer();
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        caller: Caller,
+    ) -> Answered<Body> {
+        if let Err(refusal) = check(&request) {
+            return (refuse(refusal), None);
         }
         let live = Arc::clone(&self.live());
         let path = Some(request.uri().path());
+        // They are answered whatever the load.
         if path == live.routes.status.as_deref() {
-            return read_only(&request).unwrap_or_else(|| self.status(request.headers()));
+            return (read_only(&request).unwrap_or_else(|| self.status(request.headers())), None);
         }
         if path == live.routes.metrics.as_deref() {
-            let text =
-                || answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render());
-            return read_only(&request).unwrap_or_else(text);
+            return (read_only(&request).unwrap_or_else(|| self.metrics()), None);
         }
-        match live.door.enter(request, peer) {
-            Ok(Some(request)) => self.forward(request, &live).await,
+        let request = match live.door.enter(request, &caller) {
+            Ok(Some(request)) => request,
             // Nobody but the gateway is asked.
-            Ok(None) => allowing(answer(StatusCode::OK, "text/plain", "")),
-            Err((status, detail)) => Problem::new(status, detail).answer(),
-        }
+            Ok(None) => return (allowing(answer(StatusCode::OK, "text/plain", "")), None),
+            Err(refusal) => return (refuse(refusal), None),
+        };
+        let Some(place) = self.places.enter(&caller.place).await else {
+            let mut full = refuse((StatusCode::SERVICE_UNAVAILABLE, "too many calls wait for their turn"));
+            full.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            return (full, None);
+        };
+        let response = match live.door.max_body {
+            None => self.forward(request, &live).await,
+            Some(most) => {
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                self.forward(request.map(|body| Limited::new(body, most)), &live).await
+            }
+        };
+        (response, Some(place))
     }
 
     /// Passes a request on to the targets.
-    async fn forward(&self, request: Request<Incoming>, live: &Arc<Live>) -> Response<Body> {
+    async fn forward<B>(&self, request: Request<B>, live: &Arc<Live>) -> Response<Body>
+    where
+        B: hyper::body::Body<Error: Into<BoxError>> + Send + 'static,
+    {
         let entry = self.ledger.begin(request.method());
         let result = self.client.forward(request).await;
         // After a change, the indices may be those of other targets.
@@ -108,8 +176,8 @@ impl Gateway {
             Err(error) => error,
         };
         if let Error::Stopped(stopped) = &error {
-            if error.status() == StatusCode::BAD_REQUEST {
-                // Its client left in the middle of the request.
+            if matches!(error.status(), StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
+                // Its client left in the middle of the request, or sends too much.
                 drop(entry);
                 return Problem::of(&error, &[]).answer();
             }
@@ -128,7 +196,21 @@ impl Gateway {
         error.into_response().map_or_else(|| problem, |response| response.map(Either::Right))
     }
 
-    fn status(&self, asked: &HeaderMap) -> Response<Body> {
+    pub(crate) fn client(&self) -> &FailoverClient {
+        &self.client
+    }
+
+    /// The metrics, for Prometheus.
+    pub(crate) fn metrics(&self) -> Response<Body> {
+        answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
+    }
+
+    /// The token by which strangers may change something, if there is one.
+    pub(crate) fn token(&self) -> Option<Vec<u8>> {
+        self.live().admin.as_ref()?.token.clone()
+    }
+
+    pub(crate) fn status(&self, asked: &HeaderMap) -> Response<Body> {
         // Held, so that the client's targets are those that are watched.
         let live = self.live();
         status::show(asked, &self.client, &live.targets, &self.ledger)
@@ -149,6 +231,7 @@ impl Live {
             tls: settings.tls,
             targets: Watched::all(&settings.failover.targets, before),
             listen: settings.listen,
+            admin: settings.admin,
             limits: settings.limits,
         }
     }
@@ -174,8 +257,12 @@ fn allowing(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
+fn refuse((status, detail): Refusal) -> Response<Body> {
+    Problem::new(status, detail).answer()
+}
+
 /// Refuses what does not only ask.
-fn read_only<B>(request: &Request<B>) -> Option<Response<Body>> {
+pub(crate) fn read_only<B>(request: &Request<B>) -> Option<Response<Body>> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }
@@ -183,3 +270,5 @@ fn read_only<B>(request: &Request<B>) -> Option<Response<Body>> {
     refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     Some(refusal)
 }
+
+const AT_A_RESTART: &str = "listen, whether listen_tls and admin.listen are there, max_connections, and the idle, shutdown and drain times";

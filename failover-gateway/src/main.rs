@@ -9,37 +9,48 @@
 //! logged: with `failover=debug`, for example, every attempt is.
 #![forbid(unsafe_code)]
 
+mod activity;
+mod admin;
 mod check;
-mod connection;
+mod conversation;
 mod door;
 mod gateway;
 mod ledger;
+mod listener;
 mod log;
 mod options;
+mod outgoing;
+mod places;
+mod preface;
 mod problem;
 mod server;
 mod settings;
 mod signals;
+mod socket;
 mod status;
+mod supervisor;
 mod tls;
 
 use std::env;
+use std::future::pending;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
-use tokio::time::interval;
+use tokio::sync::oneshot;
+use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
 use crate::check::Meaning;
 use crate::gateway::Gateway;
+use crate::listener::Listener;
 use crate::options::{Asked, Options};
-use crate::settings::Settings;
+use crate::settings::{Limits, Settings};
 use crate::signals::Signals;
+use crate::supervisor::State;
 
 fn main() -> ExitCode {
     let (options, is_check) = match Asked::parse(env::args_os().skip(1)) {
@@ -85,25 +96,63 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
         Some(address) => ("--listen", address.clone()),
         None => ("listen", settings.listen.clone()),
     };
+    let admin = settings.admin.as_ref().map(|admin| admin.address().to_owned());
     let gateway = Gateway::new(settings, metrics()?);
     let gateway = Arc::new(gateway.map_err(|error| format!("{}: {error}", options.config.display()))?);
-    let refused = |error: io::Error| format!("{flag} = {address}: {error}");
-    let listener = TcpListener::bind(&address).await.map_err(refused)?;
-    let bound = listener.local_addr().map_err(refused)?;
+    let listener = bind(flag, &address).await?;
+    let admin = match admin {
+        Some(address) => Some(bind("admin.listen", &address).await?),
+        None => None,
+    };
 
     let _written = log::begin();
     provide_descriptors(limits.max_connections);
-    say(&format!("listening on http://{bound}"));
+    say(&format!("listening on {}", listener.url(gateway.tls().is_some())));
+    if let Some(admin) = admin {
+        admin.keep_private().map_err(|error| format!("admin.listen = {admin}: {error}"))?;
+        say(&format!("for operators on {}", admin.url(false)));
+        let operators = Arc::clone(&gateway);
+        let handler = move |request, caller| Arc::clone(&operators).administer(request, caller);
+        tokio::spawn(server::serve(admin, None, Limits::of_operators(), handler, pending()));
+    }
     let answering = Arc::clone(&gateway);
-    let handler = move |request, peer| Arc::clone(&answering).answer(request, peer);
+    let handler = move |request, caller| Arc::clone(&answering).answer(request, caller);
+    let (end, ending) = oneshot::channel();
+    let serving = server::serve(listener, gateway.tls(), limits, handler, async {
+        let _ = ending.await;
+    });
     let config = options.config.clone();
-    let reload = move || Settings::read(&config).and_then(|settings| gateway.adopt(settings));
-    if server::serve(listener, limits, handler, signals.obey(reload)).await {
+    let told = async {
+        supervisor::tell(&State::Ready);
+        signals.obey(move || Settings::read(&config), |settings| gateway.adopt(settings)).await;
+        gateway.leave();
+        info!("the process was told to end");
+        supervisor::tell(&State::Stopping);
+        tokio::select! {
+            () = sleep(limits.shutdown_delay) => {}
+            () = signals.end() => return,
+        }
+        info!("no more connections are taken, and the calls under way end");
+        let _ = end.send(());
+        signals.end().await;
+    };
+    let have_ended = tokio::select! {
+        have_ended = serving => have_ended,
+        () = told => {
+            warn!("calls are cut off: the process was told to end once more");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if have_ended {
         info!("all calls have ended");
         return Ok(ExitCode::SUCCESS);
     }
     warn!("calls were cut off that did not end within {:?}", limits.drain_timeout);
     Ok(ExitCode::FAILURE)
+}
+
+async fn bind(key: &str, address: &str) -> Result<Listener, String> {
+    Listener::bind(address).await.map_err(|error| format!("{key} = {address}: {error}"))
 }
 
 /// Installs what collects the metrics.
@@ -124,9 +173,9 @@ fn metrics() -> Result<PrometheusHandle, String> {
     Ok(handle)
 }
 
-/// Sees to it that each connection of a client can have one to a target.
+/// Sees to it that each connection of a client can have one to a target, and each call beyond those.
 fn provide_descriptors(max_connections: u32) {
-    let needed = 2 * u64::from(max_connections) + OTHER_DESCRIPTORS;
+    let needed = 3 * u64::from(max_connections) + OTHER_DESCRIPTORS;
     match rlimit::increase_nofile_limit(needed) {
         Ok(found) if found >= needed => {}
         Ok(found) => {
@@ -161,7 +210,7 @@ const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// For what is no connection of a call.
-const OTHER_DESCRIPTORS: u64 = 64;
+const OTHER_DESCRIPTORS: u64 = 128;
 
 const USAGE: &str = "\
 Passes each request on to the first target that works.

@@ -9,13 +9,17 @@ use failover_tokio::{BuildError, Config, Target};
 use ipnet::IpNet;
 use toml::{Table, Value};
 
-use crate::door::Door;
-use crate::tls::Named;
+use crate::door::{Door, Trusted};
+use crate::listener::UNIX;
+use crate::tls::{Named, Served};
 
 /// What the configuration file says.
 pub(crate) struct Settings {
-    /// The address and port to listen on.
+    /// The address and port to listen on, or the path of a Unix socket.
     pub(crate) listen: String,
+    /// How TLS is spoken with clients, if it is.
+    pub(crate) listen_tls: Option<Served>,
+    pub(crate) admin: Option<Admin>,
     pub(crate) routes: Routes,
     pub(crate) door: Door,
     /// Whether problems tell clients where the targets are.
@@ -24,6 +28,14 @@ pub(crate) struct Settings {
     /// How TLS is spoken with targets that name these settings.
     pub(crate) tls: Vec<Named>,
     pub(crate) failover: Config,
+}
+
+/// Where operators ask, and who may change something.
+#[derive(Eq, PartialEq)]
+pub(crate) struct Admin {
+    pub(crate) listen: String,
+    /// Without it only who is on this machine may.
+    pub(crate) token: Option<Vec<u8>>,
 }
 
 /// Which paths are the gateway's own.
@@ -38,8 +50,11 @@ pub(crate) struct Routes {
 pub(crate) struct Limits {
     /// The connections at a time: another one gets the place of the one that has been idle for longest, or waits for one.
     pub(crate) max_connections: u32,
-    /// How long a client may be silent between requests or take nothing of an answer, and an answer stand still.
+    /// How long a client may be silent between requests, send the head of one or take nothing of an answer, and an answer
+    /// stand still.
     pub(crate) idle_timeout: Duration,
+    /// How long connections are still taken after the process was told to end.
+    pub(crate) shutdown_delay: Duration,
     /// How long the calls under way may take when the process is told to end.
     pub(crate) drain_timeout: Duration,
 }
@@ -49,8 +64,16 @@ impl Default for Limits {
         Self {
             max_connections: 1000,
             idle_timeout: Duration::from_secs(60),
+            shutdown_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl Limits {
+    /// Those of the admin listener.
+    pub(crate) fn of_operators() -> Self {
+        Self { max_connections: 64, ..Self::default() }
     }
 }
 
@@ -72,10 +95,12 @@ impl Settings {
     }
 
     fn of(mut table: Table, folder: &Path) -> Result<Self, String> {
-        let failover = match table.remove("failover") {
-            Some(value @ Value::Table(_)) => value.try_into(),
-            _ => return Err("failover: expected a table, [failover], with targets".to_owned()),
+        let Some(Value::Table(failover)) = table.remove("failover") else {
+            return Err("failover: expected a table, [failover], with targets".to_owned());
         };
+        let has = |key| failover.contains_key(key);
+        let (bounds_uploads, bounds_silence) = (has("upload_deadline"), has("body_idle"));
+        let failover = Value::Table(failover).try_into();
         let failover: Config = failover.map_err(|error| format!("failover.{}", error.message()))?;
         let tls = table.remove("tls").map_or(Ok(Vec::new()), |tables| Named::read(tables, folder))?;
         for (place, target) in failover.targets.iter().enumerate() {
@@ -85,8 +110,12 @@ impl Settings {
                 return Err(refuse(&key, name, &format!("the table [tls.{name}]")).to_string());
             }
         }
+        let listen_tls = table.remove("listen_tls").map(|table| Served::read(table, folder)).transpose()?;
+        let admin = table.remove("admin").map(|table| Admin::read(table, folder)).transpose()?;
         let mut settings = Self {
             listen: "127.0.0.1:9090".to_owned(),
+            listen_tls,
+            admin,
             routes: Routes::default(),
             door: Door::default(),
             show_attempts: false,
@@ -96,6 +125,14 @@ impl Settings {
         };
         for (key, value) in &table {
             settings.set(key, value).map_err(|error| error.to_string())?;
+        }
+        // A client that sends a byte now and then must not hold a place for ever.
+        let policy = &mut settings.failover.policy;
+        if !bounds_uploads {
+            policy.upload_deadline = Some(LONGEST_UPLOAD);
+        }
+        if !bounds_silence {
+            policy.body_idle = Some(settings.limits.idle_timeout);
         }
         match &settings.routes {
             Routes { status: Some(path), metrics, .. } if metrics.as_ref() == Some(path) => {
@@ -112,17 +149,19 @@ impl Settings {
             "base_path" => path(key, value)?.trim_end_matches('/').clone_into(&mut door.base),
             "status_path" => routes.status = Some(path(key, value)?.to_owned()),
             "metrics_path" => routes.metrics = Some(path(key, value)?.to_owned()),
-            "trusted_proxies" => door.trusted_proxies = networks(key, value)?,
+            "trusted_proxies" => door.trusted = networks(key, value)?,
             "underscores_in_headers" => door.underscores = switch(key, value)?,
             "show_attempts" => self.show_attempts = switch(key, value)?,
             "max_connections" => limits.max_connections = count(key, value)?,
+            "max_request_body" => door.max_body = Some(size(key, value)?),
             "idle_timeout" => limits.idle_timeout = time(key, value)?,
+            "shutdown_delay" => limits.shutdown_delay = time(key, value)?,
             "drain_timeout" => limits.drain_timeout = time(key, value)?,
             _ => {
                 return Err(BuildError::new(
                     key,
                     "(not shown)",
-                    format!("one of {}, failover, tls", KEYS.join(", ")),
+                    format!("one of {}, failover, tls, listen_tls, admin", KEYS.join(", ")),
                 ));
             }
         }
@@ -130,16 +169,57 @@ impl Settings {
     }
 }
 
+impl Admin {
+    pub(crate) fn address(&self) -> &str {
+        &self.listen
+    }
+
+    fn read(value: Value, folder: &Path) -> Result<Self, String> {
+        let Value::Table(mut table) = value else {
+            return Err("admin: expected a table, [admin], with listen".to_owned());
+        };
+        let listen = table.remove("listen").ok_or("admin.listen is missing: expected an address")?;
+        let listen = address("admin.listen", &listen).map_err(|error| error.to_string())?.to_owned();
+        let token = match table.remove("token_file") {
+            Some(path) => Some(token(&path, folder)?),
+            None => None,
+        };
+        match table.keys().next() {
+            Some(key) => Err(format!("admin.{key}: expected one of listen, token_file")),
+            None => Ok(Self { listen, token }),
+        }
+    }
+}
+
+/// The token in a file, without the line's end.
+fn token(path: &Value, folder: &Path) -> Result<Vec<u8>, String> {
+    let path = path.as_str().ok_or("admin.token_file: expected the path of a file")?;
+    let place = format!("admin.token_file = {path}");
+    let token = fs::read(folder.join(path)).map_err(|error| format!("{place}: {error}"))?;
+    let token = token.trim_ascii();
+    if token.len() < SHORTEST_TOKEN || token.iter().any(|byte| !byte.is_ascii_graphic()) {
+        return Err(format!(
+            "{place}: expected at least {SHORTEST_TOKEN} visible characters, and nothing else"
+        ));
+    }
+    Ok(token.to_vec())
+}
+
 fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
     value.as_str().ok_or_else(|| refuse(key, value, "a string"))
 }
 
-/// Host and port, whether or not there is such a host.
+/// Host and port, whether or not there is such a host, or a Unix socket's path.
 fn address<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
     let address = text(key, value)?;
+    if cfg!(unix) && address.strip_prefix(UNIX).is_some_and(|path| !path.is_empty()) {
+        return Ok(address);
+    }
     let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
     let is_address = port.is_some_and(|port| port.parse::<u16>().is_ok());
-    is_address.then_some(address).ok_or_else(|| refuse(key, address, "an address such as 127.0.0.1:9090"))
+    is_address
+        .then_some(address)
+        .ok_or_else(|| refuse(key, address, "an address such as 127.0.0.1:9090 or unix:/path"))
 }
 
 /// A path without a query; the base path may be empty.
@@ -150,15 +230,20 @@ fn path<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
     is_path.then_some(path).ok_or_else(|| refuse(key, path, "a path such as /fo"))
 }
 
-/// Addresses, and networks of them.
-fn networks(key: &str, value: &Value) -> Result<Vec<IpNet>, BuildError> {
-    let expected = "a list of addresses and networks such as [\"10.0.0.0/8\", \"::1\"]";
-    let network = |value: &Value| {
+/// Addresses, and networks of them; `unix:` is whoever comes over a Unix socket.
+fn networks(key: &str, value: &Value) -> Result<Trusted, BuildError> {
+    let expected = "a list of addresses and networks such as [\"10.0.0.0/8\", \"::1\", \"unix:\"]";
+    let mut trusted = Trusted::default();
+    for value in value.as_array().ok_or_else(|| refuse(key, value, expected))? {
         let text = value.as_str().ok_or_else(|| refuse(key, value, expected))?;
-        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        network.map_err(|_| refuse(key, text, expected))
-    };
-    value.as_array().ok_or_else(|| refuse(key, value, expected))?.iter().map(network).collect()
+        if text == UNIX {
+            trusted.unix = true;
+            continue;
+        }
+        let network: Result<IpNet, _> = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        trusted.networks.push(network.map_err(|_| refuse(key, text, expected))?);
+    }
+    Ok(trusted)
 }
 
 fn switch(key: &str, value: &Value) -> Result<bool, BuildError> {
@@ -168,6 +253,11 @@ fn switch(key: &str, value: &Value) -> Result<bool, BuildError> {
 fn count(key: &str, value: &Value) -> Result<u32, BuildError> {
     let count = value.as_integer().and_then(|count| count.try_into().ok()).filter(|&count| count > 0);
     count.ok_or_else(|| refuse(key, value, "a whole number from 1 on"))
+}
+
+fn size(key: &str, value: &Value) -> Result<u64, BuildError> {
+    let size = value.as_integer().and_then(|size| size.try_into().ok());
+    size.ok_or_else(|| refuse(key, value, "a number of bytes"))
 }
 
 fn time(key: &str, value: &Value) -> Result<Duration, BuildError> {
@@ -183,9 +273,14 @@ fn refuse(key: &str, value: &(impl ToString + ?Sized), expected: &str) -> BuildE
     BuildError::new(key, value.as_deref().unwrap_or("(not shown)"), expected)
 }
 
+/// In which a client must have sent a request's body.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(60 * 60);
+
+const SHORTEST_TOKEN: usize = 16;
+
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "listen",
     "base_path",
     "status_path",
@@ -194,6 +289,8 @@ const KEYS: [&str; 10] = [
     "underscores_in_headers",
     "show_attempts",
     "max_connections",
+    "max_request_body",
     "idle_timeout",
+    "shutdown_delay",
     "drain_timeout",
 ];

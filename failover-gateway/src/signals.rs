@@ -1,28 +1,73 @@
 //! What the process is told while it runs.
 
-use tokio::task::spawn_blocking;
+use std::thread;
+
+use tokio::sync::mpsc::{Sender, channel};
 use tracing::{info, warn};
 
 pub(crate) use crate::signals::system::Signals;
+use crate::supervisor::{self, State};
 
 impl Signals {
-    /// Calls `reload` whenever it is told to, until the process is told to end.
-    pub(crate) async fn obey(&mut self, reload: impl Fn() -> Result<(), String> + Clone + Send + 'static) {
-        while self.hangup().await.is_some() {
-            // Reading may take as long as it likes, on a thread of its own.
-            let reading = spawn_blocking(reload.clone());
+    /// Reads and adopts settings whenever it is told to, until the process is told to end.
+    ///
+    /// Each reading has a thread of its own: one that meets a file without an end holds nobody up.
+    pub(crate) async fn obey<S: Send + 'static>(
+        &mut self,
+        read: impl Fn() -> Result<S, String> + Clone + Send + 'static,
+        adopt: impl Fn(S) -> Result<(), String>,
+    ) {
+        let (sender, mut readings) = channel(MOST_READINGS);
+        let (mut begun, mut ended, mut adopted) = (0, 0, 0);
+        loop {
             tokio::select! {
-                result = reading => match result {
-                    Ok(Ok(())) => info!("the configuration was read again"),
-                    Ok(Err(error)) => warn!("the configuration stays as it was: {error}"),
-                    Err(error) => warn!("the configuration stays as it was: {error}"),
-                },
-                () = self.end() => break,
+                told = self.hangup() => {
+                    if told.is_none() {
+                        break;
+                    }
+                    if begun - ended >= MOST_READINGS {
+                        warn!("the configuration stays as it was: {MOST_READINGS} readings have not come to an end");
+                        continue;
+                    }
+                    begun += 1;
+                    supervisor::tell(&State::Reloading);
+                    begin(begun, read.clone(), sender.clone());
+                }
+                Some((number, result)) = readings.recv() => {
+                    ended += 1;
+                    // What was begun later, and adopted, is newer.
+                    if number > adopted {
+                        match result.and_then(&adopt) {
+                            Ok(()) => {
+                                adopted = number;
+                                info!("the configuration was read again");
+                            }
+                            Err(error) => warn!("the configuration stays as it was: {error}"),
+                        }
+                    }
+                    supervisor::tell(&State::Ready);
+                }
             }
         }
-        info!("no more connections are taken, and the calls under way end");
     }
 }
+
+/// Begins a reading.
+fn begin<S: Send + 'static>(
+    number: usize,
+    read: impl Fn() -> Result<S, String> + Send + 'static,
+    sender: Sender<(usize, Result<S, String>)>,
+) {
+    let failed = sender.clone();
+    let begun = thread::Builder::new().spawn(move || sender.blocking_send((number, read())));
+    if let Err(error) = begun {
+        // There is room for each reading.
+        let _ = failed.try_send((number, Err(error.to_string())));
+    }
+}
+
+/// The most readings at a time.
+const MOST_READINGS: usize = 8;
 
 #[cfg(unix)]
 mod system {
@@ -34,15 +79,20 @@ mod system {
         hangup: Signal,
         interrupt: Signal,
         terminate: Signal,
+        /// Those that would end the process by default, and mean nothing.
+        _others: [Signal; 3],
     }
 
     impl Signals {
         /// Signals count from this call on.
         pub(crate) fn listen() -> io::Result<Self> {
+            let others = [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::alarm()];
+            let [first, second, third] = others.map(signal);
             Ok(Self {
                 hangup: signal(SignalKind::hangup())?,
                 interrupt: signal(SignalKind::interrupt())?,
                 terminate: signal(SignalKind::terminate())?,
+                _others: [first?, second?, third?],
             })
         }
 
@@ -55,7 +105,7 @@ mod system {
         }
 
         /// Waits until the process is to end.
-        pub(super) async fn end(&mut self) {
+        pub(crate) async fn end(&mut self) {
             end(&mut self.interrupt, &mut self.terminate).await;
         }
     }
@@ -88,7 +138,7 @@ mod system {
         }
 
         /// Waits until the process is to end.
-        pub(super) async fn end(&mut self) {
+        pub(crate) async fn end(&mut self) {
             let _ = ctrl_c().await;
         }
     }

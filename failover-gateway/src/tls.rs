@@ -1,4 +1,5 @@
-//! The tables `[tls.NAME]`: how TLS is spoken with the targets that name them, and the files that this is made of.
+//! The tables `[tls.NAME]` and `[listen_tls]`: how TLS is spoken with the targets that name them and with clients, and the
+//! files that this is made of.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use failover_tokio::rustls::client::WantsClientCert;
 use failover_tokio::rustls::crypto::ring;
 use failover_tokio::rustls::pki_types::pem::PemObject;
 use failover_tokio::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use failover_tokio::rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use failover_tokio::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
 use toml::{Table, Value};
 
 /// Settings of TLS, by their name.
@@ -31,6 +32,45 @@ struct File {
     /// The key that names it, and its path.
     place: String,
     content: Vec<u8>,
+}
+
+/// How TLS is spoken with clients: HTTP/2 or HTTP/1.1, as they like.
+pub(crate) struct Served {
+    pub(crate) config: Arc<ServerConfig>,
+    certificate: String,
+}
+
+impl Served {
+    /// Reads the files of the table `[listen_tls]`, whose paths are relative to a folder.
+    ///
+    /// # Errors
+    ///
+    /// Names the key and the file that make no sense.
+    pub(crate) fn read(table: Value, folder: &Path) -> Result<Self, String> {
+        let Value::Table(mut table) = table else {
+            return Err("listen_tls: expected a table, [listen_tls], with certificate and key".to_owned());
+        };
+        let mut file = |key: &str| {
+            let missing = || format!("listen_tls.{key} is missing: expected the path of a PEM file");
+            file(&mut table, "listen_tls", key, folder)?.ok_or_else(missing)
+        };
+        let (certificate, key) = (file("certificate")?, file("key")?);
+        if let Some(key) = table.keys().next() {
+            return Err(format!("listen_tls.{key}: expected one of certificate, key"));
+        }
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder =
+            builder.with_safe_default_protocol_versions().map_err(|error| format!("tls: {error}"))?;
+        let config = builder.with_no_client_auth().with_single_cert(certificate.certificates()?, key.key()?);
+        let mut config = config.map_err(|error| mismatch(&certificate, &key, &error))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { config: Arc::new(config), certificate: certificate.place })
+    }
+
+    /// The key that names the certificate, and its path.
+    pub(crate) fn certificate(&self) -> &str {
+        &self.certificate
+    }
 }
 
 impl Named {
@@ -66,14 +106,8 @@ impl Named {
 
 impl Files {
     fn read(name: &str, mut table: Table, folder: &Path) -> Result<Self, String> {
-        let mut file = |key| match table.remove(key) {
-            // A secret that stands where its file's path should is not shown.
-            Some(Value::String(path)) if !path.contains('\n') => {
-                File::read(format!("tls.{name}.{key} = {path}"), &folder.join(path)).map(Some)
-            }
-            Some(_) => Err(format!("tls.{name}.{key}: expected the path of a PEM file")),
-            None => Ok(None),
-        };
+        let at = format!("tls.{name}");
+        let mut file = |key| file(&mut table, &at, key, folder);
         let files = Self { roots: file("roots")?, certificate: file("certificate")?, key: file("key")? };
         match table.keys().next() {
             Some(key) => Err(format!("tls.{name}.{key}: expected one of roots, certificate, key")),
@@ -87,12 +121,8 @@ impl Files {
             (None, None) => Ok(trusting.with_no_client_auth()),
             (Some(certificate), Some(key)) => {
                 let certificates = certificate.certificates()?;
-                trusting.with_client_auth_cert(certificates, key.key()?).map_err(|error| {
-                    format!(
-                        "{}: expected the key of the certificate in {}: {error}",
-                        key.place, certificate.place
-                    )
-                })
+                let config = trusting.with_client_auth_cert(certificates, key.key()?);
+                config.map_err(|error| mismatch(certificate, key, &error))
             }
             (Some(_), None) => {
                 Err(format!("tls.{name}.key is missing: expected the key of tls.{name}.certificate"))
@@ -143,6 +173,22 @@ impl File {
         PrivateKeyDer::from_pem_slice(&self.content)
             .map_err(|_| format!("{}: expected a private key in PEM, and there is none", self.place))
     }
+}
+
+/// The file that a key of a table names, if it does.
+fn file(table: &mut Table, at: &str, key: &str, folder: &Path) -> Result<Option<File>, String> {
+    match table.remove(key) {
+        // A secret that stands where its file's path should is not shown.
+        Some(Value::String(path)) if !path.contains('\n') => {
+            File::read(format!("{at}.{key} = {path}"), &folder.join(path)).map(Some)
+        }
+        Some(_) => Err(format!("{at}.{key}: expected the path of a PEM file")),
+        None => Ok(None),
+    }
+}
+
+fn mismatch(certificate: &File, key: &File, error: &rustls::Error) -> String {
+    format!("{}: expected the key of the certificate in {}: {error}", key.place, certificate.place)
 }
 
 fn trusting(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, String> {

@@ -118,6 +118,8 @@ impl<X: Exchange> Driver<'_, X> {
             Ok(response) => response,
             Err(error) => {
                 let waited_in_vain = waiting.end();
+                let is_too_long = self.template.body().is_too_long();
+                let error = if is_too_long { AttemptError::too_long(error) } else { error };
                 watch.error(index, took, &error);
                 self.rewind(&mut attempt);
                 let evidence = error.evidence();

@@ -109,6 +109,9 @@ pub enum Fault {
     /// The request's body failed or stalled where the caller provides it.
     #[error("the request's body broke off")]
     RequestBody,
+    /// The request's body is longer than the bound that it was given, by `http_body_util::Limited`.
+    #[error("the request's body is too long")]
+    TooLong,
     /// The request cannot be built, or this process has no file descriptors left.
     #[error("the request cannot be sent from here")]
     Local,

@@ -18,6 +18,12 @@ impl AttemptError {
         Self::new(Evidence::LocalFault, Fault::Local, error.into())
     }
 
+    /// A request whose body is longer than its caller lets it be, whatever the transport made of that.
+    #[must_use]
+    pub fn too_long(error: Self) -> Self {
+        Self::new(Evidence::LocalFault, Fault::TooLong, Some(error.into()))
+    }
+
     /// A request that was given up while it waited for a connection.
     #[must_use]
     pub fn unconnected() -> Self {

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Limited;
 use hyper::body::Incoming;
 
 use crate::error::BoxError;
@@ -15,29 +16,45 @@ use crate::limits::is_too_large;
 /// A body of hyper's, but where the peer ends a stream of HTTP/2 without having ended the body (`RST_STREAM` or GOAWAY with
 /// `NO_ERROR`), that is an error and not the body's end (`committed`).
 #[derive(Debug)]
-pub(crate) struct Received {
-    body: Incoming,
+pub(crate) struct Received<B = Incoming> {
+    body: B,
     http2: bool,
 }
 
-impl Received {
-    pub(crate) fn new(body: Incoming, version: Version) -> Self {
+impl<B> Received<B> {
+    pub(crate) fn new(body: B, version: Version) -> Self {
         Self { body, http2: version == Version::HTTP_2 }
-    }
-
-    /// The same for a body that a server received, or the body as it is if it is not hyper's.
-    pub(crate) fn inbound<B: Body + 'static>(body: B, version: Version) -> Result<Self, B> {
-        let mut body = Some(body);
-        let incoming = (&mut body as &mut dyn Any).downcast_mut::<Option<Incoming>>().and_then(Option::take);
-        match (incoming, body) {
-            (Some(incoming), _) => Ok(Self::new(incoming, version)),
-            (None, Some(body)) => Err(body),
-            (None, None) => unreachable!("a body that is not taken is there"),
-        }
     }
 }
 
-impl Body for Received {
+/// A body that a server received, if it is hyper's, with a bound or without.
+#[derive(Debug)]
+pub(crate) enum Inbound<B> {
+    Whole(Received),
+    Limited(Received<Limited<Incoming>>),
+    /// It is not hyper's.
+    Other(B),
+}
+
+impl<B: 'static> Inbound<B> {
+    pub(crate) fn of(body: B, version: Version) -> Self {
+        let mut body = Some(body);
+        if let Some(body) = taken::<Incoming>(&mut body) {
+            return Self::Whole(Received::new(body, version));
+        }
+        if let Some(body) = taken::<Limited<Incoming>>(&mut body) {
+            return Self::Limited(Received::new(body, version));
+        }
+        body.map_or_else(|| unreachable!("a body that is not taken is there"), Self::Other)
+    }
+}
+
+/// What is there, if it is of this type.
+fn taken<T: 'static>(option: &mut dyn Any) -> Option<T> {
+    option.downcast_mut::<Option<T>>().and_then(Option::take)
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for Received<B> {
     type Data = Bytes;
     type Error = BoxError;
 

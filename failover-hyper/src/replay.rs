@@ -1,7 +1,6 @@
 //! A streamed request body, kept up to a bound so that another attempt can send it again.
 
 use std::fmt;
-use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -9,8 +8,8 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, LengthLimitError};
 
 use crate::error::BoxError;
 
@@ -38,11 +37,11 @@ impl ReplayBody {
             .boxed_unsync();
         let source = Source {
             inbound,
-            kept: Vec::new(),
+            kept: Some(Vec::new()),
             limit,
             trailers: None,
             ended: false,
-            whole: true,
+            too_long: false,
             turn: 0,
             held: false,
             reading: None,
@@ -61,14 +60,14 @@ impl ReplayBody {
         let mut source = lock(&self.source);
         source.turn += 1;
         source.release();
-        source.whole
+        source.kept.is_some()
     }
 
     /// Halts all readers, and tells whether a new one could send the whole body.
     pub(crate) fn hold(&self) -> bool {
         let mut source = lock(&self.source);
         source.held = true;
-        source.whole
+        source.kept.is_some()
     }
 
     /// Lets the reader go on that was halted.
@@ -81,9 +80,14 @@ impl ReplayBody {
         Arc::strong_count(&self.source) > 1
     }
 
+    /// Whether the caller's body broke off since it is longer than its bound.
+    pub(crate) fn is_too_long(&self) -> bool {
+        lock(&self.source).too_long
+    }
+
     /// Whether the whole body can be sent from its first byte on, now or by another attempt.
     pub(crate) fn is_whole(&self) -> bool {
-        lock(&self.source).whole
+        lock(&self.source).kept.is_some()
     }
 
     pub(crate) fn is_one_shot(&self) -> bool {
@@ -165,13 +169,13 @@ impl fmt::Debug for Reader {
 
 struct Source {
     inbound: UnsyncBoxBody<Bytes, BoxError>,
-    /// All data so far while `whole`, else empty. A copy, so that its size is what it costs.
-    kept: Vec<u8>,
+    /// All data so far, while the body can be sent from its first byte on. A copy, so that its size is what it costs.
+    kept: Option<Vec<u8>>,
     limit: usize,
     trailers: Option<HeaderMap>,
     ended: bool,
-    /// Whether the body can be sent from its first byte on.
-    whole: bool,
+    /// Whether it broke off at the bound that the caller gave it.
+    too_long: bool,
     /// Counts the attempts: only the last one's reader may read.
     turn: u64,
     /// Whether nobody may read.
@@ -183,7 +187,7 @@ struct Source {
 impl Source {
     /// The next piece of what was kept, after the first `sent` bytes.
     fn kept_from(&self, sent: u64) -> Option<Bytes> {
-        let rest = self.kept.get(usize::try_from(sent).ok()?..)?;
+        let rest = self.kept.as_ref()?.get(usize::try_from(sent).ok()?..)?;
         (!rest.is_empty()).then(|| Bytes::copy_from_slice(&rest[..rest.len().min(COPIED)]))
     }
 
@@ -206,7 +210,10 @@ impl Source {
                     self.ended = true;
                 }
             }
-            Some(Err(_)) => self.whole = false,
+            Some(Err(error)) => {
+                self.kept = None;
+                self.too_long = error.is::<LengthLimitError>();
+            }
             None => self.ended = true,
         }
         Poll::Ready(next.map(|frame| frame.map_err(BodyError::Inbound)))
@@ -220,11 +227,9 @@ impl Source {
     }
 
     fn keep(&mut self, data: &[u8]) {
-        if self.whole && data.len() <= self.limit - self.kept.len() {
-            self.kept.extend_from_slice(data);
-        } else {
-            self.whole = false;
-            drop(mem::take(&mut self.kept));
+        match &mut self.kept {
+            Some(kept) if data.len() <= self.limit - kept.len() => kept.extend_from_slice(data),
+            _ => self.kept = None,
         }
     }
 }
@@ -232,9 +237,8 @@ impl Source {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
-            .field("kept", &self.kept.len())
+            .field("kept", &self.kept.as_ref().map(Vec::len))
             .field("ended", &self.ended)
-            .field("whole", &self.whole)
             .finish_non_exhaustive()
     }
 }

@@ -14,7 +14,7 @@ use crate::error::BoxError;
 use crate::expect::Expectation;
 use crate::places::Place;
 use crate::progress::Progress;
-use crate::received::Received;
+use crate::received::Inbound;
 use crate::replay::{BodyError, Reader, ReplayBody, SLICE};
 use crate::runtime::Runtime;
 use crate::wire::Wire;
@@ -48,9 +48,10 @@ impl CallBody {
         if let Some(bytes) = (&mut body as &mut dyn Any).downcast_mut::<Full<Bytes>>().and_then(bytes_of) {
             return Self::whole(bytes);
         }
-        Self(Kept::Streamed(match Received::inbound(body, version) {
-            Ok(body) => ReplayBody::new(body, limit),
-            Err(body) => ReplayBody::new(body, limit),
+        Self(Kept::Streamed(match Inbound::of(body, version) {
+            Inbound::Whole(body) => ReplayBody::new(body, limit),
+            Inbound::Limited(body) => ReplayBody::new(body, limit),
+            Inbound::Other(body) => ReplayBody::new(body, limit),
         }))
     }
 
@@ -91,6 +92,14 @@ impl CallBody {
         match &self.0 {
             Kept::Whole(_) => false,
             Kept::Streamed(replay) => replay.is_being_read(),
+        }
+    }
+
+    /// Whether it broke off since it is longer than the bound that the caller gave it, a `http_body_util::Limited`.
+    pub(crate) fn is_too_long(&self) -> bool {
+        match &self.0 {
+            Kept::Whole(_) => false,
+            Kept::Streamed(replay) => replay.is_too_long(),
         }
     }
 

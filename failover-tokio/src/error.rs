@@ -43,14 +43,15 @@ impl<B: Body> Error<B> {
     /// sections 15.5 and 15.6).
     ///
     /// 504 if the last attempt ran out of time or there was none for a first one, and 502 if it failed otherwise; 503 for a
-    /// fault on this side, but 400, 408 or 414 where it is the client's, whose body broke off or came too slowly, or whose
-    /// path is too long; 405 for a method that is never sent, 501 for a protocol or coding, and 508 for a loop.
+    /// fault on this side, but 400, 408, 413 or 414 where it is the client's, whose body broke off, came too slowly or is
+    /// longer than a `http_body_util::Limited` lets it be, or whose path is too long; 405 for a method that is never sent, 501 for a protocol or coding, and 508 for a loop.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Stopped(stopped) => {
                 let last = stopped.failures().last().and_then(Failure::error);
                 match (stopped.reason(), last.map(|last| (last.fault(), last.source()))) {
+                    (Reason::LocalFault, Some((Fault::TooLong, _))) => StatusCode::PAYLOAD_TOO_LARGE,
                     (Reason::LocalFault, Some((Fault::RequestBody, Some(_)))) => StatusCode::BAD_REQUEST,
                     (Reason::LocalFault, Some((Fault::RequestBody, None))) => StatusCode::REQUEST_TIMEOUT,
                     (Reason::LocalFault, Some((_, Some(source)))) if source.is::<PathError>() => {

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 
 use serde_json::Value;
 
@@ -9,7 +10,13 @@ use crate::lab::LIMIT;
 
 /// A connection to a server. Nothing is waited for longer than [`LIMIT`].
 #[derive(Debug)]
-pub struct Connection(BufReader<TcpStream>);
+pub struct Connection(BufReader<Stream>);
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
 
 /// An answer as it came.
 #[derive(Debug)]
@@ -27,17 +34,23 @@ pub struct Answer {
 }
 
 impl Connection {
-    /// Connects to a URL of scheme, host and port.
+    /// Connects to a URL of scheme, host and port, or to a Unix socket: `unix:PATH`.
     ///
     /// # Panics
     ///
     /// If nobody listens there.
     #[must_use]
     pub fn to(url: &str) -> Self {
+        if let Some(path) = url.strip_prefix("unix:") {
+            let stream = UnixStream::connect(path).unwrap();
+            stream.set_read_timeout(Some(LIMIT)).unwrap();
+            stream.set_write_timeout(Some(LIMIT)).unwrap();
+            return Self(BufReader::new(Stream::Unix(stream)));
+        }
         let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream.set_write_timeout(Some(LIMIT)).unwrap();
-        Self(BufReader::new(stream))
+        Self(BufReader::new(Stream::Tcp(stream)))
     }
 
     /// Sends; what fails does so because the peer has closed, which is seen by reading.
@@ -47,7 +60,10 @@ impl Connection {
 
     /// Ends what is sent.
     pub fn finish(&mut self) {
-        let _ = self.0.get_mut().shutdown(Shutdown::Write);
+        let _ = match self.0.get_mut() {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
     }
 
     /// Reads an answer to a request with this method; `None` if the connection ended instead.
@@ -122,6 +138,28 @@ impl Connection {
         }
         let line = line.strip_suffix(b"\r\n")?;
         Some(line.iter().copied().map(char::from).collect())
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buf),
+            Self::Unix(stream) => stream.read(buf),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(buf),
+            Self::Unix(stream) => stream.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

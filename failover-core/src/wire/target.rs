@@ -134,6 +134,12 @@ impl Target {
         Self { state, ..self }
     }
 
+    /// What its administrator wants of it from the beginning.
+    #[must_use]
+    pub fn admin_state(&self) -> AdminState {
+        self.state
+    }
+
     /// The same target over a protocol of its own, in place of the client's choice for all.
     #[must_use]
     pub fn protocol(mut self, protocol: Protocol) -> Self {

@@ -1,14 +1,17 @@
 //! What clients are kept to: heads, connections, silence, and what does not move.
 
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
 use failover_tests::wire::Connection;
-use failover_tokio::{FailoverClient, Protocol};
+use failover_tokio::{FailoverClient, Protocol, ResponseBody, Submitted};
+use http::Response;
 use http_body_util::BodyExt;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
@@ -47,16 +50,12 @@ fn bounded_a_connection_on_which_nothing_is_asked_is_closed_and_a_call_is_waited
     slow.write(b"GET /slow HTTP/1.1\r\nhost: h\r\n\r\n");
     assert_eq!(server.wait_for_requests(1).len(), 1);
 
-    // Nothing at all, a part of a head, a request and then nothing, a part of a preface, a preface, and a preface after
-    // which the handshake stops.
+    // Nothing at all, a request and then nothing, a part of a preface, a preface, and a preface after which the handshake
+    // stops.
     let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    for (sent, answers) in [
-        ("", 0),
-        ("GET / HT", 0),
-        ("GET / HTTP/1.1\r\nhost: h\r\n\r\n", 1),
-        (&preface[..10], 0),
-        (preface, 0),
-    ] {
+    for (sent, answers) in
+        [("", 0), ("GET / HTTP/1.1\r\nhost: h\r\n\r\n", 1), (&preface[..10], 0), (preface, 0)]
+    {
         let began = Instant::now();
         let mut connection = gateway.connect();
         connection.write(sent.as_bytes());
@@ -68,6 +67,135 @@ fn bounded_a_connection_on_which_nothing_is_asked_is_closed_and_a_call_is_waited
     }
     gate.open();
     assert_eq!(slow.read("GET").unwrap().text(), "right");
+}
+
+#[test]
+fn bounded_a_head_that_does_not_come_to_its_end_is_told_so_once() {
+    let server = Server::script([Reply::ok("right")]);
+    let gateway = idle_after(&server, IDLE);
+    for asked in ["", "GET / HTTP/1.1\r\nhost: h\r\n\r\n"] {
+        let began = Instant::now();
+        let mut connection = gateway.connect();
+        if !asked.is_empty() {
+            connection.write(asked.as_bytes());
+            assert_eq!(connection.read("GET").unwrap().text(), "right");
+        }
+        connection.write(b"GET / HT");
+        let answer = connection.read("GET").unwrap();
+        assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
+        assert_eq!(connection.rest(), b"");
+        assert!(began.elapsed() >= IDLE);
+    }
+}
+
+#[test]
+fn bounded_a_head_that_drips_is_given_no_more_time() {
+    let server = Server::script([Reply::ok("right")]);
+    let gateway = idle_after(&server, IDLE);
+    let mut connection = gateway.connect();
+    connection.write(b"GET / HTTP/1.1\r\nhost: h\r\n");
+    let began = Instant::now();
+    // Not a tenth of this would be sent within the time.
+    for _ in 0..LIMIT.as_millis() / 100 {
+        connection.write(b"x: y\r\n");
+        thread::sleep(Duration::from_millis(100));
+        if began.elapsed() > 3 * IDLE {
+            break;
+        }
+    }
+    assert_eq!(connection.read("GET").unwrap().status, 408);
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn bounded_a_body_that_drips_is_given_no_more_time() {
+    let server = Server::script([Reply::ok("right")]);
+    let gateway =
+        Gateway::before([&server], "upload_deadline = '1s'\nattempt_timeout = '500ms'\ndeadline = '1s'");
+    let mut connection = gateway.connect();
+    connection.write(b"PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 1000000\r\n\r\n");
+    for _ in 0..40 {
+        connection.write(b"x");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(connection.read("PUT").unwrap().status, 408);
+}
+
+#[test]
+fn bounded_a_body_larger_than_is_taken_is_refused() {
+    let server = Server::start(|request| Reply::ok(request.body.len().to_string()));
+    let gateway = Gateway::configured(&config("max_request_body = 1000", &[server.url()], ""));
+    let (fits, not) = ("x".repeat(1000), "x".repeat(1001));
+    assert_eq!(gateway.post("/", &fits).text(), "1000");
+    let refused = gateway.post("/", &not);
+    assert_eq!((refused.status, refused.header("content-type")), (413, Some("application/problem+json")));
+    assert_eq!(server.requests().len(), 1, "its length says so");
+    // One of unknown length is too long only when it has come.
+    let chunked = |body: &str| {
+        let body = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        gateway.send("POST", "/", "transfer-encoding: chunked\r\n", &body)
+    };
+    assert_eq!(chunked(&fits).text(), "1000");
+    assert_eq!(chunked(&not).status, 413);
+    assert_eq!(gateway.status()["calls"]["stopped"], 0, "no target has failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounded_calls_of_others_take_nobodys_own_place_and_the_queue_is_finite() {
+    let gate = Gate::new();
+    let server = Server::start({
+        let gate = gate.clone();
+        move |request| match request.target.as_str() {
+            "/slow" => Reply::ok("slow").after(&gate),
+            _ => Reply::ok("right"),
+        }
+    });
+    let gateway = Gateway::configured(&config("max_connections = 4", &[server.url()], ""));
+    let client = FailoverClient::builder().targets([&gateway.url]).protocol(Protocol::Http2).build().unwrap();
+    // One in the connection's own place, four in those that are shared, four that wait, and one too many.
+    let calls: Vec<_> = (0..10).map(|_| client.submit("GET", "/slow", "")).collect();
+    assert_eq!(block_in_place(|| server.wait_for_requests(5)).len(), 5);
+    let mut answers = futures_of(calls);
+    let full = answers.recv().await.unwrap();
+    assert_eq!((full.status().as_u16(), &full.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    // Everybody else is answered, and so is who operates it.
+    block_in_place(|| {
+        assert_eq!(gateway.get("/").text(), "right");
+        assert_eq!(gateway.status()["calls"]["waiting"], 5);
+    });
+    gate.open();
+    for _ in 0..9 {
+        assert_eq!(answers.recv().await.unwrap().status(), 200);
+    }
+}
+
+/// Guards: `turn` that asks whether all calls wait for the client.
+#[tokio::test(flavor = "multi_thread")]
+async fn bounded_one_answer_that_is_not_taken_costs_its_connection_whatever_else_is_asked_on_it() {
+    let server = Server::script([Reply::ok(vec![0; 200 << 10])]);
+    let gateway = idle_after(&server, IDLE);
+    let stream = TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    let (mut requests, connection) =
+        builder.initial_window_size(16 << 10).handshake::<_, Bytes>(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = || http::Request::get("http://h/").body(()).unwrap();
+    let stuck = requests.send_request(request(), true).unwrap().0.await.unwrap();
+    let mut answered = 0;
+    // Others are asked for all the time, and are taken.
+    while let Ok(mut ready) = requests.clone().ready().await {
+        let Ok((response, _)) = ready.send_request(request(), true) else { break };
+        let Ok(response) = response.await else { break };
+        let mut body = response.into_body();
+        while let Some(Ok(data)) = body.data().await {
+            let _ = body.flow_control().release_capacity(data.len());
+        }
+        answered += 1;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(answered > 1, "{answered}");
+    let _ = timeout(LIMIT, connection).await.expect("the connection ends");
+    drop((stuck, requests));
 }
 
 /// Guards: `place` that takes no connection's.
@@ -147,7 +275,7 @@ fn there_are_file_descriptors_for_all_connections_unless_the_system_has_none() {
         assert_eq!(connection.read("GET").unwrap().text(), "right");
     }
     let short = limited("");
-    assert!(short.wait_for_log("file descriptors").contains("max_connections = 100 may need 264"));
+    assert!(short.wait_for_log("file descriptors").contains("max_connections = 100 may need 428"));
 }
 
 #[test]
@@ -197,13 +325,14 @@ async fn bounded_calls_beyond_the_limit_wait_for_their_turn_over_http2_too() {
     let server = Server::script([Reply::ok("right").after(&gate)]);
     let gateway = Gateway::configured(&config("max_connections = 2", &[server.url()], ""));
     let client = FailoverClient::builder().targets([&gateway.url]).protocol(Protocol::Http2).build().unwrap();
+    // The connection's own place, two shared ones, and two that wait for one.
     let calls: Vec<_> = (0..5).map(|_| client.submit("GET", "/", "")).collect();
-    assert_eq!(block_in_place(|| server.wait_for_requests(2)).len(), 2);
+    assert_eq!(block_in_place(|| server.wait_for_requests(3)).len(), 3);
     gate.open();
     for call in calls {
         assert_eq!(call.await.unwrap().into_body().collect().await.unwrap().to_bytes(), "right");
     }
-    assert!(server.connections() <= 2, "{}", server.connections());
+    assert!(server.connections() <= 3, "{}", server.connections());
 }
 
 #[test]
@@ -221,6 +350,18 @@ fn local_fault_a_client_that_stops_sending_its_body_is_told_so() {
 
 fn idle_after(server: &Server, time: Duration) -> Gateway {
     Gateway::configured(&config(&format!("idle_timeout = '{}ms'", time.as_millis()), &[server.url()], ""))
+}
+
+/// The answers to calls, as they come.
+fn futures_of(calls: Vec<Submitted>) -> UnboundedReceiver<Response<ResponseBody>> {
+    let (sender, answers) = unbounded_channel();
+    for call in calls {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            sender.send(call.await.unwrap_or_else(|error| error.into_response().unwrap()))
+        });
+    }
+    answers
 }
 
 const IDLE: Duration = Duration::from_secs(1);

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 
+mod admin;
 mod configuration;
 mod door;
 mod faults;
 mod limits;
+mod listeners;
 mod memory;
 mod page;
 mod proxy;
@@ -34,7 +36,7 @@ use serde_json::Value;
 struct Gateway {
     process: Child,
     /// Kept open, as by somebody who reads on.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     url: String,
     config: Scratch,
     log: Receiver<String>,
@@ -54,9 +56,15 @@ impl Gateway {
 
     /// Started by a command that only lacks the arguments.
     fn run(mut command: Command, text: &str) -> Self {
+        command.args(["--listen", "127.0.0.1:0"]);
+        Self::run_where_told(command, text)
+    }
+
+    /// The same, listening where the configuration says.
+    fn run_where_told(mut command: Command, text: &str) -> Self {
         let config = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
         let mut process = command
-            .args(["--config", &config.path(), "--listen", "127.0.0.1:0"])
+            .args(["--config", &config.path()])
             .env("RUST_LOG", "info,failover=debug")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -70,7 +78,14 @@ impl Gateway {
         stdout.read_line(&mut line).unwrap();
         let url = line.trim_end().strip_prefix("listening on ").map(str::to_owned);
         let Some(url) = url else { panic!("{line}: {:?}", log.recv_timeout(LIMIT)) };
-        Self { process, _stdout: stdout, url, config, log, logged: Mutex::default() }
+        Self { process, stdout, url, config, log, logged: Mutex::default() }
+    }
+
+    /// Where operators ask. To be called once.
+    fn operators(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim_end().strip_prefix("for operators on ").expect("there is an admin listener").to_owned()
     }
 
     /// Answers a request without a body, on a connection of its own.

@@ -2,14 +2,18 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::Command;
 
-use failover_tests::lab::{End, Gate, Reply, Server};
+use failover_tests::example::Scratch;
+use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
+use failover_tests::wire::Connection;
 use failover_tokio::{FailoverClient, Protocol};
 use http_body_util::BodyExt;
 use serde_json::json;
 
-use crate::{Gateway, config};
+use crate::{GATEWAY, Gateway, config};
 
 #[test]
 fn identity_other_targets_are_taken_and_what_is_remembered_stays() {
@@ -164,6 +168,11 @@ fn a_file_that_cannot_be_read_to_its_end_holds_nobody_up() {
     for _ in 0..3 {
         assert_eq!(gateway.get("/").text(), "right");
     }
+    // Nor does it keep later ones from being read.
+    fs::remove_file(gateway.config.path()).unwrap();
+    let said = gateway.reload(&config("base_path = '/new'", &[works.url()], ""));
+    assert!(said.contains("was read again"), "{said}");
+    assert_eq!(gateway.get("/new").text(), "right");
     gateway.signal("TERM");
     assert_eq!(gateway.wait().code(), Some(0));
 }
@@ -187,4 +196,75 @@ fn sigint_ends_it_as_well() {
     let mut gateway = Gateway::before([&down], "");
     gateway.signal("INT");
     assert_eq!(gateway.wait().code(), Some(0));
+}
+
+#[test]
+fn a_second_sigterm_ends_it_at_once() {
+    let server = Server::script([Reply::raw("").end(End::Stall)]);
+    for delay in ["0", "1h"] {
+        let top = if delay == "0" { String::new() } else { format!("shutdown_delay = '{delay}'") };
+        let mut gateway = Gateway::configured(&config(&top, &[server.url()], ""));
+        let asked = server.requests().len();
+        let mut connection = gateway.connect();
+        connection.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+        assert_eq!(server.wait_for_requests(asked + 1).len(), asked + 1);
+        gateway.signal("TERM");
+        gateway.wait_for_log("told to end");
+        gateway.signal("TERM");
+        assert_eq!(gateway.wait().code(), Some(1));
+        assert_eq!(connection.rest(), b"");
+    }
+}
+
+#[test]
+fn within_the_shutdown_delay_calls_are_answered_and_readiness_is_not() {
+    let server = Server::script([Reply::ok("right")]);
+    let text = config("shutdown_delay = '1h'", &[server.url()], "") + "[admin]\nlisten = '127.0.0.1:0'\n";
+    let mut gateway = Gateway::configured(&text);
+    let operators = gateway.operators();
+    let ready = || {
+        let mut connection = Connection::to(&operators);
+        connection.write(b"GET /-/ready HTTP/1.1\r\nhost: h\r\n\r\n");
+        connection.read("GET").unwrap().status
+    };
+    assert_eq!(ready(), 200);
+    gateway.signal("TERM");
+    gateway.wait_for_log("told to end");
+    assert_eq!((ready(), gateway.get("/").text()), (503, "right"));
+    gateway.signal("INT");
+    assert_eq!(gateway.wait().code(), Some(1));
+}
+
+#[test]
+fn other_signals_do_no_harm() {
+    let server = Server::script([Reply::ok("right")]);
+    let gateway = Gateway::before([&server], "");
+    for signal in ["USR1", "USR2", "ALRM", "PIPE"] {
+        gateway.signal(signal);
+        assert_eq!(gateway.get("/").text(), "right", "{signal}");
+    }
+}
+
+#[test]
+fn systemd_is_told_when_it_is_ready_reloads_and_stops() {
+    let folder = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "notify", "");
+    let path = Path::new(&folder.path()).with_extension("sock");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    let told = || {
+        let mut told = [0; 1000];
+        let length = socket.recv(&mut told).unwrap();
+        String::from_utf8_lossy(&told[..length]).into_owned()
+    };
+    let server = Server::script([Reply::ok("right")]);
+    let text = config("", &[server.url()], "");
+    let mut command = Command::new(&*GATEWAY);
+    command.env("NOTIFY_SOCKET", &path);
+    let mut gateway = Gateway::run(command, &text);
+    assert_eq!(told(), "READY=1\n");
+    gateway.reload(&text);
+    assert!(told().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(told(), "READY=1\n");
+    gateway.signal("TERM");
+    assert_eq!((told(), gateway.wait().code()), ("STOPPING=1\n".to_owned(), Some(0)));
 }

@@ -1,0 +1,234 @@
+//! One connection of a client, from its first byte to its end.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use failover_tokio::rustls::ServerConfig;
+use failover_tokio::{Peer, Tunnel};
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tracing::debug;
+
+use crate::activity::{Activity, Call};
+use crate::listener::Accepted;
+use crate::outgoing::{BoxError, Outgoing};
+use crate::places::{Place, Places};
+use crate::preface::Prefaced;
+use crate::socket::Socket;
+
+/// Who asks, and over which connection.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) peer: Peer,
+    /// `None` over a Unix socket.
+    pub(crate) address: Option<IpAddr>,
+    /// The place that the connection has for itself.
+    pub(crate) place: Arc<Semaphore>,
+}
+
+/// An answer, and the place that its call has until it was sent.
+pub(crate) type Answered<B> = (Response<B>, Option<Place>);
+
+/// What is said on connections: how requests are answered, and what clients are kept to.
+pub(crate) struct Manners<H> {
+    pub(crate) handler: H,
+    pub(crate) idle_timeout: Duration,
+    /// TLS is spoken as this says now, if it is.
+    pub(crate) tls: Option<watch::Receiver<Arc<ServerConfig>>>,
+    /// Whether the process is to end.
+    pub(crate) draining: watch::Receiver<bool>,
+}
+
+impl<H, F, B> Manners<H>
+where
+    H: Fn(Request<Incoming>, Caller) -> F + Send + Sync + 'static,
+    F: Future<Output = Answered<B>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    /// Serves one connection to its end.
+    pub(crate) async fn converse(self: &Arc<Self>, accepted: Accepted, activity: &Arc<Activity>) {
+        let address = match &accepted {
+            Accepted::Tcp(_, address) => Some(*address),
+            #[cfg(unix)]
+            Accepted::Unix(_) => None,
+        };
+        let peer = address.map_or_else(Peer::unnamed, Peer::new);
+        let caller = Caller { peer, address, place: Places::own() };
+        let socket = Socket::new(accepted, activity);
+        let Some(tls) = &self.tls else { return self.speak(socket, None, caller, activity).await };
+        let acceptor = TlsAcceptor::from(Arc::clone(&tls.borrow()));
+        let handshake = async {
+            match acceptor.accept(socket).await {
+                Ok(stream) => Some(stream),
+                Err(error) => {
+                    debug!("no TLS is spoken with a client: {error}");
+                    None
+                }
+            }
+        };
+        if let Some(stream) = self.unless_left(handshake, activity).await.flatten() {
+            let is_http2 = stream.get_ref().1.alpn_protocol().map(|protocol| protocol == b"h2");
+            let caller = Caller { peer: caller.peer.over_tls(), ..caller };
+            self.speak(stream, is_http2, caller, activity).await;
+        }
+    }
+
+    /// Speaks HTTP on a stream, in the version that was agreed on, or that the client begins with.
+    async fn speak<S>(
+        self: &Arc<Self>,
+        stream: S,
+        is_http2: Option<bool>,
+        caller: Caller,
+        activity: &Arc<Activity>,
+    ) where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let mut stream = Prefaced::new(stream);
+        let is_http2 = match is_http2 {
+            Some(is_http2) => is_http2,
+            None => match self.unless_left(stream.is_http2(), activity).await {
+                Some(Ok(is_http2)) => is_http2,
+                _ => return,
+            },
+        };
+        if is_http2 {
+            self.speak_http2(stream, caller, activity).await;
+        } else {
+            self.speak_http1(stream, caller, activity).await;
+        }
+    }
+
+    async fn speak_http1<S>(self: &Arc<Self>, stream: S, caller: Caller, activity: &Arc<Activity>)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let upgraded = Arc::new(OnceLock::new());
+        let service = service_fn(|request: Request<Incoming>| {
+            let (call, manners, caller) = (Call::begin(activity), Arc::clone(self), caller.clone());
+            let upgraded = Arc::clone(&upgraded);
+            async move {
+                let version = request.version();
+                let (response, mut place) = (manners.handler)(request, caller).await;
+                if let Some(tunnel) = response.extensions().get::<Tunnel>() {
+                    let _ = upgraded.set((tunnel.clone(), place.take()));
+                }
+                Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, version, call, place)))
+            }
+        });
+        let mut http = http1::Builder::new();
+        http.max_buf_size(MAX_HEAD as usize);
+        let mut connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        self.attend(Pin::new(&mut connection), http1::UpgradeableConnection::graceful_shutdown, activity)
+            .await;
+        if activity.is_within_a_head() {
+            if let Some(parts) = connection.into_parts() {
+                refuse(parts.io.into_inner()).await;
+            }
+            return;
+        }
+        // One that was upgraded has its place until both sides are done.
+        if let Some((tunnel, _place)) = upgraded.get() {
+            let _call = Call::begin(activity);
+            tunnel.ended().await;
+        }
+    }
+
+    async fn speak_http2<S>(self: &Arc<Self>, stream: S, caller: Caller, activity: &Arc<Activity>)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let service = service_fn(|request: Request<Incoming>| {
+            let (call, manners, caller) = (Call::begin(activity), Arc::clone(self), caller.clone());
+            async move {
+                let version = request.version();
+                let (response, place) = (manners.handler)(request, caller).await;
+                Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, version, call, place)))
+            }
+        });
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new())
+            .keep_alive_interval(self.idle_timeout)
+            .max_header_list_size(MAX_HEAD)
+            // A few bytes that refer to a large header that is remembered can be many.
+            .header_table_size(0)
+            .max_concurrent_streams(MAX_STREAMS);
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        self.attend(pin!(connection), http2::Connection::graceful_shutdown, activity).await;
+    }
+
+    /// Lets a connection talk until it ends, or has been told to end and does not heed that.
+    async fn attend<C>(&self, mut connection: Pin<&mut C>, shut_down: fn(Pin<&mut C>), activity: &Activity)
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        let mut draining = self.draining.clone();
+        let leaves = tokio::select! {
+            result = connection.as_mut() => return ended(result),
+            () = activity.idle(self.idle_timeout) => {
+                if activity.is_within_a_head() {
+                    return;
+                }
+                false
+            }
+            () = activity.unwanted() => true,
+            _ = draining.wait_for(|draining| *draining) => true,
+        };
+        activity.touch();
+        shut_down(connection.as_mut());
+        tokio::select! {
+            result = connection => ended(result),
+            () = activity.idle(self.idle_timeout) => {}
+            () = activity.without_calls(LAST_WORDS), if leaves => {}
+        }
+    }
+
+    /// Waits for the beginning of a conversation, unless it takes too long or there is no more time for it.
+    async fn unless_left<T>(&self, beginning: impl Future<Output = T>, activity: &Activity) -> Option<T> {
+        let mut draining = self.draining.clone();
+        tokio::select! {
+            begun = beginning => Some(begun),
+            () = activity.idle(self.idle_timeout) => None,
+            () = activity.unwanted() => None,
+            _ = draining.wait_for(|draining| *draining) => None,
+        }
+    }
+}
+
+/// Tells a client whose request did not come in time (RFC 9110, section 15.5.9).
+async fn refuse(mut stream: impl AsyncWrite + Unpin) {
+    let refusal = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let told = timeout(LAST_WORDS, async {
+        stream.write_all(refusal).await?;
+        stream.shutdown().await
+    });
+    if let Ok(Err(error)) = told.await {
+        debug!("a client was not told that its request took too long: {error}");
+    }
+}
+
+fn ended(result: hyper::Result<()>) {
+    if let Err(error) = result {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        debug!("a connection broke off: {error} {cause}");
+    }
+}
+
+/// The largest head of a request, in bytes.
+const MAX_HEAD: u32 = 64 << 10;
+
+/// The most calls at a time on a connection of HTTP/2.
+const MAX_STREAMS: u32 = 100;
+
+/// How long a connection without calls has to end when the process does, or when another one needs its place.
+const LAST_WORDS: Duration = Duration::from_secs(1);

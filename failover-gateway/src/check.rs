@@ -51,7 +51,8 @@ impl Display for Meaning<'_> {
         }
         let preset = if failover.preset == Preset::Ballerina { "ballerina" } else { "default" };
         writeln!(f, "failover.preset = {preset}")?;
-        policy(f, &failover.policy)
+        policy(f, &failover.policy)?;
+        self.settings.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }
 

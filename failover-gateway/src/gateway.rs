@@ -89,6 +89,9 @@ impl Gateway {
         for named in &settings.tls {
             self.client.set_tls_named(&named.name, Arc::clone(&named.config));
         }
+        for warning in &settings.warnings {
+            warn!("{warning}");
+        }
         let failover = settings.failover.clone();
         let set = self.client.set_targets(self.as_set_by_hand(failover.targets, &live), failover.policy);
         set.map_err(|error| format!("failover.{error}"))?;

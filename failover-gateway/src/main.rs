@@ -23,6 +23,7 @@ mod outgoing;
 mod places;
 mod preface;
 mod problem;
+mod secrets;
 mod server;
 mod settings;
 mod signals;
@@ -97,6 +98,7 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
         None => ("listen", settings.listen.clone()),
     };
     let admin = settings.admin.as_ref().map(|admin| admin.address().to_owned());
+    let warnings = settings.warnings.clone();
     let gateway = Gateway::new(settings, metrics()?);
     let gateway = Arc::new(gateway.map_err(|error| format!("{}: {error}", options.config.display()))?);
     let listener = bind(flag, &address).await?;
@@ -106,6 +108,9 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
     };
 
     let _written = log::begin();
+    for warning in warnings {
+        warn!("{warning}");
+    }
     provide_descriptors(limits.max_connections);
     say(&format!("listening on {}", listener.url(gateway.tls().is_some())));
     if let Some(admin) = admin {

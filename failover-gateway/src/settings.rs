@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use failover_tokio::{BuildError, Config, Target};
@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use crate::door::{Door, Trusted};
 use crate::listener::UNIX;
+use crate::secrets;
 use crate::tls::{Named, Served};
 
 /// What the configuration file says.
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     /// How TLS is spoken with targets that name these settings.
     pub(crate) tls: Vec<Named>,
     pub(crate) failover: Config,
+    /// What an operator should know of it.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Where operators ask, and who may change something.
@@ -36,6 +39,7 @@ pub(crate) struct Admin {
     pub(crate) listen: String,
     /// Without it only who is on this machine may.
     pub(crate) token: Option<Vec<u8>>,
+    token_file: Option<PathBuf>,
 }
 
 /// Which paths are the gateway's own.
@@ -86,12 +90,16 @@ impl Settings {
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let place = path.display();
         let text = fs::read_to_string(path).map_err(|error| format!("{place}: {error}"))?;
-        let table = toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let mut table = toml::from_str(&text).map_err(|error: toml::de::Error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             format!("{place}, line {}: {}", before.matches('\n').count() + 1, error.message())
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::of(table, folder).map_err(|error| format!("{place}: {error}"))
+        let warning = secrets::are_in(&table).then(|| secrets::warning(path)).flatten();
+        let settings = secrets::reveal(&mut table, folder).and_then(|()| Self::of(table, folder));
+        let mut settings = settings.map_err(|error| format!("{place}: {error}"))?;
+        settings.warnings.extend(warning);
+        Ok(settings)
     }
 
     fn of(mut table: Table, folder: &Path) -> Result<Self, String> {
@@ -122,6 +130,7 @@ impl Settings {
             limits: Limits::default(),
             tls,
             failover,
+            warnings: Vec::new(),
         };
         for (key, value) in &table {
             settings.set(key, value).map_err(|error| error.to_string())?;
@@ -134,6 +143,10 @@ impl Settings {
         if !bounds_silence {
             policy.body_idle = Some(settings.limits.idle_timeout);
         }
+        let tokens = settings.admin.iter().filter_map(|admin| admin.token_file.as_ref());
+        let keys =
+            settings.listen_tls.iter().map(Served::key).chain(settings.tls.iter().filter_map(Named::key));
+        settings.warnings.extend(tokens.map(PathBuf::as_path).chain(keys).filter_map(secrets::warning));
         match &settings.routes {
             Routes { status: Some(path), metrics, .. } if metrics.as_ref() == Some(path) => {
                 Err(refuse("metrics_path", path, "another path than status_path").to_string())
@@ -180,20 +193,22 @@ impl Admin {
         };
         let listen = table.remove("listen").ok_or("admin.listen is missing: expected an address")?;
         let listen = address("admin.listen", &listen).map_err(|error| error.to_string())?.to_owned();
-        let token = match table.remove("token_file") {
-            Some(path) => Some(token(&path, folder)?),
+        let token_file = match table.remove("token_file") {
+            Some(Value::String(path)) => Some(path),
+            Some(_) => return Err("admin.token_file: expected the path of a file".to_owned()),
             None => None,
         };
+        let token = token_file.as_ref().map(|path| token(path, folder)).transpose()?;
+        let token_file = token_file.map(|path| folder.join(path));
         match table.keys().next() {
             Some(key) => Err(format!("admin.{key}: expected one of listen, token_file")),
-            None => Ok(Self { listen, token }),
+            None => Ok(Self { listen, token, token_file }),
         }
     }
 }
 
 /// The token in a file, without the line's end.
-fn token(path: &Value, folder: &Path) -> Result<Vec<u8>, String> {
-    let path = path.as_str().ok_or("admin.token_file: expected the path of a file")?;
+fn token(path: &str, folder: &Path) -> Result<Vec<u8>, String> {
     let place = format!("admin.token_file = {path}");
     let token = fs::read(folder.join(path)).map_err(|error| format!("{place}: {error}"))?;
     let token = token.trim_ascii();

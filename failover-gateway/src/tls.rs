@@ -2,7 +2,7 @@
 //! files that this is made of.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use failover_tokio::rustls::client::WantsClientCert;
@@ -29,7 +29,8 @@ struct Files {
 
 #[derive(Eq, PartialEq)]
 struct File {
-    /// The key that names it, and its path.
+    path: PathBuf,
+    /// The key that names it, and its path there.
     place: String,
     content: Vec<u8>,
 }
@@ -37,7 +38,8 @@ struct File {
 /// How TLS is spoken with clients: HTTP/2 or HTTP/1.1, as they like.
 pub(crate) struct Served {
     pub(crate) config: Arc<ServerConfig>,
-    certificate: String,
+    certificate: File,
+    key: File,
 }
 
 impl Served {
@@ -64,12 +66,17 @@ impl Served {
         let config = builder.with_no_client_auth().with_single_cert(certificate.certificates()?, key.key()?);
         let mut config = config.map_err(|error| mismatch(&certificate, &key, &error))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), certificate: certificate.place })
+        Ok(Self { config: Arc::new(config), certificate, key })
     }
 
     /// The key that names the certificate, and its path.
     pub(crate) fn certificate(&self) -> &str {
-        &self.certificate
+        &self.certificate.place
+    }
+
+    /// Where the key is.
+    pub(crate) fn key(&self) -> &Path {
+        &self.key.path
     }
 }
 
@@ -92,6 +99,11 @@ impl Named {
             Ok(Self { name, config, files })
         };
         tables.into_iter().map(read).collect()
+    }
+
+    /// Where the key is, if there is one.
+    pub(crate) fn key(&self) -> Option<&Path> {
+        self.files.key.as_ref().map(|key| key.path.as_path())
     }
 
     /// The same settings as before where nothing has changed, so that connections stay.
@@ -151,9 +163,9 @@ impl Files {
 }
 
 impl File {
-    fn read(place: String, path: &Path) -> Result<Self, String> {
-        match fs::read(path) {
-            Ok(content) => Ok(Self { place, content }),
+    fn read(place: String, path: PathBuf) -> Result<Self, String> {
+        match fs::read(&path) {
+            Ok(content) => Ok(Self { path, place, content }),
             Err(error) => Err(format!("{place}: {error}")),
         }
     }
@@ -180,7 +192,7 @@ fn file(table: &mut Table, at: &str, key: &str, folder: &Path) -> Result<Option<
     match table.remove(key) {
         // A secret that stands where its file's path should is not shown.
         Some(Value::String(path)) if !path.contains('\n') => {
-            File::read(format!("{at}.{key} = {path}"), &folder.join(path)).map(Some)
+            File::read(format!("{at}.{key} = {path}"), folder.join(path)).map(Some)
         }
         Some(_) => Err(format!("{at}.{key}: expected the path of a PEM file")),
         None => Ok(None),

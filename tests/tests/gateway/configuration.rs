@@ -1,6 +1,9 @@
 //! Flags and the configuration file: what is refused, in one line that names the key.
 
+use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use failover_tests::example::{Run, Scratch};
 use failover_tests::lab::{Reply, Server};
@@ -215,4 +218,61 @@ fn the_file_that_comes_with_it_is_the_demo_of_the_seed() {
         .sum();
     assert!(took >= 0.5, "{status:#}");
     assert_eq!((echo.requests().len(), mock.requests()[0].target.as_str()), (1, "/mock/"));
+}
+
+#[test]
+fn secrets_come_from_the_environment_and_from_files() {
+    let server = Server::start(|request| {
+        Reply::ok(["authorization", "x-env"].map(|name| request.header(name).unwrap()).join(" "))
+    });
+    let secret = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "secret", "s3cret\n");
+    let text = format!(
+        "[failover]\ntargets = [{{ url = 'http://user:${{env:PASSWORD}}@{}', headers = {{ x-env = '${{file:{}}} ${{other}} ${{' }} }}]",
+        server.address(),
+        secret.path(),
+    );
+    let mut command = Command::new(&*GATEWAY);
+    command.env("PASSWORD", "hunter2");
+    let gateway = Gateway::run(command, &text);
+    assert_eq!(gateway.get("/").text(), "Basic dXNlcjpodW50ZXIy s3cret ${other} ${");
+    for (missing, said) in [
+        (
+            "${env:NO_SUCH_VARIABLE}",
+            "failover.targets[0]: ${env:NO_SUCH_VARIABLE}: there is no such variable",
+        ),
+        ("${file:no/such/file}", "failover.targets[0]: ${file:no/such/file}: No such file"),
+    ] {
+        let file = Scratch::file(
+            env!("CARGO_TARGET_TMPDIR"),
+            "gateway.toml",
+            &format!("[failover]\ntargets = ['http://user:{missing}@h']"),
+        );
+        let error = refusal(&["--config", &file.path()]);
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn a_file_with_a_secret_that_everybody_can_read_is_warned_of() {
+    for (target, warns) in [
+        ("'http://user:s3cret@h'", true),
+        ("{ url = 'http://h', headers = { X-Api-Key = 's3cret' } }", true),
+        ("{ url = 'http://h', headers = { x-api-key = '${env:PATH}' } }", false),
+        ("{ url = 'http://h', headers = { x-zone = 'a' } }", false),
+        ("'http://user@h'", false),
+    ] {
+        let text = format!("[failover]\ntargets = [{target}]");
+        let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", &text);
+        for (mode, is_open) in [(0o644, true), (0o640, false)] {
+            fs::set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
+            let run = Run::of(&GATEWAY, &["--check", "--config", &file.path()]);
+            let warned =
+                run.printed.contains(&format!("warning: {}: everybody on this machine", file.path()));
+            assert_eq!(warned, warns && is_open, "{target}: {}", run.printed);
+            assert!(!run.printed.contains("s3cret"));
+        }
+    }
+    let text = "[failover]\ntargets = ['http://user:s3cret@127.0.0.1:1']";
+    let gateway = Gateway::configured(text);
+    gateway.wait_for_log("everybody on this machine can read it");
 }

@@ -48,7 +48,7 @@ impl Gateway {
         request: Request<Incoming>,
         caller: Caller,
     ) -> Answered<Body> {
-        (self.operate(request, &caller).await.unwrap_or_else(|refusal| *refusal), None)
+        self.operate(request, &caller).await.unwrap_or_else(|refusal| *refusal).into()
     }
 
     async fn operate(&self, request: Request<Incoming>, caller: &Caller) -> Result<Response<Body>, Refused> {
@@ -69,13 +69,13 @@ impl Gateway {
             About::Alive => Ok(answer(StatusCode::OK, "text/plain", "alive\n")),
             About::State(target) if *request.method() == Method::PUT => {
                 let index = self.index(&decoded(target))?;
-                let state = text(self.admit(request, caller)?).await?;
+                let state = text(self.permit(request, caller)?).await?;
                 let state = state_of(&state).ok_or_else(|| refuse((StatusCode::BAD_REQUEST, STATES)))?;
                 self.client().set_state(index, state).map_err(|error| unknown(&error))?;
                 self.told(index)
             }
             About::Preferred if *request.method() == Method::PUT => {
-                let target = text(self.admit(request, caller)?).await?;
+                let target = text(self.permit(request, caller)?).await?;
                 let index = self.index(&target)?;
                 self.client().prefer(index).map_err(|error| unknown(&error))?;
                 self.told(index)
@@ -92,7 +92,7 @@ impl Gateway {
     }
 
     /// Lets a request pass that changes something, if its sender may and nobody else's page sent it.
-    fn admit(&self, request: Request<Incoming>, caller: &Caller) -> Result<Request<Incoming>, Refused> {
+    fn permit(&self, request: Request<Incoming>, caller: &Caller) -> Result<Request<Incoming>, Refused> {
         let headers = request.headers();
         let host = host(request.uri(), headers);
         if headers.get_all(ORIGIN).iter().any(|origin| !is_own(origin, host.as_ref())) {

@@ -35,6 +35,8 @@ impl Display for Meaning<'_> {
         writeln!(f, "trusted_proxies = {}", if proxies.is_empty() { NONE } else { &proxies })?;
         writeln!(f, "underscores_in_headers = {}", door.underscores)?;
         writeln!(f, "show_attempts = {show_attempts}")?;
+        let log = self.settings.access_log.as_ref().map(|path| path.display().to_string());
+        writeln!(f, "access_log = {}", log.as_deref().unwrap_or(NONE))?;
         writeln!(f, "max_connections = {}", limits.max_connections)?;
         writeln!(f, "idle_timeout = {}", format_duration(limits.idle_timeout))?;
         writeln!(

@@ -22,8 +22,8 @@ use tracing::debug;
 
 use crate::activity::{Activity, Call};
 use crate::listener::Accepted;
-use crate::outgoing::{BoxError, Outgoing};
-use crate::places::{Place, Places};
+use crate::outgoing::{BoxError, Kept, Outgoing};
+use crate::places::Places;
 use crate::preface::Prefaced;
 use crate::socket::Socket;
 
@@ -37,8 +37,17 @@ pub(crate) struct Caller {
     pub(crate) place: Arc<Semaphore>,
 }
 
-/// An answer, and the place that its call has until it was sent.
-pub(crate) type Answered<B> = (Response<B>, Option<Place>);
+/// An answer, and what goes on until it was sent.
+pub(crate) struct Answered<B> {
+    pub(crate) response: Response<B>,
+    pub(crate) kept: Kept,
+}
+
+impl<B> From<Response<B>> for Answered<B> {
+    fn from(response: Response<B>) -> Self {
+        Self { response, kept: Kept::default() }
+    }
+}
 
 /// What is said on connections: how requests are answered, and what clients are kept to.
 pub(crate) struct Manners<H> {
@@ -119,11 +128,11 @@ where
             let upgraded = Arc::clone(&upgraded);
             async move {
                 let version = request.version();
-                let (response, mut place) = (manners.handler)(request, caller).await;
+                let Answered { response, mut kept } = (manners.handler)(request, caller).await;
                 if let Some(tunnel) = response.extensions().get::<Tunnel>() {
-                    let _ = upgraded.set((tunnel.clone(), place.take()));
+                    let _ = upgraded.set((tunnel.clone(), kept.place.take()));
                 }
-                Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, version, call, place)))
+                Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, version, call, kept)))
             }
         });
         let mut http = http1::Builder::new();
@@ -152,8 +161,8 @@ where
             let (call, manners, caller) = (Call::begin(activity), Arc::clone(self), caller.clone());
             async move {
                 let version = request.version();
-                let (response, place) = (manners.handler)(request, caller).await;
-                Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, version, call, place)))
+                let Answered { response, kept } = (manners.handler)(request, caller).await;
+                Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, version, call, kept)))
             }
         });
         let mut http = http2::Builder::new(TokioExecutor::new());

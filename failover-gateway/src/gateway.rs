@@ -13,11 +13,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tracing::warn;
 
+use crate::access::{AccessLog, Record};
 use crate::conversation::{Answered, Caller};
 use crate::door::{Door, Refusal, check};
 use crate::ledger::{Ledger, Watched};
-use crate::outgoing::BoxError;
-use crate::places::Places;
+use crate::outgoing::{BoxError, Kept};
+use crate::places::{Place, Places};
 use crate::problem::{Body, Problem, answer};
 use crate::settings::{Admin, Limits, Routes, Settings};
 use crate::status;
@@ -40,6 +41,7 @@ struct Live {
     routes: Routes,
     door: Door,
     show_attempts: bool,
+    access: Option<AccessLog>,
     preset: Preset,
     tls: Vec<Named>,
     /// The client's targets.
@@ -58,7 +60,8 @@ impl Gateway {
         let client = client(&settings)?;
         let places = Places::new(settings.limits.max_connections);
         let tls = settings.listen_tls.as_ref().map(|served| watch::Sender::new(Arc::clone(&served.config)));
-        let live = RwLock::new(Arc::new(Live::of(settings, &[])));
+        let access = access_log(&settings)?;
+        let live = RwLock::new(Arc::new(Live::of(settings, access, &[])));
         let (ledger, is_leaving) = (Ledger::new(), AtomicBool::new(false));
         Ok(Self { client, live, ledger, metrics, places, tls, is_leaving })
     }
@@ -71,6 +74,13 @@ impl Gateway {
     /// Notes that the process was told to end.
     pub(crate) fn leave(&self) {
         self.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until the access log is written, if that takes no longer than usual.
+    pub(crate) fn flush(&self) {
+        if let Some(access) = &self.live().access {
+            access.flush();
+        }
     }
 
     /// Whether the process was told to end.
@@ -89,6 +99,7 @@ impl Gateway {
         for named in &settings.tls {
             self.client.set_tls_named(&named.name, Arc::clone(&named.config));
         }
+        let access = access_log(&settings)?;
         for warning in &settings.warnings {
             warn!("{warning}");
         }
@@ -106,7 +117,7 @@ impl Gateway {
         if settled != wanted {
             warn!("{AT_A_RESTART} change only at a restart");
         }
-        *live = Arc::new(Live::of(settings, &live.targets));
+        *live = Arc::new(Live::of(settings, access, &live.targets));
         Ok(())
     }
 
@@ -125,22 +136,44 @@ impl Gateway {
     /// Answers a request of a client.
     pub(crate) async fn answer(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         caller: Caller,
     ) -> Answered<Body> {
-        if let Err(refusal) = check(&request) {
-            return (refuse(refusal), None);
-        }
         let live = Arc::clone(&self.live());
+        if let Some(response) = self.answer_itself(&request, &live) {
+            return response.into();
+        }
+        let mut record = live.access.as_ref().map(|log| log.begin(&mut request, &caller));
+        let (response, place) = self.admit(request, &caller, &live, record.as_deref_mut()).await;
+        if let Some(record) = &mut record {
+            record.answer(response.status());
+        }
+        Answered { response, kept: Kept { place, record } }
+    }
+
+    /// Answers a request for the status or the metrics, whatever the load.
+    fn answer_itself(&self, request: &Request<Incoming>, live: &Live) -> Option<Response<Body>> {
         let path = Some(request.uri().path());
-        // They are answered whatever the load.
-        if path == live.routes.status.as_deref() {
-            return (read_only(&request).unwrap_or_else(|| self.status(request.headers())), None);
+        let (is_status, is_metrics) =
+            (path == live.routes.status.as_deref(), path == live.routes.metrics.as_deref());
+        if !is_status && !is_metrics {
+            return None;
         }
-        if path == live.routes.metrics.as_deref() {
-            return (read_only(&request).unwrap_or_else(|| self.metrics()), None);
-        }
-        let request = match live.door.enter(request, &caller) {
+        let refused = check(request).err().map(refuse).or_else(|| read_only(request));
+        let shown = || if is_status { self.status(request.headers()) } else { self.metrics() };
+        Some(refused.unwrap_or_else(shown))
+    }
+
+    /// Lets a request in, and passes it on once it has its place.
+    async fn admit(
+        &self,
+        request: Request<Incoming>,
+        caller: &Caller,
+        live: &Arc<Live>,
+        record: Option<&mut Record>,
+    ) -> (Response<Body>, Option<Place>) {
+        let entered = check(&request).and_then(|()| live.door.enter(request, caller));
+        let request = match entered {
             Ok(Some(request)) => request,
             // Nobody but the gateway is asked.
             Ok(None) => return (allowing(answer(StatusCode::OK, "text/plain", "")), None),
@@ -152,17 +185,22 @@ impl Gateway {
             return (full, None);
         };
         let response = match live.door.max_body {
-            None => self.forward(request, &live).await,
+            None => self.forward(request, live, record).await,
             Some(most) => {
                 let most = usize::try_from(most).unwrap_or(usize::MAX);
-                self.forward(request.map(|body| Limited::new(body, most)), &live).await
+                self.forward(request.map(|body| Limited::new(body, most)), live, record).await
             }
         };
         (response, Some(place))
     }
 
     /// Passes a request on to the targets.
-    async fn forward<B>(&self, request: Request<B>, live: &Arc<Live>) -> Response<Body>
+    async fn forward<B>(
+        &self,
+        request: Request<B>,
+        live: &Arc<Live>,
+        record: Option<&mut Record>,
+    ) -> Response<Body>
     where
         B: hyper::body::Body<Error: Into<BoxError>> + Send + 'static,
     {
@@ -173,6 +211,9 @@ impl Gateway {
         let error = match result {
             Ok(response) => {
                 let answered = response.body().answered();
+                if let Some(record) = record {
+                    record.call(Ok(answered.target()), answered.failures(), targets);
+                }
                 entry.end(Ok(answered.target()), answered.failures(), targets);
                 return response.map(Either::Right);
             }
@@ -183,6 +224,9 @@ impl Gateway {
                 // Its client left in the middle of the request, or sends too much.
                 drop(entry);
                 return Problem::of(&error, &[]).answer();
+            }
+            if let Some(record) = record {
+                record.call(Err(stopped.reason().as_str()), stopped.failures(), targets);
             }
             entry.end(Err(stopped.reason().as_str()), stopped.failures(), targets);
             if live.preset == Preset::Ballerina && stopped.reason() != Reason::LocalFault {
@@ -225,11 +269,12 @@ impl Gateway {
 }
 
 impl Live {
-    fn of(settings: Settings, before: &[Watched]) -> Self {
+    fn of(settings: Settings, access: Option<AccessLog>, before: &[Watched]) -> Self {
         Self {
             routes: settings.routes,
             door: settings.door,
             show_attempts: settings.show_attempts,
+            access,
             preset: settings.failover.preset,
             tls: settings.tls,
             targets: Watched::all(&settings.failover.targets, before),
@@ -238,6 +283,13 @@ impl Live {
             limits: settings.limits,
         }
     }
+}
+
+/// The access log, opened anew, so that a file that was moved away is left.
+fn access_log(settings: &Settings) -> Result<Option<AccessLog>, String> {
+    let Some(path) = &settings.access_log else { return Ok(None) };
+    let log = AccessLog::open(path).map_err(|error| format!("access_log = {}: {error}", path.display()))?;
+    Ok(Some(log))
 }
 
 /// The client that sends as these settings say.

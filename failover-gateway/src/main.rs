@@ -9,6 +9,7 @@
 //! logged: with `failover=debug`, for example, every attempt is.
 #![forbid(unsafe_code)]
 
+mod access;
 mod activity;
 mod admin;
 mod check;
@@ -16,6 +17,7 @@ mod conversation;
 mod door;
 mod gateway;
 mod ledger;
+mod lines;
 mod listener;
 mod log;
 mod options;
@@ -42,6 +44,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
@@ -107,18 +110,19 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
         None => None,
     };
 
-    let _written = log::begin();
+    let log = log::begin();
     for warning in warnings {
         warn!("{warning}");
     }
     provide_descriptors(limits.max_connections);
     say(&format!("listening on {}", listener.url(gateway.tls().is_some())));
+    let mut serving_operators = JoinSet::new();
     if let Some(admin) = admin {
         admin.keep_private().map_err(|error| format!("admin.listen = {admin}: {error}"))?;
         say(&format!("for operators on {}", admin.url(false)));
         let operators = Arc::clone(&gateway);
         let handler = move |request, caller| Arc::clone(&operators).administer(request, caller);
-        tokio::spawn(server::serve(admin, None, Limits::of_operators(), handler, pending()));
+        serving_operators.spawn(server::serve(admin, None, Limits::of_operators(), handler, pending()));
     }
     let answering = Arc::clone(&gateway);
     let handler = move |request, caller| Arc::clone(&answering).answer(request, caller);
@@ -142,18 +146,19 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
         signals.end().await;
     };
     let have_ended = tokio::select! {
-        have_ended = serving => have_ended,
-        () = told => {
-            warn!("calls are cut off: the process was told to end once more");
-            return Ok(ExitCode::FAILURE);
-        }
+        have_ended = serving => Some(have_ended),
+        () = told => None,
     };
-    if have_ended {
-        info!("all calls have ended");
-        return Ok(ExitCode::SUCCESS);
+    match have_ended {
+        Some(true) => info!("all calls have ended"),
+        Some(false) => warn!("calls were cut off that did not end within {:?}", limits.drain_timeout),
+        None => warn!("calls are cut off: the process was told to end once more"),
     }
-    warn!("calls were cut off that did not end within {:?}", limits.drain_timeout);
-    Ok(ExitCode::FAILURE)
+    // With it a Unix socket goes.
+    serving_operators.shutdown().await;
+    gateway.flush();
+    log.flush();
+    Ok(if have_ended == Some(true) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn bind(key: &str, address: &str) -> Result<Listener, String> {

@@ -3,13 +3,22 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Buf;
 use http::Version;
 use hyper::body::{Body, Frame, SizeHint};
 
+use crate::access::Record;
 use crate::activity::Call;
 use crate::places::Place;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a call keeps until its answer was sent.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) place: Option<Place>,
+    pub(crate) record: Option<Box<Record>>,
+}
 
 /// A body with which its call ends.
 pub(crate) struct Outgoing<B> {
@@ -18,13 +27,24 @@ pub(crate) struct Outgoing<B> {
     /// Whether its next piece is waited for.
     waits: bool,
     call: Call,
-    _place: Option<Place>,
+    kept: Kept,
 }
 
-impl<B> Outgoing<B> {
-    pub(crate) fn new(body: B, version: Version, call: Call, place: Option<Place>) -> Self {
+impl<B: Body> Outgoing<B> {
+    pub(crate) fn new(body: B, version: Version, call: Call, kept: Kept) -> Self {
         call.waits_for_the_client();
-        Self { body, version, waits: false, call, _place: place }
+        let mut this = Self { body, version, waits: false, call, kept };
+        this.note(None);
+        this
+    }
+
+    /// Notes a piece of the body, and its end, for the access log.
+    fn note(&mut self, piece: Option<&B::Data>) {
+        let Some(record) = &mut self.kept.record else { return };
+        record.sends(piece.map_or(0, Buf::remaining));
+        if self.body.is_end_stream() {
+            record.ends();
+        }
     }
 
     fn broke_off(&self, error: BoxError) -> BoxError {
@@ -48,6 +68,11 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for Outgoing<B> {
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waits = false;
             this.call.waits_for_the_client();
+            match &frame {
+                Some(Ok(frame)) => this.note(frame.data_ref()),
+                Some(Err(_)) => {}
+                None => this.kept.record.iter_mut().for_each(|record| record.ends()),
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(|error| this.broke_off(error.into()))));
         }
         if !this.waits {

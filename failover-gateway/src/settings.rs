@@ -9,6 +9,7 @@ use failover_tokio::{BuildError, Config, Target};
 use ipnet::IpNet;
 use toml::{Table, Value};
 
+use crate::access;
 use crate::door::{Door, Trusted};
 use crate::listener::UNIX;
 use crate::secrets;
@@ -25,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) door: Door,
     /// Whether problems tell clients where the targets are.
     pub(crate) show_attempts: bool,
+    pub(crate) access_log: Option<PathBuf>,
     pub(crate) limits: Limits,
     /// How TLS is spoken with targets that name these settings.
     pub(crate) tls: Vec<Named>,
@@ -127,11 +129,14 @@ impl Settings {
             routes: Routes::default(),
             door: Door::default(),
             show_attempts: false,
+            access_log: None,
             limits: Limits::default(),
             tls,
             failover,
             warnings: Vec::new(),
         };
+        let access_log = table.remove("access_log").map(|path| access_log(&path, folder)).transpose()?;
+        settings.access_log = access_log.flatten();
         for (key, value) in &table {
             settings.set(key, value).map_err(|error| error.to_string())?;
         }
@@ -220,6 +225,15 @@ fn token(path: &str, folder: &Path) -> Result<Vec<u8>, String> {
     Ok(token.to_vec())
 }
 
+/// The file of the access log, if there is one.
+fn access_log(path: &Value, folder: &Path) -> Result<Option<PathBuf>, String> {
+    match path.as_str() {
+        Some("off") => Ok(None),
+        Some(path) if !path.is_empty() => Ok(Some(access::path(path, folder))),
+        _ => Err("access_log: expected the path of a file, \"-\" for stdout, or \"off\"".to_owned()),
+    }
+}
+
 fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
     value.as_str().ok_or_else(|| refuse(key, value, "a string"))
 }
@@ -295,7 +309,7 @@ const SHORTEST_TOKEN: usize = 16;
 
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "listen",
     "base_path",
     "status_path",
@@ -303,6 +317,7 @@ const KEYS: [&str; 12] = [
     "trusted_proxies",
     "underscores_in_headers",
     "show_attempts",
+    "access_log",
     "max_connections",
     "max_request_body",
     "idle_timeout",

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 
+mod access;
 mod admin;
 mod configuration;
 mod door;

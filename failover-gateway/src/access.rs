@@ -14,7 +14,7 @@ use http::{Request, StatusCode, Version};
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
-use crate::conversation::Caller;
+use crate::caller::Caller;
 use crate::ledger::Watched;
 use crate::lines::Lines;
 

@@ -12,7 +12,8 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
 
-use crate::conversation::{Answered, Caller};
+use crate::caller::Caller;
+use crate::conversation::Answered;
 use crate::door::{Refusal, check};
 use crate::gateway::{Gateway, read_only};
 use crate::problem::{Body, Problem, answer};

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,27 +14,18 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
 use crate::activity::{Activity, Call};
+use crate::caller::Caller;
 use crate::listener::Accepted;
 use crate::outgoing::{BoxError, Kept, Outgoing};
 use crate::places::Places;
 use crate::preface::Prefaced;
 use crate::socket::Socket;
-
-/// Who asks, and over which connection.
-#[derive(Clone)]
-pub(crate) struct Caller {
-    pub(crate) peer: Peer,
-    /// `None` over a Unix socket.
-    pub(crate) address: Option<IpAddr>,
-    /// The place that the connection has for itself.
-    pub(crate) place: Arc<Semaphore>,
-}
 
 /// An answer, and what goes on until it was sent.
 pub(crate) struct Answered<B> {

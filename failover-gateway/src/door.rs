@@ -7,7 +7,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, StatusCode, Uri, Version};
 use ipnet::IpNet;
 
-use crate::conversation::Caller;
+use crate::caller::Caller;
 
 /// Why a request is let in no further.
 pub(crate) type Refusal = (StatusCode, &'static str);

@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::access::{AccessLog, Record};
-use crate::conversation::{Answered, Caller};
+use crate::caller::Caller;
+use crate::conversation::Answered;
 use crate::door::{Door, Refusal, check};
 use crate::ledger::{Ledger, Watched};
 use crate::outgoing::{BoxError, Kept};

@@ -12,6 +12,7 @@
 mod access;
 mod activity;
 mod admin;
+mod caller;
 mod check;
 mod conversation;
 mod door;

@@ -13,7 +13,8 @@ use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::activity::{Activity, Open};
-use crate::conversation::{Answered, Caller, Manners};
+use crate::caller::Caller;
+use crate::conversation::{Answered, Manners};
 use crate::listener::Listener;
 use crate::outgoing::BoxError;
 use crate::settings::Limits;

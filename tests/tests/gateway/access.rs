@@ -66,8 +66,8 @@ fn a_request_that_has_no_good_identifier_is_given_one_that_its_target_gets() {
     let server = Server::script([Reply::ok("right")]);
     let log = Log::new();
     let gateway = Gateway::configured(&config(&log.key(), &[server.url()], ""));
-    let long = format!("x-request-id: {}\r\n", "x".repeat(200));
-    for headers in ["", "x-request-id: a b\r\n", "x-request-id: \r\n", &long] {
+    let endless = format!("x-request-id: {}\r\n", "x".repeat(200));
+    for headers in ["", "x-request-id: a b\r\n", "x-request-id: \r\n", &endless] {
         gateway.send("GET", "/", headers, "");
     }
     let told: Vec<_> = log.lines(4).iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect();

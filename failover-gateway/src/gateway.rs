@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use failover_tokio::rustls::ServerConfig;
 use failover_tokio::{Error, FailoverClient, Preset, Reason, Target};
@@ -11,6 +12,7 @@ use http_body_util::{Either, Limited};
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
+use tokio::time::interval;
 use tracing::warn;
 
 use crate::access::{AccessLog, Record};
@@ -215,27 +217,24 @@ impl Gateway {
                 if let Some(record) = record {
                     record.call(Ok(answered.target()), answered.failures(), targets);
                 }
-                entry.end(Ok(answered.target()), answered.failures(), targets);
+                entry.answered(answered, targets);
                 return response.map(Either::Right);
             }
             Err(error) => error,
         };
+        entry.failed(&error, targets);
         if let Error::Stopped(stopped) = &error {
             if matches!(error.status(), StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
                 // Its client left in the middle of the request, or sends too much.
-                drop(entry);
                 return Problem::of(&error, &[]).answer();
             }
             if let Some(record) = record {
                 record.call(Err(stopped.reason().as_str()), stopped.failures(), targets);
             }
-            entry.end(Err(stopped.reason().as_str()), stopped.failures(), targets);
             if live.preset == Preset::Ballerina && stopped.reason() != Reason::LocalFault {
                 let message = stopped.ballerina().to_string();
                 return answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", message);
             }
-        } else {
-            entry.end(Err("refused"), &[], targets);
         }
         // Where the targets are is nobody else's.
         let shown = if live.show_attempts { targets } else { &[] };
@@ -256,6 +255,16 @@ impl Gateway {
     /// The token by which strangers may change something, if there is one.
     pub(crate) fn token(&self) -> Option<Vec<u8>> {
         self.live().admin.as_ref()?.token.clone()
+    }
+
+    /// Looks every second how it stands, so that it is known since when.
+    pub(crate) async fn watch(self: Arc<Self>) {
+        let mut seconds = interval(Duration::from_secs(1));
+        loop {
+            seconds.tick().await;
+            let live = self.live();
+            self.ledger.stand(&self.client.snapshot(), &live.targets);
+        }
     }
 
     pub(crate) fn status(&self, asked: &HeaderMap) -> Response<Body> {

@@ -21,19 +21,24 @@ mod ledger;
 mod lines;
 mod listener;
 mod log;
+mod minutes;
 mod options;
 mod outgoing;
 mod places;
 mod preface;
 mod problem;
+mod seconds;
 mod secrets;
 mod server;
 mod settings;
 mod signals;
 mod socket;
+mod state;
 mod status;
+mod stops;
 mod supervisor;
 mod tls;
+mod why;
 
 use std::env;
 use std::future::pending;
@@ -112,6 +117,7 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
     };
 
     let log = log::begin();
+    tokio::spawn(Arc::clone(&gateway).watch());
     for warning in warnings {
         warn!("{warning}");
     }

@@ -1,6 +1,7 @@
 //! The status: as JSON, and as a page that shows the same.
 
-use failover_tokio::{Cause, FailoverClient, TargetSnapshot};
+use failover_tokio::core::CheckState;
+use failover_tokio::{AdminState, Cause, FailoverClient, TargetSnapshot};
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -8,12 +9,14 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::ledger::{Ledger, Reading, Report, Watched};
+use crate::ledger::{Ledger, Reading, Report, Standing, Watched};
 use crate::problem::{Body, answer};
 
 /// What is shown.
 #[derive(Serialize)]
 struct Status {
+    #[serde(flatten)]
+    standing: Standing,
     /// The index of the target where the next call begins.
     sticky: usize,
     targets: Vec<TargetStatus>,
@@ -25,8 +28,14 @@ struct Status {
 #[derive(Serialize)]
 struct TargetStatus {
     index: usize,
+    /// The one that it was given, or else its URL.
+    name: String,
     /// Scheme, host and port.
     url: String,
+    /// What an administrator wants of it.
+    state: AdminState,
+    /// What its checks come to, if there are checks.
+    check: Option<CheckState>,
     cooling: bool,
     /// In seconds, while it cools down.
     cooling_for: Option<f64>,
@@ -73,7 +82,10 @@ impl Status {
         let snapshot = client.snapshot();
         let target = |(index, (watched, target)): (usize, (&Watched, TargetSnapshot))| TargetStatus {
             index,
+            name: watched.name().to_owned(),
             url: watched.target.to_string(),
+            state: target.state,
+            check: target.check,
             cooling: target.cooling.is_some(),
             cooling_for: target.cooling.map(|left| left.as_secs_f64()),
             strikes: target.strikes,
@@ -87,6 +99,7 @@ impl Status {
             attempts: watched.reading(ledger),
         };
         Self {
+            standing: ledger.stand(&snapshot, watched),
             sticky: snapshot.sticky,
             targets: watched.iter().zip(snapshot.targets).enumerate().map(target).collect(),
             probes: snapshot.probes,

@@ -1,5 +1,8 @@
 //! The status and the metrics, as programs read them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use failover_tests::lab::{Reply, Server};
 use serde_json::{Value, json};
 
@@ -17,7 +20,8 @@ fn the_status_tells_of_targets_calls_and_failovers() {
     assert_eq!(status["sticky"], 2);
     assert!(status["targets"][0]["probe_in"].as_f64().is_some_and(|left| left > 0.0), "{status:#}");
     assert!(status["targets"][2]["probe_in"].is_null(), "{status:#}");
-    let calls = json!({ "waiting": 0, "answered": 3, "failed_over": 1, "stopped": 0, "abandoned": 0 });
+    let calls =
+        json!({ "waiting": 0, "answered": 3, "failed_over": 1, "stopped": 0, "refused": 0, "abandoned": 0 });
     assert_eq!(status["calls"], calls);
     for (target, (server, cooling, last_failure, attempts, failed)) in targets(&status).iter().zip([
         (&down, true, json!("no_connection"), 1, 1),
@@ -29,47 +33,132 @@ fn the_status_tells_of_targets_calls_and_failovers() {
         assert_eq!((&target["last_failure"], &target["attempts"]), (&last_failure, &json!(attempts)));
         assert_eq!(target["failed"], failed);
     }
-    let told: Vec<_> = status["failovers"]
-        .as_array()
-        .unwrap()
+    let told: Vec<_> = failovers(&status)
         .iter()
-        .map(|failover| {
-            (failover["from"]["index"].clone(), failover["to"]["url"].clone(), failover["why"].clone())
+        .map(|failovers| {
+            let (from, to) = (failovers["from"]["index"].clone(), failovers["to"]["name"].clone());
+            (from, to, failovers["why"].clone(), failovers["count"].clone())
         })
         .collect();
     assert_eq!(
         told,
         [
-            (json!(1), json!(works.url()), json!("answered 503 Service Unavailable")),
-            (json!(0), json!(busy.url()), json!("connection refused")),
+            (json!(0), json!(busy.url()), json!("connection refused"), json!(1)),
+            (json!(1), json!(works.url()), json!("answered 503 Service Unavailable"), json!(1)),
         ]
     );
     let minute = status["last_minute"].as_array().unwrap();
     let sum = |key: &str| minute.iter().map(|second| second[key].as_u64().unwrap()).sum::<u64>();
-    assert_eq!((minute.len(), sum("count"), sum("failed")), (60, 3, 1));
+    assert_eq!((minute.len(), sum("count"), sum("failed"), sum("stopped")), (60, 3, 1, 0));
 }
 
 #[test]
-fn a_call_that_stopped_is_told_with_its_reason() {
+fn a_call_that_stopped_is_told_with_what_kept_it_from_failing_over() {
     let cut = Server::script([Reply::fin()]);
     let down = Server::down();
     let gateway = Gateway::before([&cut, &down], "");
     gateway.post("/", "money");
     let status = gateway.status();
-    let failover = &status["failovers"][0];
+    let failover = &failovers(&status)[0];
     assert_eq!((&failover["to"], &failover["stopped"]), (&Value::Null, &json!("no_proof")));
-    assert_eq!((&failover["method"], &status["calls"]["stopped"]), (&json!("POST"), &json!(1)));
+    let why = "the connection closed before the answer: connection closed before message completed";
+    let kept = "the request may have been executed and must not be sent again";
+    assert_eq!(failover["why"], format!("{why}; {kept}"));
+    assert_eq!((&failover["methods"], &status["calls"]["stopped"]), (&json!(["POST"]), &json!(1)));
+    let stops = json!([{ "reason": "no_proof", "why": format!("{kept}; target 0: {why}"), "count": 1 }]);
+    assert_eq!(status["stops"], stops);
+}
+
+/// Guards: a status that is ok while every call fails.
+#[test]
+fn down_is_told_while_no_call_has_a_good_answer_and_why() {
+    let works = Arc::new(AtomicBool::new(false));
+    let working = Arc::clone(&works);
+    let server =
+        Server::start(
+            move |_| {
+                if working.load(Ordering::Relaxed) { Reply::ok("right") } else { Reply::status(503) }
+            },
+        );
+    let down = Server::down();
+    let gateway = Gateway::before([&down, &server], "");
+    let status = gateway.status();
+    assert_eq!((&status["state"], &status["why"]), (&json!("ok"), &json!("calls begin at target 0")));
+    for _ in 0..2 {
+        assert_eq!(gateway.get("/").status, 503);
+    }
+    let status = gateway.status();
+    assert_eq!((&status["state"], &status["warning"]), (&json!("down"), &Value::Null));
+    let why =
+        "all targets were tried; target 0: connection refused; target 1: answered 503 Service Unavailable";
+    let told = status["why"].as_str().unwrap();
+    assert!(told.ends_with(&format!(" had no good answer: {why}")), "{told}");
+    assert_eq!((&status["stops"][0]["why"], &status["stops"][0]["count"]), (&json!(why), &json!(2)));
+
+    works.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        assert_eq!(gateway.get("/").status, 200);
+    }
+    let status = gateway.status();
+    assert_eq!(status["state"], "failed_over");
+    let begin = "calls begin at target 1, and target 0 failed: connection refused";
+    assert_eq!((&status["why"], &status["sticky"]), (&json!(begin), &json!(1)));
+    assert_eq!(status["warning"], "2 of 5 calls in the last minute had no good answer");
+}
+
+/// Guards: `Entry::failed` that takes what its client did wrong for a call that stopped.
+#[test]
+fn a_request_that_no_target_is_asked_for_is_its_clients_own_fault() {
+    let server = Server::script([Reply::ok("right")]);
+    let gateway = Gateway::before([&server], "");
+    assert_eq!(gateway.ask("TRACE", "/").status, 405);
+    let status = gateway.status();
+    assert_eq!((&status["state"], &status["calls"]["refused"]), (&json!("ok"), &json!(1)));
+    assert_eq!((&status["calls"]["stopped"], &status["stops"]), (&json!(0), &json!([])));
 }
 
 #[test]
-fn bounded_only_the_last_failovers_are_kept() {
+fn targets_have_their_names_and_what_an_administrator_and_their_checks_say() {
+    let (first, second) = (Server::script([Reply::ok("first")]), Server::script([Reply::ok("second")]));
+    let target = |server: &Server, more: &str| format!("{{ url = '{}/base'{more} }}", server.url());
+    let gateway = |more: &str| {
+        let text = format!(
+            "status_path = '/-/failover'\n[failover]\nchecks = {{ path = '/', every = '50ms' }}\ntargets = [{}, {}]",
+            target(&first, more),
+            target(&second, ", name = 'second', state = 'maintenance'")
+        );
+        Gateway::configured(&text)
+    };
+    let drained = gateway(", state = 'drain'");
+    let status = drained.wait_for_status(|status| status["targets"][0]["check"] == "up");
+    assert_eq!(status["state"], "ok");
+    let [first_told, second_told] = targets(&status) else { panic!("{status:#}") };
+    assert_eq!((&first_told["name"], &first_told["url"]), (&json!(first.url()), &json!(first.url())));
+    assert_eq!((&second_told["name"], &second_told["url"]), (&json!("second"), &json!(second.url())));
+    assert_eq!((&first_told["state"], &second_told["state"]), (&json!("drain"), &json!("maintenance")));
+
+    let status = gateway(", state = 'maintenance'").status();
+    assert_eq!(
+        (&status["state"], &status["why"]),
+        (&json!("down"), &json!("every target is in maintenance"))
+    );
+}
+
+/// Guards: `Minutes::count` that keeps each failover for itself.
+#[test]
+fn bounded_failovers_are_counted_by_the_minute_and_by_their_kind() {
     let (busy, works) = (Server::script([Reply::status(503)]), Server::script([Reply::ok("")]));
-    let gateway = Gateway::before([&busy, &works], "failback = 'off'\ncool_down = 'off'\nmax_attempts = 1");
-    for _ in 0..120 {
-        gateway.get("/");
+    let gateway = Gateway::before([&busy, &works], "failback = 'off'\ncool_down = 'off'\nleave_after = 100");
+    for nth in 0..60 {
+        gateway.ask(if nth % 2 == 0 { "GET" } else { "DELETE" }, "/");
     }
-    let failovers = gateway.status()["failovers"].as_array().unwrap().len();
-    assert!(failovers <= 50, "{failovers}");
+    let status = gateway.status();
+    let told = failovers(&status);
+    // They may have taken from one minute into the next.
+    assert!(told.len() <= 2, "{status:#}");
+    assert_eq!(told.iter().map(|row| row["count"].as_u64().unwrap()).sum::<u64>(), 60);
+    assert!(told.iter().any(|row| row["methods"].as_array().unwrap().len() == 2), "{status:#}");
+    assert!(told.iter().all(|row| row["longest"].as_f64() >= row["mean"].as_f64()), "{status:#}");
 }
 
 #[test]
@@ -132,6 +221,10 @@ fn metrics_are_in_the_format_of_prometheus() {
         assert!(answer.text().lines().any(|told| told == line), "no {line} in {}", answer.text());
     }
     assert!(!answer.text().contains("s3cret"));
+}
+
+fn failovers(status: &Value) -> &[Value] {
+    status["failovers"].as_array().unwrap()
 }
 
 fn targets(status: &Value) -> &[Value] {

@@ -38,6 +38,7 @@ impl Display for Meaning<'_> {
         let log = self.settings.access_log.as_ref().map(|path| path.display().to_string());
         writeln!(f, "access_log = {}", log.as_deref().unwrap_or(NONE))?;
         writeln!(f, "max_connections = {}", limits.max_connections)?;
+        writeln!(f, "max_headers = {}", limits.max_headers.unwrap_or(HYPERS_HEADERS))?;
         writeln!(f, "idle_timeout = {}", format_duration(limits.idle_timeout))?;
         writeln!(
             f,
@@ -124,5 +125,8 @@ fn policy(f: &mut Formatter<'_>, policy: &Policy) -> fmt::Result {
 fn shown(time: Option<Duration>) -> String {
     time.map_or_else(|| NONE.to_owned(), |time| format_duration(time).to_string())
 }
+
+/// How many headers hyper takes by itself.
+const HYPERS_HEADERS: u32 = 100;
 
 const NONE: &str = "off";

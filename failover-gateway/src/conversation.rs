@@ -43,6 +43,8 @@ impl<B> From<Response<B>> for Answered<B> {
 pub(crate) struct Manners<H> {
     pub(crate) handler: H,
     pub(crate) idle_timeout: Duration,
+    /// How many header lines a request of HTTP/1.1 may have, unless it is hyper's own bound.
+    pub(crate) max_headers: Option<u32>,
     /// TLS is spoken as this says now, if it is.
     pub(crate) tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     /// Whether the process is to end.
@@ -127,6 +129,9 @@ where
         });
         let mut http = http1::Builder::new();
         http.max_buf_size(MAX_HEAD as usize);
+        if let Some(count) = self.max_headers {
+            http.max_headers(count as usize);
+        }
         let mut connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
         self.attend(Pin::new(&mut connection), http1::UpgradeableConnection::graceful_shutdown, activity)
             .await;

@@ -309,6 +309,9 @@ fn access_log(settings: &Settings) -> Result<Option<AccessLog>, String> {
 /// Names the setting that makes no sense.
 pub(crate) fn client(settings: &Settings) -> Result<FailoverClient, String> {
     let mut builder = FailoverClient::builder().config(settings.failover.clone());
+    if let Some(count) = settings.limits.max_headers {
+        builder = builder.max_headers(count as usize);
+    }
     for named in &settings.tls {
         builder = builder.tls_named(&named.name, Arc::clone(&named.config));
     }
@@ -336,4 +339,4 @@ pub(crate) fn read_only<B>(request: &Request<B>) -> Option<Response<Body>> {
     Some(refusal)
 }
 
-const AT_A_RESTART: &str = "listen, whether listen_tls and admin.listen are there, max_connections, and the idle, shutdown and drain times";
+const AT_A_RESTART: &str = "listen, whether listen_tls and admin.listen are there, max_connections, max_headers, and the idle, shutdown and drain times";

@@ -35,7 +35,8 @@ where
     let places = Arc::new(Semaphore::new(limits.max_connections as usize));
     let open = Open::default();
     let (drain, draining) = watch::channel(false);
-    let manners = Arc::new(Manners { handler, idle_timeout: limits.idle_timeout, tls, draining });
+    let Limits { idle_timeout, max_headers, .. } = limits;
+    let manners = Arc::new(Manners { handler, idle_timeout, max_headers, tls, draining });
     let mut end = pin!(end);
     loop {
         let next = async {

@@ -59,6 +59,8 @@ pub(crate) struct Limits {
     /// How long a client may be silent between requests, send the head of one or take nothing of an answer, and an answer
     /// stand still.
     pub(crate) idle_timeout: Duration,
+    /// How many header lines a message of HTTP/1.1 may have, unless it is hyper's own bound.
+    pub(crate) max_headers: Option<u32>,
     /// How long connections are still taken after the process was told to end.
     pub(crate) shutdown_delay: Duration,
     /// How long the calls under way may take when the process is told to end.
@@ -70,6 +72,7 @@ impl Default for Limits {
         Self {
             max_connections: 1000,
             idle_timeout: Duration::from_secs(60),
+            max_headers: None,
             shutdown_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
         }
@@ -171,6 +174,7 @@ impl Settings {
             "underscores_in_headers" => door.underscores = switch(key, value)?,
             "show_attempts" => self.show_attempts = switch(key, value)?,
             "max_connections" => limits.max_connections = count(key, value)?,
+            "max_headers" => limits.max_headers = Some(count(key, value)?),
             "max_request_body" => door.max_body = Some(size(key, value)?),
             "idle_timeout" => limits.idle_timeout = time(key, value)?,
             "shutdown_delay" => limits.shutdown_delay = time(key, value)?,
@@ -309,7 +313,7 @@ const SHORTEST_TOKEN: usize = 16;
 
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "listen",
     "base_path",
     "status_path",
@@ -319,6 +323,7 @@ const KEYS: [&str; 13] = [
     "show_attempts",
     "access_log",
     "max_connections",
+    "max_headers",
     "max_request_body",
     "idle_timeout",
     "shutdown_delay",

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use failover_core::{Address, Protocol};
@@ -25,12 +25,19 @@ use crate::wire::Wire;
 #[derive(Debug)]
 pub(crate) struct Connector<R> {
     names: Arc<Names>,
+    /// How many headers an answer may have, where that was set.
+    max_headers: OnceLock<usize>,
     runtime: PhantomData<R>,
 }
 
 impl<R: Runtime> Connector<R> {
     pub(crate) fn new(names: Arc<Names>) -> Self {
-        Self { names, runtime: PhantomData }
+        Self { names, max_headers: OnceLock::new(), runtime: PhantomData }
+    }
+
+    /// Sets how many headers an answer may have. To be called once.
+    pub(crate) fn set_max_headers(&self, count: usize) {
+        let _ = self.max_headers.set(count);
     }
 
     /// Opens a connection within `bound`. `freed` is told of places on one that is shared.
@@ -60,7 +67,7 @@ impl<R: Runtime> Connector<R> {
         let origin = origin.over_http1();
         let opening = async {
             let stream = self.stream(&origin).await?;
-            Http1::open::<R>(stream).await.map_err(ConnectError::Http)
+            self.http1(stream).await
         };
         R::timeout(bound, opening).await.unwrap_or(Err(ConnectError::Elapsed))
     }
@@ -68,8 +75,7 @@ impl<R: Runtime> Connector<R> {
     async fn speak(&self, origin: &Origin, freed: Weak<dyn Freed>) -> Result<Opened, ConnectError> {
         let stream = self.stream(origin).await?;
         if !stream.is_http2() {
-            let opened = Http1::open::<R>(stream).await;
-            return opened.map(Opened::Http1).map_err(ConnectError::Http);
+            return self.http1(stream).await.map(Opened::Http1);
         }
         // A server that was not asked may speak another protocol.
         let at_first = usize::from(origin.is_tls());
@@ -79,6 +85,10 @@ impl<R: Runtime> Connector<R> {
         } else {
             Err(ConnectError::NotHttp2)
         }
+    }
+
+    async fn http1(&self, stream: Stream) -> Result<Box<Http1>, ConnectError> {
+        Http1::open::<R>(stream, self.max_headers.get().copied()).await.map_err(ConnectError::Http)
     }
 
     async fn stream(&self, origin: &Origin) -> Result<Stream, ConnectError> {

@@ -245,6 +245,13 @@ macro_rules! setters {
             self
         }
 
+        /// Sets how many header lines an answer over HTTP/1.1 may have, which are 100 otherwise; all heads are bounded by
+        /// 256 KiB. Reading more than 100 costs an allocation for each answer.
+        pub fn max_headers(mut self, count: usize) -> Self {
+            self.settings.max_headers = Some(count);
+            self
+        }
+
         /// Sets how TLS is spoken with the targets that name these settings: see [`Target::tls`].
         #[cfg(feature = "tls")]
         pub fn tls_named(

@@ -65,11 +65,19 @@ pub(crate) struct Broken {
 }
 
 impl Http1 {
-    /// Begins to speak HTTP/1.1.
-    pub(crate) async fn open<R: Runtime>(stream: Stream) -> hyper::Result<Box<Self>> {
+    /// Begins to speak HTTP/1.1. `max_headers` is how many an answer may have, unless it is hyper's own bound.
+    pub(crate) async fn open<R: Runtime>(
+        stream: Stream,
+        max_headers: Option<usize>,
+    ) -> hyper::Result<Box<Self>> {
         let wire = stream.wire();
-        let (sender, connection) =
-            http1::Builder::new().max_header_size(MOST_OF_H1).handshake(R::io(stream)).await?;
+        let mut http = http1::Builder::new();
+        // Some servers write `Name : value`, which tells nobody a wrong name or value.
+        http.max_header_size(MOST_OF_H1).allow_spaces_after_header_name_in_responses(true);
+        if let Some(count) = max_headers {
+            http.max_headers(count);
+        }
+        let (sender, connection) = http.handshake(R::io(stream)).await?;
         // What went wrong, the exchange on it tells.
         let driver: Driver = Box::pin(async {
             if connection.with_upgrades().await.is_ok() { End::Whole } else { End::Broken }

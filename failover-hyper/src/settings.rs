@@ -34,6 +34,8 @@ pub struct Settings {
     pub replay: Option<Replay>,
     /// What is spoken with targets that do not say it.
     pub protocol: Protocol,
+    /// How many header lines an answer over HTTP/1.1 may have, unless it is hyper's own bound.
+    pub max_headers: Option<usize>,
     /// What finds the addresses of names: otherwise the system.
     pub resolver: Resolver,
     /// How TLS is spoken, which otherwise trusts the platform's certificate roots.
@@ -101,6 +103,10 @@ impl Settings {
         let Resolver(resolver) = mem::take(&mut self.resolver);
         let bound = self.effective_policy().connect_timeout;
         let transport = Transport::resolving(bound, self.protocol, resolver);
+        let transport = match self.max_headers {
+            Some(count) => transport.with_max_headers(count),
+            None => transport,
+        };
         #[cfg(feature = "tls")]
         let transport = match self.tls.take() {
             Some(tls) => transport.with_tls(tls),

@@ -76,6 +76,13 @@ impl<R: Runtime> Transport<R> {
         transport
     }
 
+    /// The same for answers over HTTP/1.1 with up to so many header lines, where hyper takes 100.
+    #[must_use]
+    pub fn with_max_headers(self, count: usize) -> Self {
+        self.shared.connector.set_max_headers(count);
+        self
+    }
+
     /// The same for https targets, too, with TLS as configured.
     #[cfg(feature = "tls")]
     #[must_use]

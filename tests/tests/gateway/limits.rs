@@ -198,6 +198,28 @@ async fn bounded_one_answer_that_is_not_taken_costs_its_connection_whatever_else
     drop((stuck, requests));
 }
 
+#[test]
+fn a_head_has_as_many_lines_as_are_allowed_both_ways() {
+    let server = Server::start(|request| {
+        let count = request.headers.iter().filter(|(name, _)| name == "x").count();
+        let head = "HTTP/1.1 200 OK\r\nContent-Length : 3\r\n".to_owned() + &"y : z\r\n".repeat(count);
+        Reply::raw(head + &format!("\r\n{count:3}"))
+    });
+    let usual = Gateway::before([&server], "");
+    let more = Gateway::configured(&config("max_headers = 300", &[server.url()], ""));
+    for (gateway, lines, status) in
+        [(&usual, 80, 200), (&usual, 120, 431), (&more, 120, 200), (&more, 250, 200), (&more, 400, 431)]
+    {
+        let answer = gateway.send("GET", "/", &"x: y\r\n".repeat(lines), "");
+        assert_eq!(answer.status, status, "{lines}");
+        if status == 200 {
+            let told =
+                answer.headers.iter().filter(|(name, value)| (&**name, &**value) == ("y", "z")).count();
+            assert_eq!((told, answer.text().trim()), (lines, &*lines.to_string()));
+        }
+    }
+}
+
 /// Guards: `place` that takes no connection's.
 #[test]
 fn bounded_a_connection_beyond_the_limit_gets_the_place_of_one_without_a_call() {

@@ -7,6 +7,7 @@ use failover_hyper::Settings;
 
 use crate::client::FailoverClient;
 use crate::middleware::FailoverMiddleware;
+use crate::runtime::AsyncStd;
 
 /// Builds a [`FailoverClient`], or a [`FailoverMiddleware`].
 ///
@@ -67,7 +68,7 @@ impl Builder {
         if let Some(client) = self.client.take() {
             #[cfg(feature = "tls")]
             self.refuse_tls()?;
-            return Ok(FailoverClient::over(self.settings.group()?, client));
+            return Ok(FailoverClient::over(self.settings.group::<AsyncStd>()?, client));
         }
         let transport = self.settings.transport()?;
         Ok(FailoverClient::connected(self.settings.connected(&transport)?, transport))
@@ -88,7 +89,7 @@ impl Builder {
                 "none, since the middleware has the one it is given to",
             ));
         }
-        Ok(FailoverMiddleware::new(self.settings.group()?))
+        Ok(FailoverMiddleware::new(self.settings.group::<AsyncStd>()?))
     }
 
     #[cfg(feature = "tls")]

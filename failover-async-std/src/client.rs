@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
-use failover_hyper::{CallBody, Clock, List, Targets, Template};
+use failover_hyper::{CallBody, List, Observed, Targets, Template};
 use http::{Method, Request};
 
 use crate::error::Error;
@@ -50,9 +50,8 @@ struct Shared {
 
 impl FailoverClient {
     /// A client over one of the caller's.
-    pub(crate) fn over(group: Group<Target>, client: surf::Client) -> Self {
-        let list = List::with_one_service(group, Sender::Client(client));
-        let targets = Targets::new(list, Clock::start::<AsyncStd>());
+    pub(crate) fn over(observed: Observed, client: surf::Client) -> Self {
+        let targets = Targets::new(List::with_one_service(observed, Sender::Client(client)));
         Self { shared: Arc::new(Shared { targets, transport: None }) }
     }
 
@@ -167,7 +166,7 @@ impl FailoverClient {
 
     async fn run(&self, template: Option<Template>) -> Result<surf::Response, Error> {
         let list = self.shared.targets.current();
-        run(&self.shared.targets, &list, template, &Senders(&list)).await
+        run(&list, template, &Senders(&list)).await
     }
 }
 

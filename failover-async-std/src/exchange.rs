@@ -1,9 +1,7 @@
 //! Attempts by what a client sends with, and what surf makes of a call's end.
 
 use bytes::Bytes;
-use failover_hyper::{
-    AttemptBody, AttemptError, Bound, Exchange, List, Targets, Template, TransportBody, perform,
-};
+use failover_hyper::{AttemptBody, AttemptError, Bound, Exchange, List, Template, TransportBody, perform};
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Either;
@@ -60,7 +58,6 @@ impl Exchange for Senders<'_> {
 ///
 /// The request cannot be sent, the call stopped without an acceptable answer, or surf cannot hold the answer.
 pub(crate) async fn run<S, X>(
-    targets: &Targets<S>,
     list: &List<S>,
     template: Option<Template>,
     exchange: &X,
@@ -69,7 +66,7 @@ where
     X: Exchange<Body: Body<Data = Bytes> + Sync + 'static>,
 {
     let template = template.ok_or(Error::Method)?;
-    let call = perform::<AsyncStd, _>(list.group(), targets.clock(), list.drains(), &template, exchange);
+    let call = perform::<AsyncStd, _>(list.observed(), list.drains(), &template, exchange);
     match call.await {
         Ok(mut response) => {
             let answered = response.body().answered().clone();

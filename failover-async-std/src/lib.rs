@@ -90,7 +90,7 @@
 //!
 //! # Features
 //!
-//! - `metrics`: counters and histograms through the facade of that name, as the documentation of `failover-tokio` lists them.
+//! - `metrics`: counters, histograms and gauges through the facade of that name, as the documentation of `failover-tokio` lists them.
 //! - `serde`: the core's configuration type.
 //! - `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -4,14 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
-use failover_hyper::{Clock, List, Targets};
+use failover_hyper::{List, Observed, Targets};
 use surf::StatusCode;
 use surf::middleware::{Middleware, Next};
 use surf::utils::async_trait;
 
 use crate::error::Error;
 use crate::exchange::run;
-use crate::runtime::AsyncStd;
 use crate::surf_client::{Rest, template_of};
 
 /// Failover for all requests of a [`surf::Client`], the way surf is extended.
@@ -50,9 +49,8 @@ pub struct FailoverMiddleware {
 }
 
 impl FailoverMiddleware {
-    pub(crate) fn new(group: Group<Target>) -> Self {
-        let list = List::with_one_service(group, ());
-        Self { targets: Arc::new(Targets::new(list, Clock::start::<AsyncStd>())) }
+    pub(crate) fn new(observed: Observed) -> Self {
+        Self { targets: Arc::new(Targets::new(List::with_one_service(observed, ()))) }
     }
 
     /// Replaces the targets and the policy while calls go on.
@@ -85,7 +83,7 @@ impl Middleware for FailoverMiddleware {
         let list = self.targets.current();
         let limit = list.group().policy().replay_buffer;
         let template = template_of(&mut request, limit).map_err(failed)?;
-        run(&self.targets, &list, template, &Rest { client, next }).await.map_err(failed)
+        run(&list, template, &Rest { client, next }).await.map_err(failed)
     }
 }
 

@@ -72,6 +72,19 @@ pub enum Action<T, R, E> {
     Fail(Stopped<R, E>),
 }
 
+impl<T, R, E> Action<T, R, E> {
+    /// The failures of the call so far, in the order in which they happened.
+    #[must_use]
+    pub fn failures(&self) -> &[Failure<E>] {
+        match self {
+            Self::Return(answer) => answer.failures(),
+            Self::Send(attempt) => attempt.failures(),
+            Self::Wait(wait) => wait.call.failures(),
+            Self::Fail(stopped) => stopped.failures(),
+        }
+    }
+}
+
 /// One request to one target, to be sent, bounded by [`bound`](Self::bound), and reported.
 ///
 /// Reporting consumes the attempt, so that it can happen once only:

@@ -249,6 +249,7 @@ impl Gateway {
 
     /// The metrics, for Prometheus.
     pub(crate) fn metrics(&self) -> Response<Body> {
+        self.client.record_gauges();
         answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
     }
 
@@ -308,7 +309,7 @@ fn access_log(settings: &Settings) -> Result<Option<AccessLog>, String> {
 ///
 /// Names the setting that makes no sense.
 pub(crate) fn client(settings: &Settings) -> Result<FailoverClient, String> {
-    let mut builder = FailoverClient::builder().config(settings.failover.clone());
+    let mut builder = FailoverClient::builder().name("gateway").config(settings.failover.clone());
     if let Some(count) = settings.limits.max_headers {
         builder = builder.max_headers(count as usize);
     }

@@ -48,6 +48,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_util::MetricKindMask;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -175,7 +176,10 @@ async fn bind(key: &str, address: &str) -> Result<Listener, String> {
 /// Installs what collects the metrics.
 fn metrics() -> Result<PrometheusHandle, String> {
     let durations = Matcher::Suffix("_duration_seconds".to_owned());
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(durations, &DURATION_BUCKETS);
+    let builder = PrometheusBuilder::new()
+        // They are set whenever they are read, so that one which was not is of a target that is gone.
+        .idle_timeout(MetricKindMask::GAUGE, Some(GAUGE_TIME))
+        .set_buckets_for_metric(durations, &DURATION_BUCKETS);
     let handle = builder.and_then(PrometheusBuilder::install_recorder).map_err(|error| error.to_string())?;
     failover_tokio::describe_metrics();
     let collected = handle.clone();
@@ -220,6 +224,9 @@ fn refuse(message: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "failover-gateway: {message}");
     ExitCode::from(2)
 }
+
+/// How long a gauge is shown that is not set any more.
+const GAUGE_TIME: Duration = Duration::from_secs(1);
 
 /// In seconds: from an answer on the same machine to the usual bound of an attempt.
 const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];

@@ -5,15 +5,15 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use failover_core::{BuildError, CheckNext, Checker, Evidence, Group, Head, Target};
+use failover_core::{BuildError, CheckNext, Checker, Evidence, Head, Target};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::evidence;
+use crate::observed::{Met, Observed};
 use crate::progress::Progress;
 use crate::request_body::{AttemptBody, CallBody};
 use crate::runtime::Runtime;
@@ -31,18 +31,16 @@ pub struct Checking {
 type Report = (usize, Result<StatusCode, Evidence>);
 
 impl Checking {
-    /// Begins to run the checks of a group, if its policy has any. `clock` is as old as the group, and there are
-    /// connections to each of its targets.
+    /// Begins to run the checks of a group, if its policy has any. There are connections to each of its targets.
     ///
     /// # Errors
     ///
     /// There is no runtime to run them.
     pub fn start<R: Runtime>(
-        group: &Group<Target>,
-        clock: Clock,
+        observed: &Observed,
         connections: &[Connections<R>],
     ) -> Result<Option<Self>, BuildError> {
-        let Some(checker) = group.checker() else { return Ok(None) };
+        let Some(checker) = observed.group().checker() else { return Ok(None) };
         if !R::is_running() {
             let path = &checker.checks().path;
             return Err(BuildError::new(
@@ -52,20 +50,22 @@ impl Checking {
             ));
         }
         let (end, ended) = oneshot::channel();
-        R::spawn(run(checker, clock, connections.to_vec(), ended));
+        R::spawn(run(checker, observed.clone(), connections.to_vec(), ended));
         Ok(Some(Self { _end: end }))
     }
 }
 
 async fn run<R: Runtime>(
     mut checker: Checker<Target>,
-    clock: Clock,
+    observed: Observed,
     connections: Vec<Connections<R>>,
     mut ended: oneshot::Receiver<()>,
 ) {
     let (reports, mut reported) = mpsc::unbounded_channel::<Report>();
     loop {
-        match checker.next(clock.now()) {
+        let next = checker.next(observed.clock().now());
+        observed.tell(Met::Nothing);
+        match next {
             CheckNext::Ask(index) => {
                 let request =
                     checker.target(index).and_then(|target| request::<R>(&checker.checks().path, target));

@@ -15,6 +15,8 @@ use crate::evidence::TransportError;
 use crate::expect::Expectation;
 use crate::http1::{Broken, Reading};
 use crate::limits::is_too_large;
+#[cfg(feature = "metrics")]
+use crate::pool::Census;
 use crate::pool::{Connection, Pool};
 use crate::received::Received;
 use crate::request_body::AttemptBody;
@@ -34,6 +36,12 @@ pub struct Connections<R: Runtime> {
 impl<R: Runtime> Connections<R> {
     pub(crate) fn new(pool: Arc<Pool<R>>, bound: Duration) -> Self {
         Self { pool, bound }
+    }
+
+    /// What counts them.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn census(&self) -> Arc<dyn Census> {
+        self.pool.clone()
     }
 
     /// Sends a request, once, and waits for the head of its answer.

@@ -135,6 +135,8 @@ mod tests {
 
     use super::*;
     use crate::ahead::LetGo;
+    use crate::clock::Clock;
+    use crate::observed::Observed;
     use crate::response_body::{Origin, ResponseBody};
     use crate::testing::{Frames, Pieces, Stalled, Tokio};
 
@@ -356,7 +358,10 @@ mod tests {
     }
 
     fn given_up<B: Body<Error: Into<BoxError>> + Unpin>(body: B) -> (ResponseBody<B>, Option<Drain<B>>) {
-        ResponseBody::given_up(body, Origin { group: group(), index: 0, body: None })
+        ResponseBody::given_up(
+            body,
+            Origin { observed: Observed::new(group(), Clock::start::<Tokio>(), None), index: 0, body: None },
+        )
     }
 
     fn group() -> Group<Target> {

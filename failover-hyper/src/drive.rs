@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use failover_core::{Action, Attempt, Evidence, Group, Stopped, Target, retry_after};
+use failover_core::{Action, Attempt, Evidence, Stopped, Target, retry_after};
 use http::Response;
 use http_body::Body;
 use tracing::Span;
@@ -16,26 +16,25 @@ use crate::error::AttemptError;
 use crate::exchange::Exchange;
 use crate::expect::Expectation;
 use crate::observe::{self, Watch};
+use crate::observed::{Met, Observed};
 use crate::progress::{Bound, Patience, Progress};
 use crate::response_body::{Origin, ResponseBody};
 use crate::runtime::Runtime;
 use crate::template::Template;
 
-/// Performs a call from its first attempt to its end. `clock` is as old as the group, and `drains` are those of all its
-/// calls.
+/// Performs a call from its first attempt to its end. `drains` are those of all calls of the group.
 ///
 /// # Errors
 ///
 /// The call stopped without an acceptable answer.
 pub async fn perform<R: Runtime, X: Exchange>(
-    group: &Group<Target>,
-    clock: Clock,
+    observed: &Observed,
     drains: &Drains,
     template: &Template,
     exchange: &X,
 ) -> Result<Response<ResponseBody<X::Body>>, Stopped<Response<ResponseBody<X::Body>>, AttemptError>> {
-    let span = observe::span(template.method());
-    let driver = Driver { group, clock, drains, template, exchange, span: &span };
+    let span = observe::span(observed, template.method());
+    let driver = Driver { observed, clock: observed.clock(), drains, template, exchange, span: &span };
     let mut call = pin!(driver.run::<R>());
     poll_fn(|cx| span.in_scope(|| call.as_mut().poll(cx))).await
 }
@@ -43,7 +42,7 @@ pub async fn perform<R: Runtime, X: Exchange>(
 /// What performs one call.
 #[derive(Debug)]
 struct Driver<'a, X> {
-    group: &'a Group<Target>,
+    observed: &'a Observed,
     clock: Clock,
     drains: &'a Drains,
     template: &'a Template,
@@ -56,8 +55,8 @@ impl<X: Exchange> Driver<'_, X> {
         &self,
     ) -> Result<Response<ResponseBody<X::Body>>, Stopped<Response<ResponseBody<X::Body>>, AttemptError>> {
         let began = self.clock.now();
-        let mut watch = Watch::begin(self.span, self.group.targets(), self.clock, began);
-        let mut action = self.group.begin(self.template.facts(), began);
+        let mut watch = Watch::begin(self.span, self.observed, began);
+        let mut action = self.observed.group().begin(self.template.facts(), began);
         loop {
             action = match action {
                 Action::Send(attempt) => self.attempt::<R>(attempt, &mut watch).await,
@@ -66,18 +65,19 @@ impl<X: Exchange> Driver<'_, X> {
                     wait.resume(self.clock.now())
                 }
                 Action::Return(answer) => {
+                    self.observed.tell_moves(answer.failures());
                     watch.answered(answer.ended());
                     let body = answer.body();
                     let (mut response, target, failures) = answer.into_parts();
-                    let idle = self.group.policy().body_idle;
-                    response.body_mut().accept::<R>(body, self.clock, idle);
+                    let idle = self.observed.group().policy().body_idle;
+                    response.body_mut().accept::<R>(body, idle);
                     if !failures.is_empty() {
                         response.body_mut().set_answered(Answered::accepted(target, failures));
                     }
                     return Ok(response);
                 }
                 Action::Fail(stopped) => {
-                    watch.stopped(stopped.reason());
+                    watch.stopped(&stopped);
                     let attempts = stopped.failures().len();
                     return Err(
                         stopped.map_response(|response| response.map(|body| body.taken_over(attempts)))
@@ -101,7 +101,7 @@ impl<X: Exchange> Driver<'_, X> {
         let mut waiting = Waiting {
             attempt: &mut attempt,
             template: self.template,
-            clock: self.clock,
+            observed: self.observed,
             waited_in_vain: false,
             ended: false,
         };
@@ -123,15 +123,17 @@ impl<X: Exchange> Driver<'_, X> {
                 watch.error(index, took, &error);
                 self.rewind(&mut attempt);
                 let evidence = error.evidence();
-                return if waited_in_vain {
+                let action = if waited_in_vain {
                     attempt.timed_out(evidence, error, now)
                 } else {
                     attempt.handle_error(evidence, error, now)
                 };
+                self.observed.tell(Met::Failures(action.failures()));
+                return action;
             }
         };
         let status = response.status();
-        let origin = Origin { group: self.group.clone(), index, body: None };
+        let origin = Origin { observed: self.observed.clone(), index, body: None };
         let given_up = waiting.attempt.gives_up(status);
         watch.response(index, took, status, given_up);
         waiting.end();
@@ -144,6 +146,7 @@ impl<X: Exchange> Driver<'_, X> {
         let (body, drain) = ResponseBody::given_up(body, origin);
         self.tell(&mut attempt, self.template.body().hold());
         let action = attempt.handle_response(status, wait, Response::from_parts(parts, body), now);
+        self.observed.tell(Met::Failures(action.failures()));
         let goes_on = matches!(action, Action::Send(_) | Action::Wait(_));
         match drain {
             // What ends the call is its reader's, and the request's body may still be on its way.
@@ -196,7 +199,7 @@ type Pending<B> = Attempt<Target, Response<ResponseBody<B>>, AttemptError>;
 struct Waiting<'a, B: Body> {
     attempt: &'a mut Pending<B>,
     template: &'a Template,
-    clock: Clock,
+    observed: &'a Observed,
     waited_in_vain: bool,
     ended: bool,
 }
@@ -219,14 +222,15 @@ impl<B: Body<Data: Send> + Send> Patience for Waiting<'_, B> {
     }
 
     fn progress(&mut self, at: Instant) {
-        self.attempt.progress(self.clock.at(at));
+        self.attempt.progress(self.observed.clock().at(at));
     }
 
     fn waits_on(&mut self, evidence: Evidence) -> bool {
         if self.template.is_gone() {
             self.attempt.body_gone();
         }
-        self.waited_in_vain = !self.attempt.waits_on(evidence, self.clock.now());
+        self.waited_in_vain = !self.attempt.waits_on(evidence, self.observed.clock().now());
+        self.observed.tell(Met::Said(self.attempt.index(), "its answer is late"));
         !self.waited_in_vain
     }
 }
@@ -234,7 +238,8 @@ impl<B: Body<Data: Send> + Send> Patience for Waiting<'_, B> {
 impl<B: Body> Drop for Waiting<'_, B> {
     fn drop(&mut self) {
         if !self.ended {
-            self.attempt.abandon(self.clock.now());
+            self.attempt.abandon(self.observed.clock().now());
+            self.observed.tell(Met::Said(self.attempt.index(), "its callers left before it answered"));
         }
     }
 }
@@ -245,7 +250,7 @@ mod tests {
     use std::task::{Context, Waker};
 
     use bytes::Bytes;
-    use failover_core::{Entry, Policy};
+    use failover_core::{Entry, Group, Policy};
     use http::{Method, Request, StatusCode, Version};
     use http_body::Frame;
     use http_body_util::{BodyExt, Collected};
@@ -350,8 +355,7 @@ mod tests {
     /// Targets that do this, in this order.
     struct Lab {
         then: Vec<Then>,
-        group: Group<Target>,
-        clock: Clock,
+        observed: Observed,
         drains: Drains,
         stalled: Mutex<Vec<Sender<Piece>>>,
         requests: Mutex<Vec<AttemptBody>>,
@@ -365,9 +369,8 @@ mod tests {
                 Group::of((0..then.len()).map(target), Policy::default().leave_after(u8::MAX)).unwrap();
             Self {
                 then,
-                clock: Clock::start::<Tokio>(),
                 drains: Drains::new(&group),
-                group,
+                observed: Observed::new(group, Clock::start::<Tokio>(), None),
                 stalled: Mutex::default(),
                 requests: Mutex::default(),
             }
@@ -380,7 +383,7 @@ mod tests {
         {
             let head = Request::builder().method(method).uri("/").body(()).unwrap().into_parts().0;
             let template = Template::new(head, body).unwrap();
-            perform::<Tokio, _>(&self.group, self.clock, &self.drains, &template, self).await
+            perform::<Tokio, _>(&self.observed, &self.drains, &template, self).await
         }
 
         /// How many of the bodies that stall were dropped.

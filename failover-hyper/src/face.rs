@@ -116,7 +116,7 @@ macro_rules! remembered {
         ///
         /// There is no target with this index.
         pub fn prefer(&self, index: usize) -> Result<(), BuildError> {
-            self.group().prefer(index, self.$($targets).+.clock().now())
+            self.$($targets).+.current().observed().prefer(index)
         }
 
         /// Sets whether a target is to be used, by the hand of an administrator: see [`AdminState`].
@@ -125,7 +125,7 @@ macro_rules! remembered {
         ///
         /// There is no target with this index.
         pub fn set_state(&self, index: usize, state: AdminState) -> Result<(), BuildError> {
-            self.group().set_state(index, state)
+            self.$($targets).+.current().observed().set_state(index, state)
         }
 
         /// The targets in order.
@@ -155,7 +155,15 @@ macro_rules! remembered {
         /// What a group that [`group`](Self::group) gave remembers, which fits its targets whatever they are by now.
         #[must_use]
         pub fn snapshot_of(&self, group: &Group<Target>) -> Snapshot {
-            group.snapshot(self.$($targets).+.clock().now())
+            group.snapshot(self.$($targets).+.current().observed().clock().now())
+        }
+
+        /// Sets the gauges of the targets, which are as of this moment: to be called when they are to be read, or now and then.
+        ///
+        /// Those of targets that are gone are set to 0; an exporter with an idle timeout for gauges then forgets them.
+        #[cfg(feature = "metrics")]
+        pub fn record_gauges(&self) {
+            self.$($targets).+.record_gauges();
         }
     };
 }
@@ -218,6 +226,12 @@ macro_rules! setters {
         /// Sets the policy, which is [`Policy::default`] otherwise.
         pub fn policy(mut self, policy: Policy) -> Self {
             self.settings.policy = Some(policy);
+            self
+        }
+
+        /// Sets the name by which logs and metrics tell this client from others: `default` otherwise.
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.settings.name = Some(name.into());
             self
         }
 

@@ -35,6 +35,8 @@ pub(crate) struct Http1 {
     pub(crate) opened: Instant,
     /// How long it may be idle.
     pub(crate) idle_time: Duration,
+    /// By what its pool counts it.
+    pub(crate) counted: Option<Arc<()>>,
 }
 
 type Driver = Pin<Box<dyn Future<Output = End> + Send>>;
@@ -84,7 +86,17 @@ impl Http1 {
         });
         let (driver, relay) = (Mutex::new(driver), Arc::new(Relay::default()));
         let (waker, opened) = (Waker::from(Arc::clone(&relay)), R::now());
-        Ok(Box::new(Self { sender, driver, relay, waker, wire, end: None, opened, idle_time: IDLE_TIME }))
+        Ok(Box::new(Self {
+            sender,
+            driver,
+            relay,
+            waker,
+            wire,
+            end: None,
+            opened,
+            idle_time: IDLE_TIME,
+            counted: None,
+        }))
     }
 
     /// Polls what comes of the connection, which needs no other waker than the connection itself, and lets that do what it

@@ -5,27 +5,27 @@
 //! and let [`perform`] drive the call over an [`Exchange`], such as one that [`send`]s by a [`Transport`].
 //!
 //! ```
-//! use failover_core::{Group, Stopped, Target};
+//! use failover_core::Stopped;
 //! use failover_hyper::{
-//!     AttemptError, CallBody, Clock, Drains, Exchange, ResponseBody, Runtime, Template, TransportBody, perform,
+//!     AttemptError, CallBody, Drains, Exchange, Observed, ResponseBody, Runtime, Template, TransportBody, perform,
 //! };
 //! use http::{Request, Response};
 //!
 //! async fn post<R: Runtime>(
-//!     (group, clock, drains): (&Group<Target>, Clock, &Drains),
+//!     (observed, drains): (&Observed, &Drains),
 //!     body: &'static str,
 //!     exchange: &impl Exchange<Body = TransportBody>,
 //! ) -> Result<Response<ResponseBody>, Stopped<Response<ResponseBody>, AttemptError>> {
 //!     let (head, body) = Request::post("/orders").body(body).expect("a path").into_parts();
 //!     let template = Template::new(head, CallBody::whole(body)).expect("no tunnel");
-//!     perform::<R, _>(group, clock, drains, &template, exchange).await
+//!     perform::<R, _>(observed, drains, &template, exchange).await
 //! }
 //! ```
 //!
 //! # Features
 //!
 //! - `tls`: https targets, with rustls, ring, and the platform's certificate roots.
-//! - `metrics`: counters and histograms through the facade of that name.
+//! - `metrics`: counters, histograms and gauges through the facade of that name.
 //! - `json`: [`ResponseBody::json`].
 //! - `serde`: the core's configuration type, for [`Settings::configure`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -54,6 +54,8 @@ mod limits;
 mod metrics;
 mod names;
 mod observe;
+mod observed;
+mod outage;
 mod places;
 mod pool;
 mod progress;
@@ -93,6 +95,7 @@ pub use crate::exchange::{Exchange, receive, send};
 #[cfg(feature = "metrics")]
 pub use crate::metrics::describe_metrics;
 pub use crate::names::{Resolve, System};
+pub use crate::observed::Observed;
 pub use crate::progress::{Bound, Elapsed, Patience, Progress, Stage};
 pub use crate::request_body::{AttemptBody, CallBody};
 pub use crate::response_body::ResponseBody;

@@ -1,29 +1,39 @@
-//! What is told of calls and attempts while they run: a span and events for `tracing`, and metrics.
+//! What is told of calls and attempts while they run: a span, events for `tracing`, and metrics.
 //!
 //! Nothing that is told shows more of a request than its method, or more of a URL than scheme, host and port.
 
 use std::time::Duration;
 
-use failover_core::{Reason, Target, Timestamp};
+use failover_core::{Evidence, Reason, Stopped, Timestamp};
 use http::{Method, StatusCode};
-use tracing::field::{Empty, debug, display};
-use tracing::{Span, debug, info, info_span, warn};
+use tracing::field::{Empty, display};
+use tracing::{Span, debug, info_span};
 
-use crate::clock::Clock;
 use crate::error::AttemptError;
-#[cfg(feature = "metrics")]
-use crate::metrics;
+use crate::observed::{Met, Observed};
 
 /// The span of one call.
-pub(crate) fn span(method: &Method) -> Span {
-    info_span!(target: "failover", "call", %method, outcome = Empty, target = Empty, attempts = Empty, took = Empty)
+pub(crate) fn span(observed: &Observed, method: &Method) -> Span {
+    info_span!(
+        target: "failover",
+        "call",
+        client = observed.client(),
+        %method,
+        outcome = Empty,
+        index = Empty,
+        target_name = Empty,
+        attempts = Empty,
+        took = Empty
+    )
 }
 
 /// The body of an answer that was handed to the caller broke off.
-pub(crate) fn answer_broke_off(index: usize, target: &Target) {
-    warn!(target: "failover", index, %target, "answer broke off");
+pub(crate) fn answer_broke_off(observed: &Observed, index: usize) {
+    let (client, target_name) = (observed.client(), observed.name(index));
+    debug!(target: "failover", client, index, target_name, "answer broke off");
     #[cfg(feature = "metrics")]
-    metrics::broken_answer(target);
+    observed.series(index).answer_broke_off();
+    observed.tell(Met::Said(index, "its answer broke off"));
 }
 
 /// One call, as it is watched from its beginning to its end.
@@ -31,8 +41,7 @@ pub(crate) fn answer_broke_off(index: usize, target: &Target) {
 pub(crate) struct Watch<'a> {
     /// Disabled where nobody listens.
     span: &'a Span,
-    targets: &'a [Target],
-    clock: Clock,
+    observed: &'a Observed,
     began: Timestamp,
     /// The target of the last attempt.
     last: Option<usize>,
@@ -41,15 +50,15 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn begin(span: &'a Span, targets: &'a [Target], clock: Clock, began: Timestamp) -> Self {
-        Self { span, targets, clock, began, last: None, attempts: 0, ended: false }
+    pub(crate) fn begin(span: &'a Span, observed: &'a Observed, began: Timestamp) -> Self {
+        Self { span, observed, began, last: None, attempts: 0, ended: false }
     }
 
     /// An attempt begins.
     pub(crate) fn sends(&mut self, target: usize) {
         #[cfg(feature = "metrics")]
         if let Some(last) = self.last.filter(|last| *last != target) {
-            metrics::failover(&self.targets[last], &self.targets[target]);
+            self.observed.series(last).failed_over(self.observed.series(target));
         }
         self.last = Some(target);
         self.attempts += 1;
@@ -57,46 +66,60 @@ impl<'a> Watch<'a> {
 
     /// An attempt was answered.
     pub(crate) fn response(&self, index: usize, took: Duration, status: StatusCode, given_up: bool) {
-        let (target, status) = (&self.targets[index], status.as_u16());
+        let (target_name, code, seconds) = (self.observed.name(index), status.as_u16(), took.as_secs_f64());
         if given_up {
-            info!(target: "failover", index, %target, status, ?took, "attempt given up");
+            debug!(target: "failover", index, target_name, status = code, took = seconds, "attempt given up");
         } else {
-            debug!(target: "failover", index, %target, status, ?took, "attempt answered");
+            debug!(target: "failover", index, target_name, status = code, took = seconds, "attempt answered");
         }
         #[cfg(feature = "metrics")]
-        metrics::attempt(target, if given_up { "failover_code" } else { "answered" }, took);
+        if given_up {
+            self.observed.series(index).given_up("failover_code", Some(status), took);
+        } else {
+            self.observed.series(index).answered(status, took);
+        }
     }
 
     /// An attempt had no answer.
     pub(crate) fn error(&self, index: usize, took: Duration, error: &AttemptError) {
-        let (target, evidence, cause) =
-            (&self.targets[index], error.evidence().as_str(), error.cause().map(display));
-        info!(target: "failover", index, %target, evidence, %error, cause, ?took, "attempt given up");
+        let (target_name, evidence, cause) =
+            (self.observed.name(index), error.evidence().as_str(), error.cause().map(display));
+        let seconds = took.as_secs_f64();
+        debug!(
+            target: "failover", index, target_name, evidence, %error, cause, took = seconds, "attempt given up"
+        );
         #[cfg(feature = "metrics")]
-        metrics::attempt(target, evidence, took);
+        self.observed.series(index).given_up(evidence, None, took);
     }
 
     /// The call has an answer.
     pub(crate) fn answered(&mut self, ended: Timestamp) {
+        self.observed.outage().answered(self.observed.client(), ended);
         self.end("answered", ended);
     }
 
     /// The call has none.
-    pub(crate) fn stopped(&mut self, reason: Reason) {
-        let (attempts, outcome) = (self.attempts, reason.as_str());
-        warn!(target: "failover", reason = outcome, attempts, "call stopped: {reason}");
-        self.end(outcome, self.clock.now());
+    pub(crate) fn stopped<R>(&mut self, stopped: &Stopped<R, AttemptError>) {
+        let (reason, attempts, now) = (stopped.reason(), self.attempts, self.observed.clock().now());
+        debug!(target: "failover", reason = reason.as_str(), attempts, "call stopped: {reason}");
+        if !is_the_callers(stopped) {
+            self.observed.outage().stopped(self.observed.client(), reason, now);
+        }
+        self.end(reason.as_str(), now);
     }
 
     fn end(&mut self, outcome: &'static str, ended: Timestamp) {
         self.ended = true;
         let took = ended.since(self.began);
-        self.span.record("outcome", outcome).record("attempts", self.attempts).record("took", debug(took));
+        self.span
+            .record("outcome", outcome)
+            .record("attempts", self.attempts)
+            .record("took", took.as_secs_f64());
         if let Some(last) = self.last {
-            self.span.record("target", display(&self.targets[last]));
+            self.span.record("index", last).record("target_name", self.observed.name(last));
         }
         #[cfg(feature = "metrics")]
-        metrics::call(outcome, took);
+        self.observed.call_metrics().ended(self.observed.client(), outcome, took);
     }
 }
 
@@ -106,7 +129,17 @@ impl Drop for Watch<'_> {
         if !self.ended {
             // It is dropped where its span is not entered.
             debug!(target: "failover", parent: self.span, attempts = self.attempts, "call abandoned");
-            self.end("abandoned", self.clock.now());
+            self.end("abandoned", self.observed.clock().now());
         }
+    }
+}
+
+/// Whether a call stopped by its own fault: it had no time at all, or its request cannot be sent.
+fn is_the_callers<R>(stopped: &Stopped<R, AttemptError>) -> bool {
+    let last = stopped.failures().last();
+    match stopped.reason() {
+        Reason::Deadline => last.is_none(),
+        Reason::LocalFault => last.is_some_and(|last| last.evidence() == Some(Evidence::LocalFault)),
+        _ => false,
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Pool<R: Runtime> {
     origin: Origin,
     connector: Arc<Connector<R>>,
     state: Mutex<State>,
+    /// Every connection of HTTP/1.1 has one of it, whoever has the connection.
+    open: Arc<()>,
     this: Weak<Self>,
 }
 
@@ -62,7 +64,8 @@ pub(crate) enum Connection {
 
 impl<R: Runtime> Pool<R> {
     pub(crate) fn new(origin: Origin, connector: Arc<Connector<R>>) -> Arc<Self> {
-        Arc::new_cyclic(|this| Self { origin, connector, state: Mutex::default(), this: this.clone() })
+        let (state, open) = (Mutex::default(), Arc::default());
+        Arc::new_cyclic(|this| Self { origin, connector, state, open, this: this.clone() })
     }
 
     pub(crate) fn origin(&self) -> &Origin {
@@ -113,7 +116,9 @@ impl<R: Runtime> Pool<R> {
         progress: &Progress,
     ) -> Result<Box<Http1>, ConnectError> {
         progress.reach(Stage::Connecting);
-        self.connector.open_http1(&self.origin, bound).await
+        let mut connection = self.connector.open_http1(&self.origin, bound).await?;
+        connection.counted = Some(Arc::clone(&self.open));
+        Ok(connection)
     }
 
     /// A connection that has room for a request. One that was idle may turn out to have been closed meanwhile.
@@ -182,7 +187,8 @@ impl<R: Runtime> Pool<R> {
             let mut state = pool.state();
             let now = R::now();
             match opened {
-                Ok(Opened::Http1(connection)) => {
+                Ok(Opened::Http1(mut connection)) => {
+                    connection.counted = Some(Arc::clone(&pool.open));
                     state.room = Some(1);
                     state.idle.push(Idle::new(connection, now));
                     None
@@ -296,6 +302,23 @@ impl<R: Runtime> Home for Pool<R> {
         if is_waited_for {
             self.serve();
         }
+    }
+}
+
+/// What knows how many connections there are.
+#[cfg(feature = "metrics")]
+pub(crate) trait Census: Send + Sync + fmt::Debug {
+    /// How many are idle, and how many in use.
+    fn count(&self) -> (usize, usize);
+}
+
+#[cfg(feature = "metrics")]
+impl<R: Runtime> Census for Pool<R> {
+    fn count(&self) -> (usize, usize) {
+        let state = self.state();
+        let alone = Arc::strong_count(&self.open).saturating_sub(1 + state.idle.len());
+        let among = state.shared.iter().filter(|shared| !shared.connection.is_idle()).count();
+        (state.idle.len() + state.shared.len() - among, alone + among)
     }
 }
 

@@ -318,7 +318,7 @@ mod tests {
         let replay = ReplayBody::new(inbound, all.len() - 1);
         assert_eq!(read(&mut replay.reader(), usize::MAX), (all, true));
         assert!(!replay.rewind());
-        assert!(lock(&replay.source).kept.is_empty());
+        assert!(lock(&replay.source).kept.is_none());
     }
 
     #[test]

@@ -6,17 +6,17 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use failover_core::{BodyToken, Group, Target};
+use failover_core::BodyToken;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 use crate::ahead::Ahead;
 use crate::answered::Answered;
-use crate::clock::Clock;
 use crate::drain::Drain;
 use crate::error::BoxError;
 use crate::idle::Idle;
 use crate::observe;
+use crate::observed::Observed;
 use crate::runtime::Runtime;
 use crate::transport_body::TransportBody;
 
@@ -43,27 +43,28 @@ struct Inner<B: Body> {
 #[derive(Debug)]
 pub(crate) struct Origin {
     /// The group of the target.
-    pub(crate) group: Group<Target>,
+    pub(crate) observed: Observed,
     /// Its index.
     pub(crate) index: usize,
-    /// Of an answer that was accepted: what it tells how its body ended, and by which clock.
-    pub(crate) body: Option<(BodyToken, Clock)>,
+    /// Of an answer that was accepted: what it tells how its body ended.
+    pub(crate) body: Option<BodyToken>,
 }
 
 impl Origin {
     /// The body ended whole, or enough of it passed.
     fn whole(&self) {
-        if let Some((body, clock)) = self.body {
-            self.group.body_whole(body, clock.now());
+        if let Some(body) = self.body {
+            self.observed.group().body_whole(body, self.observed.clock().now());
+            self.observed.tell_moves(&[]);
         }
     }
 
     /// The body broke off.
     fn broke_off(self) {
-        observe::answer_broke_off(self.index, &self.group.targets()[self.index]);
-        if let Some((body, clock)) = self.body {
-            self.group.body_broke_off(body, clock.now());
+        if let Some(body) = self.body {
+            self.observed.group().body_broke_off(body, self.observed.clock().now());
         }
+        observe::answer_broke_off(&self.observed, self.index);
     }
 }
 
@@ -126,11 +127,11 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
     }
 
     /// Has the group told how the body ends, and bounds how long it may stand still.
-    pub(crate) fn accept<R: Runtime>(&mut self, body: BodyToken, clock: Clock, idle: Option<Duration>) {
+    pub(crate) fn accept<R: Runtime>(&mut self, body: BodyToken, idle: Option<Duration>) {
         self.0.idle = idle.map(Idle::new::<R>);
         let ended = self.is_end_stream();
         if let Some(origin) = &mut self.0.origin {
-            origin.body = Some((body, clock));
+            origin.body = Some(body);
             if ended {
                 origin.whole();
             }
@@ -223,7 +224,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
                 Some(Err(error.into()))
             }
         };
-        let is_probe = |origin: &Origin| origin.body.is_some_and(|(body, _)| body.is_probe());
+        let is_probe = |origin: &Origin| origin.body.is_some_and(BodyToken::is_probe);
         if matches!(frame, Some(Err(_))) || this.origin.as_ref().is_some_and(is_probe) {
             body.tell(frame.as_ref());
         }

@@ -5,10 +5,12 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use failover_core::{BuildError, Group, Policy, Protocol, Replay, StatusCodes, Target};
+use failover_core::{BuildError, Policy, Protocol, Replay, StatusCodes, Target};
 
+use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::names::{Resolve, System};
+use crate::observed::Observed;
 use crate::runtime::Runtime;
 use crate::targets::{Targets, group_by_uri};
 use crate::transport::Transport;
@@ -44,6 +46,8 @@ pub struct Settings {
     /// How it is spoken with the targets that name it.
     #[cfg(feature = "tls")]
     pub tls_named: Vec<(String, Arc<crate::rustls::ClientConfig>)>,
+    /// By what logs and metrics name the client, which is `default` otherwise.
+    pub name: Option<String>,
     /// The first setting that was refused.
     refused: Option<BuildError>,
 }
@@ -130,7 +134,7 @@ impl Settings {
     ) -> Result<Targets<S>, BuildError> {
         self.check()?;
         let policy = self.effective_policy();
-        Targets::connected(transport, self.targets, policy)
+        Targets::connected(transport, self.targets, policy, self.name)
     }
 
     /// The group of these targets, for a client that sends by the URI of each request, and runs no checks.
@@ -138,10 +142,10 @@ impl Settings {
     /// # Errors
     ///
     /// Names the key and the value of the first setting that makes no sense.
-    pub fn group(self) -> Result<Group<Target>, BuildError> {
+    pub fn group<R: Runtime>(self) -> Result<Observed, BuildError> {
         self.check()?;
         let policy = self.effective_policy();
-        group_by_uri(self.targets, policy)
+        Ok(Observed::new(group_by_uri(self.targets, policy)?, Clock::start::<R>(), self.name))
     }
 
     fn check(&self) -> Result<(), BuildError> {

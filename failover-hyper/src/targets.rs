@@ -4,7 +4,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::mem;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use failover_core::{BuildError, Entry, Group, Policy, Target};
 
@@ -12,6 +12,9 @@ use crate::checking::Checking;
 use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::drain::Drains;
+use crate::observed::Observed;
+#[cfg(feature = "metrics")]
+use crate::pool::Census;
 use crate::runtime::Runtime;
 use crate::transport::Transport;
 
@@ -19,17 +22,19 @@ use crate::transport::Transport;
 #[derive(Debug)]
 pub struct Targets<S> {
     current: RwLock<Arc<List<S>>>,
-    clock: Clock,
+    /// Held while the list is replaced, and until that is told.
+    replacing: Mutex<()>,
 }
 
 impl<S> Targets<S> {
-    /// Targets that begin with a list, whose group is as old as `clock`.
+    /// Targets that begin with a list.
     #[must_use]
-    pub fn new(list: List<S>, clock: Clock) -> Self {
-        Self { current: RwLock::new(Arc::new(list)), clock }
+    pub fn new(list: List<S>) -> Self {
+        list.observed.join();
+        Self { current: RwLock::new(Arc::new(list)), replacing: Mutex::default() }
     }
 
-    /// Targets with connections to each, on which the policy's checks are run.
+    /// Targets with connections to each, on which the policy's checks are run, of a client that may have a name.
     ///
     /// # Errors
     ///
@@ -38,14 +43,15 @@ impl<S> Targets<S> {
         transport: &Transport<R>,
         targets: Vec<Target>,
         policy: Policy,
+        name: Option<String>,
     ) -> Result<Self, BuildError>
     where
         S: From<Connections<R>>,
     {
-        let clock = Clock::start::<R>();
         let connections = transport.connections(&targets, &policy)?;
         let group = Group::of(targets.into_iter().map(Entry::from), seeded(policy))?;
-        Ok(Self::new(List::connected(group, connections, clock)?, clock))
+        let observed = Observed::new(group, Clock::start::<R>(), name);
+        Ok(Self::new(List::connected(observed, connections)?))
     }
 
     /// The list that a new call begins on.
@@ -54,10 +60,12 @@ impl<S> Targets<S> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The time of all lists' groups.
-    #[must_use]
-    pub fn clock(&self) -> Clock {
-        self.clock
+    /// Records the gauges of the current targets.
+    #[cfg(feature = "metrics")]
+    pub fn record_gauges(&self) {
+        let list = self.current();
+        let connections: Vec<_> = list.pools.iter().map(|pool| pool.count()).collect();
+        list.observed.record_gauges(&connections);
     }
 
     /// Puts targets with connections to each in the place of the current ones. Connections that lead to the same are kept.
@@ -76,8 +84,8 @@ impl<S> Targets<S> {
     {
         let connections = transport.connections(&targets, &policy)?;
         self.replace(|list| {
-            let group = list.group.with_targets(targets.into_iter().map(Entry::from), seeded(policy))?;
-            List::connected(group, connections, self.clock)
+            let group = list.group().with_targets(targets.into_iter().map(Entry::from), seeded(policy))?;
+            List::connected(list.observed.followed_by(group), connections)
         })
     }
 
@@ -90,11 +98,13 @@ impl<S> Targets<S> {
         &self,
         change: impl FnOnce(&List<S>) -> Result<List<S>, BuildError>,
     ) -> Result<(), BuildError> {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let new = Arc::new(change(&current)?);
-        let old = mem::replace(&mut *current, new);
-        drop(current);
-        // What a service does when it is dropped is done without the lock.
+        let replacing = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = Arc::new(change(&self.current())?);
+        let observed = new.observed.clone();
+        let old = mem::replace(&mut *self.current.write().unwrap_or_else(PoisonError::into_inner), new);
+        observed.take_over(&old.observed);
+        drop(replacing);
+        // What a service does when it is dropped is done without a lock.
         drop(old);
         Ok(())
     }
@@ -103,9 +113,12 @@ impl<S> Targets<S> {
 /// One list of targets, what is remembered of them, and what sends requests to them.
 #[derive(Debug)]
 pub struct List<S> {
-    group: Group<Target>,
+    observed: Observed,
     drains: Drains,
     services: Services<S>,
+    /// Those of the services, in order, where they are connections.
+    #[cfg(feature = "metrics")]
+    pools: Box<[Arc<dyn Census>]>,
     /// Runs the group's checks while the list is there.
     _checking: Option<Checking>,
 }
@@ -121,11 +134,11 @@ enum Services<S> {
 impl<S> List<S> {
     /// A list of targets with one service for all, which goes by the URI of each request ([`group_by_uri`]).
     #[must_use]
-    pub fn with_one_service(group: Group<Target>, service: S) -> Self {
-        Self::of(group, Services::One(service), None)
+    pub fn with_one_service(observed: Observed, service: S) -> Self {
+        Self::of(observed, Services::One(service), None)
     }
 
-    /// A list of targets with a service each, where nothing could run checks.
+    /// A list of targets with a service each, where nothing could run checks, and a memory that is measured by `clock`.
     ///
     /// # Errors
     ///
@@ -133,10 +146,11 @@ impl<S> List<S> {
     pub fn with_services(
         targets: impl IntoIterator<Item = (Target, S)>,
         policy: Policy,
+        clock: Clock,
     ) -> Result<Self, BuildError> {
         let (targets, services): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
         let group = Group::of(targets.into_iter().map(Entry::from), without_checks(policy)?)?;
-        Ok(Self::of(group, Services::Each(services.into()), None))
+        Ok(Self::of(Observed::new(group, clock, None), Services::Each(services.into()), None))
     }
 
     /// Another list of targets with a service each, which knows what this one knows of those that stay.
@@ -150,32 +164,47 @@ impl<S> List<S> {
         policy: Policy,
     ) -> Result<Self, BuildError> {
         let (targets, services): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
-        let group = self.group.with_targets(targets.into_iter().map(Entry::from), without_checks(policy)?)?;
-        Ok(Self::of(group, Services::Each(services.into()), None))
+        let group =
+            self.group().with_targets(targets.into_iter().map(Entry::from), without_checks(policy)?)?;
+        Ok(Self::of(self.observed.followed_by(group), Services::Each(services.into()), None))
     }
 
     /// A list with connections to each target of a group, on which its checks are run.
-    fn connected<R: Runtime>(
-        group: Group<Target>,
-        connections: Vec<Connections<R>>,
-        clock: Clock,
-    ) -> Result<Self, BuildError>
+    fn connected<R: Runtime>(observed: Observed, connections: Vec<Connections<R>>) -> Result<Self, BuildError>
     where
         S: From<Connections<R>>,
     {
-        let checking = Checking::start(&group, clock, &connections)?;
+        let checking = Checking::start(&observed, &connections)?;
+        #[cfg(feature = "metrics")]
+        let pools = connections.iter().map(Connections::census).collect();
         let services = Services::Each(connections.into_iter().map(S::from).collect());
-        Ok(Self::of(group, services, checking))
+        let list = Self::of(observed, services, checking);
+        #[cfg(feature = "metrics")]
+        let list = Self { pools, ..list };
+        Ok(list)
     }
 
-    fn of(group: Group<Target>, services: Services<S>, checking: Option<Checking>) -> Self {
-        Self { drains: Drains::new(&group), group, services, _checking: checking }
+    fn of(observed: Observed, services: Services<S>, checking: Option<Checking>) -> Self {
+        Self {
+            drains: Drains::new(observed.group()),
+            observed,
+            services,
+            #[cfg(feature = "metrics")]
+            pools: Box::default(),
+            _checking: checking,
+        }
     }
 
     /// The targets, and what is remembered of them.
     #[must_use]
     pub fn group(&self) -> &Group<Target> {
-        &self.group
+        self.observed.group()
+    }
+
+    /// The same, with what is told of it.
+    #[must_use]
+    pub fn observed(&self) -> &Observed {
+        &self.observed
     }
 
     /// How many answers of each target are being drained.
@@ -209,7 +238,8 @@ impl<S: Clone> List<S> {
         targets: impl IntoIterator<Item = Target>,
         policy: Policy,
     ) -> Result<Self, BuildError> {
-        let group = self.group.with_targets(targets.into_iter().map(Entry::from), without_checks(policy)?)?;
+        let group =
+            self.group().with_targets(targets.into_iter().map(Entry::from), without_checks(policy)?)?;
         let services = match &self.services {
             Services::One(service) => {
                 refuse_routes(group.targets())?;
@@ -217,7 +247,7 @@ impl<S: Clone> List<S> {
             }
             Services::Each(services) => {
                 let service = |(place, target): (usize, &Target)| {
-                    let mut known = self.group.names().iter().zip(self.group.targets());
+                    let mut known = self.group().names().iter().zip(self.group().targets());
                     let is_same = |(name, known)| {
                         name == &group.names()[place] && target.shares_connections_with(known)
                     };
@@ -228,7 +258,7 @@ impl<S: Clone> List<S> {
                 Services::Each(targets.map(service).collect::<Result<_, _>>()?)
             }
         };
-        Ok(Self::of(group, services, None))
+        Ok(Self::of(self.observed.followed_by(group), services, None))
     }
 }
 

@@ -80,7 +80,7 @@ impl FailoverClient {
         let (head, body) = request.into_parts();
         let template = Template::new(head, CallBody::whole(body));
         let list = self.failover.targets.current();
-        run(&self.failover.targets, &list, template, &Connected(&list)).await
+        run(&list, template, &Connected(&list)).await
     }
 
     /// Begins a request that runs on by itself, and hands back what waits for its result.

@@ -1,7 +1,7 @@
 //! Attempts by what sends to the targets.
 
 use failover_hyper::{
-    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, List, ResponseBody, Targets, Template,
+    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, List, ResponseBody, Template,
     TransportBody, perform, send,
 };
 use http::{Request, Response};
@@ -18,13 +18,12 @@ use crate::transport::Connections;
 ///
 /// The call stopped without an acceptable answer.
 pub(crate) async fn run<S, X: Exchange>(
-    targets: &Targets<S>,
     list: &List<S>,
     template: Option<Template>,
     exchange: &X,
 ) -> Result<Response<ResponseBody<X::Body>>, Error<X::Body>> {
     let template = template.ok_or(Error::Method)?;
-    let call = perform::<Tokio, _>(list.group(), targets.clock(), list.drains(), &template, exchange);
+    let call = perform::<Tokio, _>(list.observed(), list.drains(), &template, exchange);
     call.await.map_err(Error::Stopped)
 }
 

@@ -2,8 +2,7 @@
 
 use failover_core::{PathError, settle_framing};
 use failover_hyper::{
-    AttemptBody, AttemptError, Bound, BoxError, CallBody, Classify, Exchange, List, ResponseBody, Targets,
-    Template,
+    AttemptBody, AttemptError, Bound, BoxError, CallBody, Classify, Exchange, List, ResponseBody, Template,
 };
 use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderValue, TE, UPGRADE, VIA};
 use http::request::Parts;
@@ -57,9 +56,8 @@ impl FailoverClient {
     where
         B: Body<Error: Into<BoxError>> + Send + 'static,
     {
-        let targets = &self.failover.targets;
-        let list = targets.current();
-        pass_on(targets, &list, request, Connected(&list)).await
+        let list = self.failover.targets.current();
+        pass_on(&list, request, Connected(&list)).await
     }
 }
 
@@ -91,7 +89,7 @@ where
         async move {
             let list = self.targets.current();
             let services = Services { list: &list, classify: &self.classify };
-            pass_on(&self.targets, &list, request, services).await
+            pass_on(&list, request, services).await
         }
     }
 }
@@ -102,7 +100,6 @@ where
 ///
 /// No target is asked for such a request, or there is no answer.
 async fn pass_on<S, X: Exchange, B>(
-    targets: &Targets<S>,
     list: &List<S>,
     request: Request<B>,
     exchange: X,
@@ -129,7 +126,7 @@ where
     let body = CallBody::of(body, head.version, policy.replay_buffer);
     // What a server noted of a request in its extensions concerns the connection that it came over.
     let template = Template::new(head, body).map(Template::without_extensions);
-    let mut answer = run(targets, list, template, &Inbound { exchange, via, offer: offer.as_ref() }).await?;
+    let mut answer = run(list, template, &Inbound { exchange, via, offer: offer.as_ref() }).await?;
     if let Some(offer) = offer {
         offer.join(&mut answer, policy.body_idle);
     }

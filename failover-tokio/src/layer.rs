@@ -1,7 +1,7 @@
 //! The tower layer.
 
-use failover_core::{BuildError, Group, Policy, Target};
-use failover_hyper::{Classify, Clock, Proven, group_by_uri};
+use failover_core::{BuildError, Policy, Target};
+use failover_hyper::{Classify, Clock, Observed, Proven, group_by_uri};
 use tower_layer::Layer;
 
 use crate::runtime::Tokio;
@@ -31,8 +31,7 @@ use crate::service::Failover;
 /// ```
 #[derive(Clone, Debug)]
 pub struct FailoverLayer<C = Proven> {
-    group: Group<Target>,
-    clock: Clock,
+    observed: Observed,
     classify: C,
 }
 
@@ -43,13 +42,21 @@ impl FailoverLayer {
     ///
     /// Names the key and the value of the first setting that makes no sense.
     pub fn new(targets: impl IntoIterator<Item = Target>, policy: Policy) -> Result<Self, BuildError> {
-        Ok(Self { group: group_by_uri(targets, policy)?, clock: Clock::start::<Tokio>(), classify: Proven })
+        let observed = Observed::new(group_by_uri(targets, policy)?, Clock::start::<Tokio>(), None);
+        Ok(Self { observed, classify: Proven })
+    }
+
+    /// The same layer, whose services have a name: see [`Failover::named`].
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.observed.set_name(name);
+        self
     }
 
     /// The same layer, with errors of the inner service classified by `classify` rather than by [`Proven`].
     #[must_use]
     pub fn classify<C: Classify>(self, classify: C) -> FailoverLayer<C> {
-        FailoverLayer { group: self.group, clock: self.clock, classify }
+        FailoverLayer { observed: self.observed, classify }
     }
 }
 
@@ -57,6 +64,6 @@ impl<S, C: Clone> Layer<S> for FailoverLayer<C> {
     type Service = Failover<S, C>;
 
     fn layer(&self, inner: S) -> Failover<S, C> {
-        Failover::sharing(self.group.clone(), self.clock, inner, self.classify.clone())
+        Failover::sharing(self.observed.clone(), inner, self.classify.clone())
     }
 }

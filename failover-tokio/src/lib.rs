@@ -81,28 +81,62 @@
 //!
 //! # Tracing
 //!
-//! Under the target `failover`, each call is a span `call` (INFO) with `method` and, when it ends, `outcome`, `target`,
-//! `attempts` and `took`. In it, each attempt is an event: `attempt answered` (DEBUG), or `attempt given up` (INFO) with
-//! its `status`, or its `evidence`, `error` and, if it is known, `cause`; both with `index`, `target` and `took`. A call
-//! that stops without an answer is a `call stopped` (WARN) with the `reason` why no further target was tried, and a body
-//! that breaks off later an `answer broke off` (WARN). Targets are shown as scheme, host and port; paths, headers and
-//! bodies are not shown.
+//! Under the target `failover`, each change is told in one line, whoever made it and however many calls met it:
+//!
+//! | event | level | fields beside `client`, `index` and `target_name` |
+//! | --- | --- | --- |
+//! | `target cools` | WARN | `cools_for`, `strikes`, `why` |
+//! | `target left` | WARN | `to_index`, `to_name`, `strikes`, `why` |
+//! | `returned to target` | INFO | `from_index`, `from_name` |
+//! | `target down by its checks`, `target has no such path to check` | WARN | |
+//! | `target up by its checks` | INFO | |
+//! | `target preferred by hand` | INFO | `from_index`, `from_name` |
+//! | `target's state set by hand` | INFO | `state` |
+//! | `targets replaced` | INFO | `targets`, and the sticky one before: `from_index`, `from_name` |
+//! | `calls stop` | WARN | only `client` and `reason`: a call had no answer, after others had |
+//! | `calls are answered again` | INFO | only `client`, `stopped`: how many did, and `lasted` |
+//!
+//! That calls stop is told at most once a minute, and that they are answered again as often. A call that stops by its
+//! own fault is none of them: one whose time was over before it began, or whose request cannot be sent. What is done to
+//! a [`Group`] itself is told with the next change of its client.
+//!
+//! Each call is a span `call` (INFO) with `client`, `method` and, when it ends, `outcome`, `index`, `target_name`,
+//! `attempts` and `took`. What single calls do is DEBUG: each attempt is an event `attempt answered`, or `attempt given up`
+//! with its `status`, or its `evidence`, `error` and, if it is known, `cause`; both with `index`, `target_name` and `took`.
+//! A call that stops without an answer is a `call stopped` with the `reason` why no further target was tried, and a body
+//! that breaks off later an `answer broke off`.
+//!
+//! Times are in seconds. Targets are told by the names that they were given ([`Target::named`]), or else by scheme, host and
+//! port; the second one that is told alike is `name#2`. Paths, headers and bodies are not told.
 //!
 //! # Metrics
 //!
 //! With the feature `metrics`, through the facade of that name, for any exporter:
 //!
-//! | name | kind | labels |
+//! | name | kind | labels beside `client` |
 //! | --- | --- | --- |
 //! | `failover_calls_total` | counter | `outcome`: `answered`, `abandoned` by its caller, or a [`Reason`] |
 //! | `failover_call_duration_seconds` | histogram | `outcome` |
-//! | `failover_attempts_total` | counter | `target`, `outcome`: `answered`, `failover_code`, or an [`Evidence`] |
-//! | `failover_attempt_duration_seconds` | histogram | `target` |
+//! | `failover_attempts_total` | counter | `target`, `index`; `outcome`: `answered`, `failover_code`, or an [`Evidence`]; `status`: `2xx` and so on, or `none` |
+//! | `failover_attempt_duration_seconds` | histogram | `target`, `index` |
 //! | `failover_failovers_total` | counter | `from`, `to`: targets |
-//! | `failover_broken_answers_total` | counter | `target` |
+//! | `failover_broken_answers_total` | counter | `target`, `index` |
+//! | `failover_target_sticky` | gauge: 1 or 0 | `target`, `index` |
+//! | `failover_target_cooling_seconds` | gauge: 0 if it does not cool | `target`, `index` |
+//! | `failover_target_strikes` | gauge | `target`, `index` |
+//! | `failover_target_up` | gauge: 1 or 0, where there are checks | `target`, `index` |
+//! | `failover_target_connections` | gauge, of a [`FailoverClient`] | `target`, `index`, `state`: `idle`, `in_use` |
 //!
-//! Reasons and evidence are named as by [`Reason::as_str`] and [`Evidence::as_str`]. Durations end with the head of the
-//! answer. Attempts of a call that was abandoned are not counted.
+//! `client` is [`Builder::name`], by which the clients of a process are told apart. Targets are told as in logs. Reasons
+//! and evidence are named as by [`Reason::as_str`] and [`Evidence::as_str`]. Durations end with the head of the answer: good
+//! buckets reach from a millisecond to the attempt timeout, 10 s by default, such as 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+//! 0.1, 0.25, 0.5, 1, 2.5, 5 and 10. Attempts of a call that was abandoned are not counted. Targets with the same
+//! connections have the same number of them.
+//!
+//! The gauges are set when you call `record_gauges` of a client or a service, best just before they are read, and so are never
+//! stale; an exporter with an idle timeout for gauges forgets those of targets that are gone, which are 0. Counters and
+//! histograms of such targets stay as they are. Their handles are kept from a client's first call on: install the recorder
+//! before, and give it no idle timeout for counters and histograms.
 //!
 //! # Programs
 //!

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
 use failover_hyper::{
-    AttemptBody, BoxError, CallBody, Classify, Clock, List, Proven, ResponseBody, Targets, Template,
-    group_by_uri,
+    AttemptBody, BoxError, CallBody, Classify, Clock, List, Observed, Proven, ResponseBody, Targets,
+    Template, group_by_uri,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -71,7 +71,8 @@ impl<S> Failover<S> {
         policy: Policy,
         service: S,
     ) -> Result<Self, BuildError> {
-        Ok(Self::over(group_by_uri(targets, policy)?, service))
+        let observed = Observed::new(group_by_uri(targets, policy)?, Clock::start::<Tokio>(), None);
+        Ok(Self::sharing(observed, service, Proven))
     }
 
     /// A service over an inner service for each target, the preferred one first.
@@ -83,21 +84,25 @@ impl<S> Failover<S> {
         targets: impl IntoIterator<Item = (Target, S)>,
         policy: Policy,
     ) -> Result<Self, BuildError> {
-        let list = List::with_services(targets, policy)?;
-        Ok(Self { targets: Arc::new(Targets::new(list, Clock::start::<Tokio>())), classify: Proven })
-    }
-
-    /// A service over one inner service, with a group that is new.
-    pub(crate) fn over(group: Group<Target>, service: S) -> Self {
-        Self::sharing(group, Clock::start::<Tokio>(), service, Proven)
+        let list = List::with_services(targets, policy, Clock::start::<Tokio>())?;
+        Ok(Self { targets: Arc::new(Targets::new(list)), classify: Proven })
     }
 }
 
 impl<S, C> Failover<S, C> {
-    /// A service that shares a group's memory, which is measured by `clock`.
-    pub(crate) fn sharing(group: Group<Target>, clock: Clock, service: S, classify: C) -> Self {
-        let list = List::with_one_service(group, service);
-        Self { targets: Arc::new(Targets::new(list, clock)), classify }
+    /// A service that shares a group's memory.
+    pub(crate) fn sharing(observed: Observed, service: S, classify: C) -> Self {
+        let list = List::with_one_service(observed, service);
+        Self { targets: Arc::new(Targets::new(list)), classify }
+    }
+
+    /// The same service, with a name by which logs and metrics tell it from others, unless it has one: `default` otherwise.
+    ///
+    /// To be given before the first call.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.targets.current().observed().set_name(name);
+        self
     }
 
     /// The same service, with errors of the inner one classified by `classify` rather than by [`Proven`].
@@ -169,7 +174,7 @@ where
             let (head, body) = request.into_parts();
             let body = CallBody::of(body, head.version, list.group().policy().replay_buffer);
             let services = Services { list: &list, classify: &failover.classify };
-            run(&failover.targets, &list, Template::new(head, body), &services).await
+            run(&list, Template::new(head, body), &services).await
         })
     }
 }

@@ -46,49 +46,58 @@ async fn calls_and_attempts_are_told_and_counted_without_secrets() {
 
 fn are_told(told: &[String]) {
     let [first_calls @ .., works_too, answered_too, broken] = told else { panic!("{told:#?}") };
-    let [not_sent, busy, works, answered, doubt, why, stopped, gone, abandoned] = first_calls else {
+    let [not_sent, busy, works, answered, doubt, why, outage, stopped, gone, abandoned] = first_calls else {
         panic!("{told:#?}")
     };
     for (line, parts) in [
         (
             not_sent,
-            &["INFO", "attempt given up", "target=http://one.example", "evidence=\"not_sent\"", "took=1s"][..],
+            &[
+                "DEBUG",
+                "attempt given up",
+                "index=0",
+                "target_name=\"http://one.example\"",
+                "evidence=\"not_sent\"",
+                "took=1.0",
+            ][..],
         ),
-        (busy, &["INFO", "attempt given up", "target=https://two.example:8443", "status=503"]),
-        (works, &["DEBUG", "attempt answered", "target=http://three.example", "status=200"]),
+        (busy, &["DEBUG", "attempt given up", "index=1", "status=503"]),
+        (works, &["DEBUG", "attempt answered", "target_name=\"http://three.example\"", "status=200"]),
         (
             answered,
             &[
                 "INFO",
                 "close",
                 "outcome=\"answered\"",
-                "target=http://three.example",
+                "index=2",
+                "target_name=\"http://three.example\"",
                 "attempts=3",
-                "took=1s",
+                "took=1.0",
             ],
         ),
         (
             doubt,
             &[
-                "INFO",
+                "DEBUG",
                 "attempt given up",
                 "evidence=\"maybe_processed\"",
                 "error=the target's service failed",
             ],
         ),
-        (why, &["WARN", "must not be sent again", "reason=\"no_proof\"", "attempts=1"]),
+        (why, &["DEBUG", "must not be sent again", "reason=\"no_proof\"", "attempts=1"]),
+        (outage, &["WARN", "calls stop", "reason=\"no_proof\""]),
         (stopped, &["INFO", "close", "outcome=\"no_proof\""]),
         (gone, &["DEBUG", "call abandoned", "attempts=1"]),
-        (abandoned, &["INFO", "close", "outcome=\"abandoned\"", "took=5s"]),
+        (abandoned, &["INFO", "close", "outcome=\"abandoned\"", "took=5.0"]),
     ] {
-        for part in parts.iter().chain(&["call{method=POST"]) {
+        for part in parts.iter().chain(&["call{client=\"default\" method=POST"]) {
             assert!(line.contains(part), "no {part} in {line}");
         }
     }
     for (line, parts) in [
         (works_too, ["DEBUG", "attempt answered", "status=200"]),
         (answered_too, ["INFO", "close", "outcome=\"answered\""]),
-        (broken, ["WARN", "answer broke off", "target=http://three.example"]),
+        (broken, ["DEBUG", "answer broke off", "target_name=\"http://three.example\""]),
     ] {
         assert!(parts.iter().all(|part| line.contains(part)), "{line}");
     }
@@ -106,10 +115,12 @@ fn are_counted(snapshot: metrics_util::debugging::Snapshot) {
     let mut seen: Vec<String> = snapshot
         .into_vec()
         .into_iter()
+        .filter(|(_, _, _, value)| !matches!(value, DebugValue::Gauge(_)))
         .map(|(key, _, description, value)| {
             assert!(description.is_some(), "{key:?}");
-            let labels: Vec<_> =
-                key.key().labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+            let mut labels = key.key().labels();
+            assert_eq!(labels.next().map(|label| (label.key(), label.value())), Some(("client", "default")));
+            let labels: Vec<_> = labels.map(|label| format!("{}={}", label.key(), label.value())).collect();
             let value = match value {
                 DebugValue::Counter(count) => count.to_string(),
                 DebugValue::Histogram(times) => format!("{times:?}"),
@@ -122,14 +133,17 @@ fn are_counted(snapshot: metrics_util::debugging::Snapshot) {
     assert_eq!(
         seen,
         [
-            "failover_attempt_duration_seconds{target=http://one.example} [1.0]",
-            "failover_attempt_duration_seconds{target=http://three.example} [0.0, 0.0]",
-            "failover_attempt_duration_seconds{target=https://two.example:8443} [0.0, 0.0]",
-            "failover_attempts_total{target=http://one.example,outcome=not_sent} 1",
-            "failover_attempts_total{target=http://three.example,outcome=answered} 2",
-            "failover_attempts_total{target=https://two.example:8443,outcome=failover_code} 1",
-            "failover_attempts_total{target=https://two.example:8443,outcome=maybe_processed} 1",
-            "failover_broken_answers_total{target=http://three.example} 1",
+            "failover_attempt_duration_seconds{target=http://one.example,index=0} [1.0]",
+            "failover_attempt_duration_seconds{target=http://three.example,index=0} [0.0]",
+            "failover_attempt_duration_seconds{target=http://three.example,index=2} [0.0]",
+            "failover_attempt_duration_seconds{target=https://two.example:8443,index=0} [0.0]",
+            "failover_attempt_duration_seconds{target=https://two.example:8443,index=1} [0.0]",
+            "failover_attempts_total{target=http://one.example,index=0,outcome=not_sent,status=none} 1",
+            "failover_attempts_total{target=http://three.example,index=0,outcome=answered,status=2xx} 1",
+            "failover_attempts_total{target=http://three.example,index=2,outcome=answered,status=2xx} 1",
+            "failover_attempts_total{target=https://two.example:8443,index=0,outcome=maybe_processed,status=none} 1",
+            "failover_attempts_total{target=https://two.example:8443,index=1,outcome=failover_code,status=5xx} 1",
+            "failover_broken_answers_total{target=http://three.example,index=0} 1",
             "failover_call_duration_seconds{outcome=abandoned} [5.0]",
             "failover_call_duration_seconds{outcome=answered} [1.0, 0.0]",
             "failover_call_duration_seconds{outcome=no_proof} [0.0]",

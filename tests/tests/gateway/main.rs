@@ -64,9 +64,11 @@ impl Gateway {
     /// The same, listening where the configuration says.
     fn run_where_told(mut command: Command, text: &str) -> Self {
         let config = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
+        if command.get_envs().all(|(name, _)| name != "RUST_LOG") {
+            command.env("RUST_LOG", "info,failover=debug");
+        }
         let mut process = command
             .args(["--config", &config.path()])
-            .env("RUST_LOG", "info,failover=debug")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -181,7 +181,10 @@ fn committed_a_body_that_breaks_off_is_seen_to_break_off() {
         assert!(!answer.whole && answer.body.len() <= 50_000, "{} bytes", answer.body.len());
         assert_eq!(connection.rest(), b"");
         assert_eq!(second.connections(), 0);
-        let counted = format!("failover_broken_answers_total{{target=\"{}\"}} 1", first.url());
+        let counted = format!(
+            "failover_broken_answers_total{{client=\"gateway\",target=\"{}\",index=\"0\"}} 1",
+            first.url()
+        );
         assert!(gateway.get("/-/metrics").text().lines().any(|line| line == counted));
     }
 }

@@ -1,12 +1,15 @@
 //! The status and the metrics, as programs read them.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use failover_tests::lab::{Reply, Server};
+use failover_tests::lab::{LIMIT, Reply, Server};
 use serde_json::{Value, json};
 
-use crate::{Gateway, config};
+use crate::{GATEWAY, Gateway, config};
 
 #[test]
 fn the_status_tells_of_targets_calls_and_failovers() {
@@ -208,15 +211,23 @@ fn metrics_are_in_the_format_of_prometheus() {
     let answer = gateway.get("/-/metrics");
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let (down, works) = (down.url(), works.url());
+    let labels = |target: &str, index| format!("client=\"gateway\",target=\"{target}\",index=\"{index}\"");
+    let (first, second) = (labels(&down, 0), labels(&works, 1));
     for line in [
         "# TYPE failover_calls_total counter",
-        "failover_calls_total{outcome=\"answered\"} 1",
-        &format!("failover_attempts_total{{target=\"{down}\",outcome=\"no_connection\"}} 1"),
-        &format!("failover_attempts_total{{target=\"{works}\",outcome=\"answered\"}} 1"),
-        &format!("failover_failovers_total{{from=\"{down}\",to=\"{works}\"}} 1"),
+        "failover_calls_total{client=\"gateway\",outcome=\"answered\"} 1",
+        &format!("failover_attempts_total{{{first},outcome=\"no_connection\",status=\"none\"}} 1"),
+        &format!("failover_attempts_total{{{second},outcome=\"answered\",status=\"2xx\"}} 1"),
+        &format!("failover_failovers_total{{client=\"gateway\",from=\"{down}\",to=\"{works}\"}} 1"),
         "# TYPE failover_call_duration_seconds histogram",
-        "failover_call_duration_seconds_bucket{outcome=\"answered\",le=\"+Inf\"} 1",
-        "failover_call_duration_seconds_count{outcome=\"answered\"} 1",
+        "failover_call_duration_seconds_bucket{client=\"gateway\",outcome=\"answered\",le=\"+Inf\"} 1",
+        "failover_call_duration_seconds_count{client=\"gateway\",outcome=\"answered\"} 1",
+        "# TYPE failover_target_sticky gauge",
+        &format!("failover_target_sticky{{{first}}} 0"),
+        &format!("failover_target_sticky{{{second}}} 1"),
+        &format!("failover_target_strikes{{{first}}} 3"),
+        &format!("failover_target_connections{{{second},state=\"idle\"}} 1"),
+        &format!("failover_target_connections{{{second},state=\"in_use\"}} 0"),
     ] {
         assert!(answer.text().lines().any(|told| told == line), "no {line} in {}", answer.text());
     }
@@ -225,6 +236,40 @@ fn metrics_are_in_the_format_of_prometheus() {
 
 fn failovers(status: &Value) -> &[Value] {
     status["failovers"].as_array().unwrap()
+}
+
+#[test]
+fn gauges_of_targets_that_are_gone_go_too() {
+    let (gone, stays) = (Server::script([Reply::ok("")]), Server::script([Reply::ok("")]));
+    let gateway = Gateway::before([&gone, &stays], "");
+    let gauge = format!("failover_target_sticky{{client=\"gateway\",target=\"{}\"", gone.url());
+    assert!(gateway.get("/-/metrics").text().contains(&gauge));
+    gateway.reload(&config("", &[stays.url()], ""));
+    gateway.wait_for_log("targets replaced");
+    let began = Instant::now();
+    while gateway.get("/-/metrics").text().contains(&gauge) {
+        assert!(began.elapsed() < LIMIT, "it is there still");
+        thread::sleep(Duration::from_millis(100));
+    }
+    let metrics = gateway.get("/-/metrics");
+    assert!(metrics.text().contains(&gauge.replace(&gone.url(), &stays.url())), "{}", metrics.text());
+}
+
+#[test]
+fn the_log_tells_each_change_once_and_no_call() {
+    let (down, works) = (Server::down(), Server::script([Reply::ok("right")]));
+    let mut quiet = Command::new(&*GATEWAY);
+    quiet.env("RUST_LOG", "info");
+    let gateway = Gateway::run(quiet, &config("", &[down.url(), works.url()], ""));
+    for _ in 0..20 {
+        gateway.get("/");
+    }
+    gateway.reload(&config("", &[works.url()], ""));
+    gateway.wait_for_log("targets replaced");
+    let logged = gateway.logged.lock().unwrap();
+    let count = |part: &str| logged.iter().filter(|line| line.contains(part)).count();
+    assert!((1..5).contains(&count("target cools")), "{logged:#?}");
+    assert_eq!((count("target left"), count("attempt"), count("calls")), (1, 0, 0), "{logged:#?}");
 }
 
 fn targets(status: &Value) -> &[Value] {

@@ -1,0 +1,74 @@
+//! Outages: that calls stop, and that calls are answered again, told once each.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use failover_core::{Reason, Timestamp};
+use tracing::{info, warn};
+
+/// Whether the calls of a client stop.
+///
+/// While they do, they are counted and not told one by one. Where some stop and some are answered, that they stop is told at
+/// most once a minute, and that they are answered as often.
+#[derive(Debug, Default)]
+pub(crate) struct Outage {
+    /// Whether a call stopped after the last one that was answered.
+    lasts: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The calls that stopped since it was last told that calls are answered.
+    stopped: u64,
+    /// When the first of them did.
+    since: Timestamp,
+    /// Whether it is told that calls stop.
+    is_told: bool,
+    /// Until when it is not told again.
+    told_until: Timestamp,
+}
+
+impl Outage {
+    /// A call of the client with this name stopped.
+    pub(crate) fn stopped(&self, client: &str, reason: Reason, now: Timestamp) {
+        let mut state = self.state();
+        self.lasts.store(true, Ordering::Relaxed);
+        if state.stopped == 0 {
+            state.since = now;
+        }
+        state.stopped += 1;
+        if !state.is_told && now >= state.told_until {
+            state.is_told = true;
+            state.told_until = now + PAUSE;
+            warn!(target: "failover", client, reason = reason.as_str(), "calls stop: {reason}");
+        }
+    }
+
+    /// A call was answered.
+    #[inline]
+    pub(crate) fn answered(&self, client: &str, now: Timestamp) {
+        if self.lasts.load(Ordering::Relaxed) {
+            self.ended(client, now);
+        }
+    }
+
+    #[cold]
+    fn ended(&self, client: &str, now: Timestamp) {
+        let mut state = self.state();
+        self.lasts.store(false, Ordering::Relaxed);
+        if mem::take(&mut state.is_told) {
+            let (stopped, lasted) = (mem::take(&mut state.stopped), now.since(state.since).as_secs_f64());
+            info!(target: "failover", client, stopped, lasted, "calls are answered again");
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long it is not told again that calls stop.
+const PAUSE: Duration = Duration::from_secs(60);

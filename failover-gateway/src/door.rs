@@ -61,31 +61,39 @@ impl Door {
             let host = HeaderValue::from_str(without_user(authority)).map_err(|_| NO_HOST)?;
             request.headers_mut().insert(HOST, host);
         }
-        *request.uri_mut() = Uri::from(path);
+        if let Some(path) = path {
+            *request.uri_mut() = Uri::from(path);
+        }
         if !self.underscores {
             drop_underscores(request.headers_mut());
         }
-        let peer = caller.peer;
-        let peer = if self.trusted.has(caller.address) { peer.trusted() } else { peer };
-        request.extensions_mut().insert(peer);
+        if self.trusted.has(caller.address) {
+            caller.peer.clone().trusted().introduce(&mut request);
+        } else {
+            caller.peer.introduce(&mut request);
+        }
         Ok(may_pass_on(&mut request).then_some(request))
     }
 
-    /// The part of a request's path that is below the base, which counts in whole segments.
-    fn below(&self, method: &Method, uri: &Uri) -> Result<PathAndQuery, Refusal> {
+    /// The part of a request's path that is below the base, which counts in whole segments; `None` if that is all of it.
+    fn below(&self, method: &Method, uri: &Uri) -> Result<Option<PathAndQuery>, Refusal> {
         let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         if path == "*" && method == Method::OPTIONS {
-            return Ok(PathAndQuery::from_static("*"));
+            return Ok(Some(PathAndQuery::from_static("*")));
         }
         // It has none, and is refused wherever it leads.
         if method == Method::CONNECT {
-            return Ok(PathAndQuery::from_static("/"));
+            return Ok(Some(PathAndQuery::from_static("/")));
+        }
+        if self.base.is_empty() && uri.authority().is_none() && path.starts_with('/') {
+            return Ok(None);
         }
         let rest =
             path.strip_prefix(&self.base).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
         let rest = rest.ok_or((StatusCode::NOT_FOUND, "nothing is served at this path"))?;
         let slash = if rest.starts_with('/') { "" } else { "/" };
         PathAndQuery::try_from(format!("{slash}{rest}"))
+            .map(Some)
             .map_err(|_| (StatusCode::BAD_REQUEST, "the path is none"))
     }
 }
@@ -96,14 +104,15 @@ impl Door {
 ///
 /// Its host is none (RFC 9112, section 3.2), or its body is longer than anything.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
-    let hosts: Vec<_> = request.headers().get_all(HOST).iter().map(HeaderValue::as_bytes).collect();
-    let is_one = match request.version() {
-        Version::HTTP_11 => hosts.len() == 1,
-        Version::HTTP_10 => hosts.len() < 2,
-        _ => hosts.len() < 2 && (hosts.len() == 1 || request.uri().authority().is_some()),
-    };
+    let mut hosts = request.headers().get_all(HOST).iter().map(HeaderValue::as_bytes);
+    let (host, another) = (hosts.next(), hosts.next());
     let authority = request.uri().authority().map(|authority| without_user(authority).as_bytes());
-    if !is_one || !hosts.into_iter().chain(authority).all(is_host) {
+    let is_there = match request.version() {
+        Version::HTTP_11 => host.is_some(),
+        Version::HTTP_10 => true,
+        _ => host.or(authority).is_some(),
+    };
+    if !is_there || another.is_some() || !host.into_iter().chain(authority).all(is_host) {
         return Err(NO_HOST);
     }
     if length(request.headers()).is_some_and(|length| length > LONGEST_BODY) {
@@ -124,10 +133,26 @@ fn without_user(authority: &Authority) -> &str {
 
 /// Whether this is a host, and a port if there is one (RFC 9110, section 7.2).
 fn is_host(host: &[u8]) -> bool {
+    // Most are plain names, and told as such at once.
+    if is_plain_host(host) {
+        return true;
+    }
     let Ok(authority) = Authority::try_from(host) else { return false };
     let Some(port) = authority.as_str().strip_prefix(authority.host()) else { return false };
     let is_port = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     !authority.host().is_empty() && port.strip_prefix(':').map_or(port.is_empty(), is_port)
+}
+
+/// Whether this is a name of letters, digits, dots and hyphens, and a port if there is one.
+fn is_plain_host(host: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let name = host.iter().take_while(|byte| is_plain(byte)).count();
+    let port = match &host[name..] {
+        [] => &[],
+        [b':', port @ ..] => port,
+        _ => return false,
+    };
+    name > 0 && port.iter().all(u8::is_ascii_digit)
 }
 
 /// Counts a request that says so as passed on once more; `false` if it was not to be (RFC 9110, section 7.6.2).
@@ -143,7 +168,7 @@ fn may_pass_on<B>(request: &mut Request<B>) -> bool {
 }
 
 fn drop_underscores(headers: &mut HeaderMap) {
-    let odd = headers.keys().filter(|name| name.as_str().contains('_')).cloned();
+    let odd = headers.keys().filter(|name| name.as_str().as_bytes().contains(&b'_')).cloned();
     for name in odd.collect::<Vec<HeaderName>>() {
         headers.remove(name);
     }

@@ -14,7 +14,7 @@ use tower_service::Service;
 use crate::client::FailoverClient;
 use crate::error::Error;
 use crate::exchange::{Connected, Services, run};
-use crate::forwarded::{add, introduce, is_looping, via};
+use crate::forwarded::{add, is_looping, via};
 use crate::hop_by_hop::{elements, strip};
 use crate::service::Failover;
 use crate::upgrade::Offer;
@@ -28,7 +28,7 @@ impl FailoverClient {
     /// `X-Forwarded-For`, `-Host` and `-Proto`; `Host` is each target's. With `Expect: 100-continue` the body is not read before
     /// a target asks for it, or is silent for 1 s: one that refuses by the head gets none of it.
     ///
-    /// `Via` is added, and what a [`Peer`](crate::Peer) among the request's extensions tells of its sender.
+    /// `Via` is added; a [`Peer`](crate::Peer) tells the targets of the sender.
     ///
     /// An `Upgrade` to one of the policy's [`upgrades`](field@failover_core::Policy::upgrades) is passed on over a new connection
     /// of HTTP/1.1, and is a call like others until a target takes it up: then the answer is a 101, and when the server has
@@ -109,12 +109,16 @@ where
 {
     let policy = list.group().policy();
     let (mut head, body) = request.into_parts();
-    check(&mut head)?;
-    let offer = Offer::of(&mut head, &policy.upgrades);
-    introduce(&mut head);
-    let trailers = elements(&head.headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"));
+    let said = Said::of(&head.headers);
+    check(&mut head, &said)?;
+    let offer = if said.upgrade { Offer::of(&mut head, &policy.upgrades) } else { None };
+    let mut codings = said.te.then(|| elements(&head.headers, &TE)).into_iter().flatten();
+    let trailers = codings.any(|coding| coding.eq_ignore_ascii_case("trailers"));
+    drop(codings);
     strip(&mut head.headers);
-    join_cookies(&mut head.headers);
+    if said.cookies > 1 {
+        join_cookies(&mut head.headers);
+    }
     if let Some(offer) = &offer {
         offer.make(&mut head.headers);
     }
@@ -122,19 +126,50 @@ where
         head.headers.insert(TE, HeaderValue::from_static("trailers"));
         head.headers.append(CONNECTION, HeaderValue::from_static("te"));
     }
-    let via = via(head.version);
+    let via = HeaderValue::from_static(via(head.version));
+    if said.via {
+        add(&mut head.headers, VIA, via);
+    } else {
+        head.headers.insert(VIA, via);
+    }
     let body = CallBody::of(body, head.version, policy.replay_buffer);
     // What a server noted of a request in its extensions concerns the connection that it came over.
     let template = Template::new(head, body).map(Template::without_extensions);
-    let mut answer = run(list, template, &Inbound { exchange, via, offer: offer.as_ref() }).await?;
+    let mut answer = run(list, template, &Inbound { exchange, offer: offer.as_ref() }).await?;
     if let Some(offer) = offer {
         offer.join(&mut answer, policy.body_idle);
     }
     Ok(answer)
 }
 
+/// Which headers a request has of those that a proxy cares for.
+#[derive(Default)]
+struct Said {
+    upgrade: bool,
+    te: bool,
+    via: bool,
+    cookies: usize,
+}
+
+impl Said {
+    /// Passes over all headers once, which is faster than looking for each.
+    fn of(headers: &HeaderMap) -> Self {
+        let mut said = Self::default();
+        for name in headers.iter().map(|(name, _)| name) {
+            match name.as_str() {
+                "upgrade" => said.upgrade = true,
+                "te" => said.te = true,
+                "via" => said.via = true,
+                "cookie" => said.cookies += 1,
+                _ => {}
+            }
+        }
+        said
+    }
+}
+
 /// Refuses what no target is asked for.
-fn check<B: Body>(head: &mut Parts) -> Result<(), Error<B>> {
+fn check<B: Body>(head: &mut Parts, said: &Said) -> Result<(), Error<B>> {
     if head.extensions.get::<Protocol>().is_some() {
         return Err(Error::Protocol);
     }
@@ -145,7 +180,7 @@ fn check<B: Body>(head: &mut Parts) -> Result<(), Error<B>> {
     if leads_out(head.uri.path()) {
         return Err(PathError::Outside.into());
     }
-    if is_looping(&head.headers) {
+    if said.via && is_looping(&head.headers) {
         return Err(Error::Loop);
     }
     if settle_framing(&mut head.headers) { Ok(()) } else { Err(Error::Coding) }
@@ -174,7 +209,6 @@ fn leads_out(path: &str) -> bool {
 /// What sends inbound requests on.
 struct Inbound<'a, X> {
     exchange: X,
-    via: &'static str,
     offer: Option<&'a Offer>,
 }
 
@@ -184,10 +218,9 @@ impl<X: Exchange> Exchange for Inbound<'_, X> {
     async fn exchange(
         &self,
         target: usize,
-        mut request: Request<AttemptBody>,
+        request: Request<AttemptBody>,
         bound: Bound<'_>,
     ) -> Result<Response<X::Body>, AttemptError> {
-        add(request.headers_mut(), VIA, HeaderValue::from_static(self.via));
         let mut response = self.exchange.exchange(target, request, bound).await?;
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let protocol = self.offer.filter(|_| switches).and_then(|offer| offer.taken_up(&response));
@@ -208,9 +241,6 @@ impl<X: Exchange> Exchange for Inbound<'_, X> {
 /// Makes one header of the cookies, which HTTP/2 may split and HTTP/1.1 may not (RFC 9113, section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let cookies: Vec<_> = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes).collect();
-    if cookies.len() < 2 {
-        return;
-    }
     if let Ok(mut joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..])) {
         joined.set_sensitive(true);
         headers.insert(COOKIE, joined);

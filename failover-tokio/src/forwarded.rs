@@ -3,28 +3,29 @@
 use std::net::IpAddr;
 
 use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
-use http::request::Parts;
-use http::{Uri, Version};
+use http::{Request, Uri, Version};
 
-/// Who sent a request that is forwarded, as an extension of the request.
+/// Who sent a request that is to be forwarded, for the targets, which learn of it by `X-Forwarded-For`, `-Host` and `-Proto`.
 ///
-/// With it the targets learn of the client by `X-Forwarded-For`, `-Host` and `-Proto`. What the request itself says there, and by
-/// `Forwarded`, is replaced: anybody can write it. Only what a peer that is [trusted](Self::trusted) says is kept, and its
-/// address is added. Without it these headers pass as they are.
+/// A connection has one, for all of its requests.
 ///
 /// # Examples
 ///
 /// ```
-/// use failover_tokio::Peer;
-/// use std::net::SocketAddr;
+/// use failover_tokio::{Error, FailoverClient, Peer, ResponseBody};
+/// use http::{Request, Response};
+/// use hyper::body::Incoming;
 ///
-/// # fn received(mut inbound: http::Request<()>, client: SocketAddr) {
-/// inbound.extensions_mut().insert(Peer::new(client.ip()));
+/// # async fn received(
+/// #     client: FailoverClient, mut inbound: Request<Incoming>, from: std::net::SocketAddr
+/// # ) -> Result<Response<ResponseBody>, Error> {
+/// Peer::new(from.ip()).introduce(&mut inbound);
+/// client.forward(inbound).await
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Peer {
-    address: Option<IpAddr>,
+    address: Option<HeaderValue>,
     is_secure: bool,
     is_trusted: bool,
 }
@@ -33,7 +34,8 @@ impl Peer {
     /// A client at this address, over TCP.
     #[must_use]
     pub fn new(address: IpAddr) -> Self {
-        Self { address: Some(address.to_canonical()), ..Self::unnamed() }
+        let address = HeaderValue::try_from(address.to_canonical().to_string());
+        Self { address: address.ok(), ..Self::unnamed() }
     }
 
     /// A client without an address, over a Unix socket.
@@ -55,29 +57,37 @@ impl Peer {
     }
 
     /// Tells of it in the headers of its request.
-    fn introduce(self, headers: &mut HeaderMap, host: Option<HeaderValue>) {
-        if !self.is_trusted {
-            for name in [FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO] {
+    ///
+    /// What the request itself says there, and by `Forwarded`, is replaced: anybody can write it. Only what a peer that is
+    /// [trusted](Self::trusted) says is kept, and its address is added. The host is the one that was asked for, without user
+    /// information, which is the client's secret.
+    pub fn introduce<B>(&self, request: &mut Request<B>) {
+        let host = host(request.uri(), request.headers());
+        let headers = request.headers_mut();
+        let scheme = HeaderValue::from_static(if self.is_secure { "https" } else { "http" });
+        let said = headers.keys().any(|name| OF_THE_CLIENT.contains(name));
+        if said && self.is_trusted {
+            if let Some(address) = self.address.clone() {
+                add(headers, FORWARDED_FOR, address);
+            }
+            headers.entry(FORWARDED_PROTO).or_insert(scheme);
+            if let Some(host) = host {
+                headers.entry(FORWARDED_HOST).or_insert(host);
+            }
+            return;
+        }
+        if said {
+            for name in &OF_THE_CLIENT {
                 headers.remove(name);
             }
         }
-        let address = self.address.map(|address| HeaderValue::try_from(address.to_string()));
-        if let Some(Ok(address)) = address {
-            add(headers, FORWARDED_FOR, address);
+        if let Some(address) = self.address.clone() {
+            headers.insert(FORWARDED_FOR, address);
         }
-        let scheme = HeaderValue::from_static(if self.is_secure { "https" } else { "http" });
-        headers.entry(FORWARDED_PROTO).or_insert(scheme);
+        headers.insert(FORWARDED_PROTO, scheme);
         if let Some(host) = host {
-            headers.entry(FORWARDED_HOST).or_insert(host);
+            headers.insert(FORWARDED_HOST, host);
         }
-    }
-}
-
-/// Tells of the sender of a request in its headers, if that is known.
-pub(crate) fn introduce(head: &mut Parts) {
-    if let Some(peer) = head.extensions.get::<Peer>() {
-        let host = host(&head.uri, &head.headers);
-        peer.introduce(&mut head.headers, host);
     }
 }
 
@@ -119,9 +129,13 @@ pub(crate) fn add(headers: &mut HeaderMap, name: HeaderName, element: HeaderValu
     headers.insert(name, HeaderValue::from_bytes(&list).unwrap_or(element));
 }
 
-pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// What servers on the way say of the client (RFC 7239).
+pub(crate) static OF_THE_CLIENT: [HeaderName; 4] =
+    [FORWARDED, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO];
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// More proxies like this in a row are one that is its own target.
 const MOST_HOPS: usize = 8;

@@ -516,17 +516,18 @@ async fn forward_tells_of_a_client_that_it_knows() {
     let peer = Peer::new(address);
     for (peer, expected) in [
         (Peer::unnamed(), [None, None, Some("front.example"), Some("http")]),
-        (peer, [None, Some("192.0.2.7"), Some("front.example"), Some("http")]),
-        (peer.over_tls(), [None, Some("192.0.2.7"), Some("front.example"), Some("https")]),
+        (peer.clone(), [None, Some("192.0.2.7"), Some("front.example"), Some("http")]),
+        (peer.clone().over_tls(), [None, Some("192.0.2.7"), Some("front.example"), Some("https")]),
         (peer.trusted(), [Some("by=1"), Some("1, 2, 192.0.2.7"), Some("first.example"), Some("https")]),
         (Peer::unnamed().trusted(), [Some("by=1"), Some("1"), Some("first.example"), Some("https")]),
     ] {
-        let request =
-            Request::get("/").extension(peer).header("host", "front.example").header("forwarded", "by=1");
+        let request = Request::get("/").header("host", "front.example").header("forwarded", "by=1");
         let request = request.header("x-forwarded-for", "1").header("x-forwarded-for", "2");
         let request =
             request.header("x-forwarded-host", "first.example").header("x-forwarded-proto", "https");
-        client([&server]).forward(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+        let mut request = request.body(Full::<Bytes>::default()).unwrap();
+        peer.introduce(&mut request);
+        client([&server]).forward(request).await.unwrap();
         let requests = server.requests();
         let names = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
         assert_eq!(names.map(|name| requests.last().unwrap().header(name)), expected, "{peer:?}");

@@ -103,6 +103,18 @@ beside:
 cost *options:
     cargo run --locked --release --manifest-path tests/bench-peers/Cargo.toml -- {{options}}
 
+# The gateway beside nginx and HAProxy while all is well: throughput, processor time, and its instructions, above whose bound this fails.
+proxies *rounds:
+    tests/proxies.sh well {{rounds}}
+
+# The instructions of a request at the gateway, and where they go; fails above their bound.
+proxy-cost:
+    tests/proxies.sh count
+
+# The gateway beside nginx and HAProxy before a backend that is killed, stopped and so on under load; `--quick`, and names of scenes.
+fire *options:
+    tests/proxies.sh fire {{options}}
+
 # Everything that CI runs, in its order.
 ci: _begin fmt lint test readme doc loom shuttle msrv minimal-versions package browser (soak "10")
     @just _where "cargo deny --version" deny "no cargo-deny"

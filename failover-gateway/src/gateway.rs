@@ -10,8 +10,9 @@ use http::header::{ALLOW, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Limited};
 use hyper::body::Incoming;
+use metrics::{describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::interval;
 use tracing::warn;
 
@@ -72,6 +73,11 @@ impl Gateway {
     /// How TLS is spoken with clients, whenever it changes.
     pub(crate) fn tls(&self) -> Option<watch::Receiver<Arc<ServerConfig>>> {
         self.tls.as_ref().map(watch::Sender::subscribe)
+    }
+
+    /// The places of connections.
+    pub(crate) fn places(&self) -> Arc<Semaphore> {
+        self.places.connections()
     }
 
     /// Notes that the process was told to end.
@@ -250,6 +256,15 @@ impl Gateway {
     /// The metrics, for Prometheus.
     pub(crate) fn metrics(&self) -> Response<Body> {
         self.client.record_gauges();
+        let taken = self.places.taken();
+        for (name, count) in [
+            (CONNECTIONS, taken.connections),
+            (MAX_CONNECTIONS, taken.max_connections),
+            (SHARED, taken.shared),
+            (QUEUED, taken.queued),
+        ] {
+            gauge!(name).set(u32::try_from(count).unwrap_or(u32::MAX));
+        }
         answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
     }
 
@@ -271,7 +286,7 @@ impl Gateway {
     pub(crate) fn status(&self, asked: &HeaderMap) -> Response<Body> {
         // Held, so that the client's targets are those that are watched.
         let live = self.live();
-        status::show(asked, &self.client, &live.targets, &self.ledger)
+        status::show(asked, &self.client, &live.targets, &self.ledger, self.places.taken())
     }
 
     fn live(&self) -> RwLockReadGuard<'_, Arc<Live>> {
@@ -339,5 +354,18 @@ pub(crate) fn read_only<B>(request: &Request<B>) -> Option<Response<Body>> {
     refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     Some(refusal)
 }
+
+/// Tells the recorder what each metric of the gateway means.
+pub(crate) fn describe_metrics() {
+    describe_gauge!(CONNECTIONS, "Connections of clients");
+    describe_gauge!(MAX_CONNECTIONS, "The most connections of clients");
+    describe_gauge!(SHARED, "Calls in the places that connections share");
+    describe_gauge!(QUEUED, "Calls that wait for a place");
+}
+
+const CONNECTIONS: &str = "failover_gateway_connections";
+const MAX_CONNECTIONS: &str = "failover_gateway_max_connections";
+const SHARED: &str = "failover_gateway_shared_places_taken";
+const QUEUED: &str = "failover_gateway_queued_calls";
 
 const AT_A_RESTART: &str = "listen, whether listen_tls and admin.listen are there, max_connections, max_headers, and the idle, shutdown and drain times";

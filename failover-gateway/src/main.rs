@@ -59,6 +59,7 @@ use crate::check::Meaning;
 use crate::gateway::Gateway;
 use crate::listener::Listener;
 use crate::options::{Asked, Options};
+use crate::places::Places;
 use crate::settings::{Limits, Settings};
 use crate::signals::Signals;
 use crate::supervisor::State;
@@ -130,12 +131,14 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
         say(&format!("for operators on {}", admin.url(false)));
         let operators = Arc::clone(&gateway);
         let handler = move |request, caller| Arc::clone(&operators).administer(request, caller);
-        serving_operators.spawn(server::serve(admin, None, Limits::of_operators(), handler, pending()));
+        let limits = Limits::of_operators();
+        let places = Places::new(limits.max_connections).connections();
+        serving_operators.spawn(server::serve(admin, None, limits, places, handler, pending()));
     }
     let answering = Arc::clone(&gateway);
     let handler = move |request, caller| Arc::clone(&answering).answer(request, caller);
     let (end, ending) = oneshot::channel();
-    let serving = server::serve(listener, gateway.tls(), limits, handler, async {
+    let serving = server::serve(listener, gateway.tls(), limits, gateway.places(), handler, async {
         let _ = ending.await;
     });
     let config = options.config.clone();
@@ -182,6 +185,7 @@ fn metrics() -> Result<PrometheusHandle, String> {
         .set_buckets_for_metric(durations, &DURATION_BUCKETS);
     let handle = builder.and_then(PrometheusBuilder::install_recorder).map_err(|error| error.to_string())?;
     failover_tokio::describe_metrics();
+    gateway::describe_metrics();
     let collected = handle.clone();
     tokio::spawn(async move {
         // Until it is sorted into its buckets, what was measured is kept one by one.

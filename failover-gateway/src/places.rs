@@ -1,4 +1,4 @@
-//! The places of calls: one that each connection has for itself, and some that all connections share.
+//! The places of connections, and those of calls: one that each connection has for itself, and some that all share.
 //!
 //! So a connection of HTTP/2 with many calls takes from nobody the one call that each connection can have.
 
@@ -6,24 +6,55 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// A call's place, until it is dropped.
 pub(crate) type Place = OwnedSemaphorePermit;
 
-/// The places that all connections share, and the queue for them.
+/// The places of connections, those for calls that they share, and the queue for these.
 pub(crate) struct Places {
+    connections: Arc<Semaphore>,
     shared: Arc<Semaphore>,
     queued: AtomicUsize,
-    most_queued: usize,
+    /// Of each.
+    count: usize,
+}
+
+/// How many places are taken.
+#[derive(Serialize)]
+pub(crate) struct Taken {
+    /// Connections of clients.
+    pub(crate) connections: usize,
+    pub(crate) max_connections: usize,
+    /// Calls beyond the one that each connection can have.
+    pub(crate) shared: usize,
+    /// Calls that wait for a place.
+    pub(crate) queued: usize,
 }
 
 impl Places {
-    /// So many, and as many calls that wait for one.
+    /// So many of each, and as many calls that wait for one.
     pub(crate) fn new(count: u32) -> Self {
         let count = count as usize;
-        Self { shared: Arc::new(Semaphore::new(count)), queued: AtomicUsize::new(0), most_queued: count }
+        let [connections, shared] = [(); 2].map(|()| Arc::new(Semaphore::new(count)));
+        Self { connections, shared, queued: AtomicUsize::new(0), count }
+    }
+
+    /// The places of connections.
+    pub(crate) fn connections(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.connections)
+    }
+
+    pub(crate) fn taken(&self) -> Taken {
+        let taken = |places: &Semaphore| self.count.saturating_sub(places.available_permits());
+        Taken {
+            connections: taken(&self.connections),
+            max_connections: self.count,
+            shared: taken(&self.shared),
+            queued: self.queued.load(Ordering::Relaxed),
+        }
     }
 
     /// The place that a connection has for itself.
@@ -52,7 +83,7 @@ impl Places {
     /// Joins the queue if that is not full.
     fn queue(&self) -> Option<Queued<'_>> {
         let queued = Queued(&self.queued);
-        (self.queued.fetch_add(1, Ordering::Relaxed) < self.most_queued).then_some(queued)
+        (self.queued.fetch_add(1, Ordering::Relaxed) < self.count).then_some(queued)
     }
 }
 

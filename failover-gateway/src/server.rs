@@ -19,11 +19,12 @@ use crate::listener::Listener;
 use crate::outgoing::BoxError;
 use crate::settings::Limits;
 
-/// Serves connections until `end`, and then those that have calls under way; tells whether all of these ended in time.
+/// Serves connections, as many as there are `places`, until `end`, and then those that have calls under way; tells whether all of these ended in time.
 pub(crate) async fn serve<H, F, B>(
     listener: Listener,
     tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     limits: Limits,
+    places: Arc<Semaphore>,
     handler: H,
     end: impl Future<Output = ()>,
 ) -> bool
@@ -32,7 +33,6 @@ where
     F: Future<Output = Answered<B>> + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    let places = Arc::new(Semaphore::new(limits.max_connections as usize));
     let open = Open::default();
     let (drain, draining) = watch::channel(false);
     let Limits { idle_timeout, max_headers, .. } = limits;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::ledger::{Ledger, Reading, Report, Standing, Watched};
+use crate::places::Taken;
 use crate::problem::{Body, answer};
 
 /// What is shown.
@@ -21,6 +22,7 @@ struct Status {
     sticky: usize,
     targets: Vec<TargetStatus>,
     probes: u64,
+    clients: Taken,
     #[serde(flatten)]
     report: Report,
 }
@@ -59,11 +61,12 @@ pub(crate) fn show(
     client: &FailoverClient,
     watched: &[Watched],
     ledger: &Ledger,
+    clients: Taken,
 ) -> Response<Body> {
     let mut response = if wants_a_page(asked) {
         answer(StatusCode::OK, "text/html; charset=utf-8", PAGE)
     } else {
-        let status = Status::of(client, watched, ledger);
+        let status = Status::of(client, watched, ledger, clients);
         answer(StatusCode::OK, "application/json", serde_json::to_vec(&status).unwrap_or_default())
     };
     for (name, value) in [
@@ -78,7 +81,7 @@ pub(crate) fn show(
 }
 
 impl Status {
-    fn of(client: &FailoverClient, watched: &[Watched], ledger: &Ledger) -> Self {
+    fn of(client: &FailoverClient, watched: &[Watched], ledger: &Ledger, clients: Taken) -> Self {
         let snapshot = client.snapshot();
         let target = |(index, (watched, target)): (usize, (&Watched, TargetSnapshot))| TargetStatus {
             index,
@@ -103,6 +106,7 @@ impl Status {
             sticky: snapshot.sticky,
             targets: watched.iter().zip(snapshot.targets).enumerate().map(target).collect(),
             probes: snapshot.probes,
+            clients,
             report: ledger.report(),
         }
     }

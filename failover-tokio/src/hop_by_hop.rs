@@ -8,21 +8,23 @@ use crate::forwarded::OF_THE_CLIENT;
 ///
 /// What the servers on the way say of the client is for the target, and no client can take it away by naming it.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    // Most messages have none of them, and passing over all is faster than looking for one.
-    if !headers.keys().any(is_hop_by_hop) {
-        return;
-    }
-    let named = elements(headers, &CONNECTION).filter_map(|name| HeaderName::try_from(name).ok());
-    let named = named.filter(|name| *name != VIA && !OF_THE_CLIENT.contains(name));
-    let present = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
-    for name in named.chain(present).collect::<Vec<_>>() {
+    // Most messages have at most one of them, and passing over all is faster than looking for one.
+    let mut present = headers.keys().filter(|name| is_hop_by_hop(name.as_str()));
+    let (Some(first), second) = (present.next(), present.next()) else { return };
+    let others: Vec<_> = second.into_iter().chain(present).cloned().collect();
+    let first = first.clone();
+    let named = elements(headers, &CONNECTION).filter(|name| !is_hop_by_hop(name) && *name != "close");
+    let named = named.filter_map(|name| HeaderName::try_from(name).ok());
+    let named: Vec<_> = named.filter(|name| *name != VIA && !OF_THE_CLIENT.contains(name)).collect();
+    for name in others.into_iter().chain(named) {
         headers.remove(name);
     }
+    headers.remove(first);
 }
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+fn is_hop_by_hop(name: &str) -> bool {
     matches!(
-        name.as_str(),
+        name,
         "connection"
             | "keep-alive"
             | "proxy-authenticate"

@@ -10,6 +10,7 @@ use failover_tests::wire::Connection;
 use failover_tokio::{FailoverClient, Protocol, ResponseBody, Submitted};
 use http::Response;
 use http_body_util::BodyExt;
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::block_in_place;
@@ -161,7 +162,12 @@ async fn bounded_calls_of_others_take_nobodys_own_place_and_the_queue_is_finite(
     // Everybody else is answered, and so is who operates it.
     block_in_place(|| {
         assert_eq!(gateway.get("/").text(), "right");
-        assert_eq!(gateway.status()["calls"]["waiting"], 5);
+        let status = gateway.status();
+        assert_eq!(status["calls"]["waiting"], 5);
+        let clients = json!({ "connections": 2, "max_connections": 4, "shared": 4, "queued": 4 });
+        assert_eq!(status["clients"], clients);
+        let metrics = gateway.get("/-/metrics");
+        assert!(metrics.text().contains("\nfailover_gateway_queued_calls 4\n"), "{}", metrics.text());
     });
     gate.open();
     for _ in 0..9 {

@@ -113,7 +113,7 @@ impl Http1 {
             if polled.is_ready() {
                 return polled;
             }
-            self.drive();
+            self.drive(true);
             poll(cx)
         })
     }
@@ -122,38 +122,42 @@ impl Http1 {
     fn poll_driven<T>(
         &mut self,
         cx: &Context<'_>,
-        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         let relay = Arc::clone(&self.relay);
         relay.within(cx, || {
-            self.drive();
+            self.drive(true);
             poll(&mut Context::from_waker(Waker::noop()))
         })
     }
 
-    fn drive(&mut self) {
+    /// Lets the connection do what it can, and read or not.
+    fn drive(&mut self, reads: bool) {
+        if self.end.is_some() {
+            return;
+        }
         let cx = &mut Context::from_waker(&self.waker);
         let driver = self.driver.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if self.end.is_none() {
-            self.end = match driver.as_mut().poll(cx) {
-                Poll::Ready(end) => Some(end),
-                Poll::Pending => None,
-            };
+        self.wire.put_off(!reads);
+        if let Poll::Ready(end) = driver.as_mut().poll(cx) {
+            self.end = Some(end);
         }
+        // Whoever it was handed over to reads when he likes.
+        self.wire.put_off(false);
     }
 
     /// Whether another request can be sent on it: the last exchange is over, and the peer has neither closed it nor said
-    /// anything unasked.
-    fn is_usable(&mut self) -> bool {
+    /// anything unasked, as far as is known, or as it `reads`.
+    fn is_usable(&mut self, reads: bool) -> bool {
         self.relay.rest();
-        self.drive();
+        self.drive(reads);
         self.end.is_none() && self.sender.is_ready()
     }
 
     /// The same of one that has been idle, whose peer may have closed it by now.
     pub(crate) fn is_still_usable(&mut self) -> bool {
         self.ask_for_news();
-        self.is_usable()
+        self.is_usable(true)
     }
 
     /// Ends the connection with its next read if there is anything to read, since nothing was asked for: hyper reads before
@@ -236,7 +240,8 @@ impl Reading {
 
     /// The answer ended: the connection is kept if it can be used again, and closed otherwise.
     pub(crate) fn finish(mut self) {
-        if self.connection.is_usable() {
+        // What comes from here on, the next one to use it asks for.
+        if self.connection.is_usable(false) {
             self.home.take_back(self.connection);
         }
     }

@@ -3,6 +3,7 @@
 //! What drives a connection also takes what comes of it, so that a wake in between is no news: without this each call would
 //! be polled once more for what it did itself.
 
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -20,9 +21,9 @@ struct State {
 }
 
 impl Relay {
-    /// Polls for a task, which is woken by what happens after that. What happens within `poll` is told by one wake after it,
-    /// if it is pending.
-    pub(crate) fn within<T>(&self, cx: &Context<'_>, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+    /// Polls for a task, which is woken by what happens after that. Where something happens within `poll` and it is pending, it
+    /// polls once more; what happens within that is told by one wake after it.
+    pub(crate) fn within<T>(&self, cx: &Context<'_>, mut poll: impl FnMut() -> Poll<T>) -> Poll<T> {
         {
             let mut state = self.state();
             (state.is_driven, state.has_news) = (true, false);
@@ -30,8 +31,13 @@ impl Relay {
                 state.task = Some(cx.waker().clone());
             }
         }
-        let polled = poll();
+        let mut polled = poll();
         let mut state = self.state();
+        if polled.is_pending() && mem::take(&mut state.has_news) {
+            drop(state);
+            polled = poll();
+            state = self.state();
+        }
         state.is_driven = false;
         if polled.is_pending() && state.has_news {
             cx.waker().wake_by_ref();
@@ -87,6 +93,31 @@ mod tests {
         fn read(&self) -> usize {
             self.0.load(Ordering::Relaxed)
         }
+    }
+
+    /// Guards: a `Relay` that polls only once, without end, or again where there is a result.
+    #[test]
+    fn what_happened_while_it_was_driven_is_looked_at_once_more() {
+        let relay = Arc::new(Relay::default());
+        let (waker, task) = (Waker::from(Arc::clone(&relay)), Arc::new(Count::default()));
+        let task_waker = Waker::from(Arc::clone(&task));
+        let poll = |polls: &[(bool, bool)]| {
+            let mut next = polls.iter();
+            let polled = relay.within(&Context::from_waker(&task_waker), || {
+                let (is_woken, is_ready) = next.next().expect("it polls no more");
+                if *is_woken {
+                    waker.wake_by_ref();
+                }
+                if *is_ready { Poll::Ready(()) } else { Poll::Pending }
+            });
+            assert_eq!(next.len(), 0);
+            (polled.is_ready(), task.read())
+        };
+        assert_eq!(poll(&[(false, false)]), (false, 0));
+        assert_eq!(poll(&[(true, true)]), (true, 0));
+        assert_eq!(poll(&[(true, false), (false, true)]), (true, 0));
+        assert_eq!(poll(&[(true, false), (false, false)]), (false, 0));
+        assert_eq!(poll(&[(true, false), (true, false)]), (false, 1));
     }
 
     /// Guards: a `Relay` that passes each wake on, one that forgets those while it is driven, and one that wakes whoever had

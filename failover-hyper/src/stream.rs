@@ -14,13 +14,24 @@ pub struct Stream {
     io: Take<Box<dyn Duplex>>,
     http2: bool,
     wire: Wire,
+    /// Whether a read that gave less than there was room for is the last one for now.
+    puts_off: bool,
 }
 
 impl Stream {
     /// A connection of HTTP/2 or of HTTP/1.1, whose bytes go over `wire`.
     pub(crate) fn over(io: impl Duplex + 'static, http2: bool, wire: Wire) -> Self {
         let io: Box<dyn Duplex> = Box::new(io);
-        Self { io: io.take(MOST_READ), http2, wire }
+        Self { io: io.take(MOST_READ), http2, wire, puts_off: false }
+    }
+
+    /// The same for a runtime whose sockets ask the system with each read: over HTTP/1.1 no more is read at once where a read
+    /// gave all that there was.
+    #[must_use]
+    pub fn put_off_reads(mut self) -> Self {
+        // A connection of HTTP/2 has a task of its own, which would be woken for that.
+        self.puts_off = !self.http2;
+        self
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -38,10 +49,17 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.wire.is_put_off() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         self.io.set_limit(MOST_READ);
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         self.wire.heard(buf.filled().len() - before);
+        if self.puts_off && self.io.limit() > 0 && buf.remaining() > 0 {
+            self.wire.put_off(true);
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -19,6 +19,8 @@ struct Counts {
     served: AtomicBool,
     /// Whether the next read is to find out if there is anything.
     asks_for_news: AtomicBool,
+    /// Whether reads wait until the connection is driven again.
+    is_put_off: AtomicBool,
     /// The bytes of a request's body that hyper was given since it had written all that it had.
     unwritten: AtomicUsize,
     /// Wakes the body that waits until it has again.
@@ -45,6 +47,16 @@ impl Wire {
     /// Whether this is the read that is asked for news.
     pub(crate) fn is_asked_for_news(&self) -> bool {
         self.0.asks_for_news.load(Ordering::Relaxed) && self.0.asks_for_news.swap(false, Ordering::Relaxed)
+    }
+
+    /// Has reads wait until the connection is driven again, or no longer.
+    pub(crate) fn put_off(&self, is_put_off: bool) {
+        self.0.is_put_off.store(is_put_off, Ordering::Relaxed);
+    }
+
+    /// Whether reads wait until the connection is driven again.
+    pub(crate) fn is_put_off(&self) -> bool {
+        self.0.is_put_off.load(Ordering::Relaxed)
     }
 
     /// Notes that the socket took bytes.

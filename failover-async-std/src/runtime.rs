@@ -1,17 +1,17 @@
 //! What failover needs of async-std, and what hyper does. There is no other runtime.
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use async_io::Async;
 use async_std::future::timeout;
-use async_std::io::{Read, Write};
-use async_std::net::TcpStream;
-#[cfg(unix)]
-use async_std::os::unix::net::UnixStream;
+use async_std::io::Write as _;
 use async_std::task;
 use failover_hyper::{Runtime, Socket, Stream};
 use hyper::rt;
@@ -52,14 +52,14 @@ impl Runtime for AsyncStd {
     }
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Socket> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
+        let stream = Async::<TcpStream>::connect(address).await?;
+        stream.get_ref().set_nodelay(true)?;
         Ok(Socket::Tcp(Compat::new(stream)))
     }
 
     #[cfg(unix)]
     async fn connect_unix(path: &str) -> io::Result<Self::Socket> {
-        UnixStream::connect(path).await.map(Compat::new).map(Socket::Unix)
+        Async::<UnixStream>::connect(path).await.map(Compat::new).map(Socket::Unix)
     }
 
     #[cfg(not(unix))]
@@ -69,14 +69,14 @@ impl Runtime for AsyncStd {
 
     fn has_news(socket: &Self::Socket) -> bool {
         match socket {
-            Socket::Tcp(socket) => socket.readiness.forget(),
-            Socket::Unix(socket) => socket.readiness.forget(),
+            Socket::Tcp(socket) => socket.readiness.glance(),
+            Socket::Unix(socket) => socket.readiness.glance(),
         }
         false
     }
 
     fn io(stream: Stream) -> HyperIo {
-        HyperIo(stream)
+        HyperIo(stream.put_off_reads())
     }
 }
 
@@ -87,56 +87,58 @@ type Unix = UnixStream;
 #[cfg(not(unix))]
 type Unix = TcpStream;
 
-/// A socket of async-std, under the traits of the tokio crate.
+/// A socket of async-std's reactor, under the traits of the tokio crate.
 #[derive(Debug)]
 pub(crate) struct Compat<S> {
-    socket: S,
+    socket: Async<S>,
     readiness: Readiness,
 }
 
 impl<S> Compat<S> {
-    fn new(socket: S) -> Self {
+    fn new(socket: Async<S>) -> Self {
         Self { socket, readiness: Readiness::unknown() }
     }
 }
 
-impl<S: Read + Unpin> AsyncRead for Compat<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let Self { socket, readiness } = &mut *self;
-        let read = |cx: &mut Context<'_>| Pin::new(socket).poll_read(cx, buf.initialize_unfilled());
-        let count = ready!(readiness.read(cx, read))?;
+impl<S> AsyncRead for Compat<S>
+where
+    for<'a> &'a S: Read,
+{
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Self { socket, readiness } = &*self;
+        let read = || socket.get_ref().read(buf.initialize_unfilled());
+        let count = ready!(readiness.read(cx, read, |cx| socket.poll_readable(cx)))?;
         buf.advance(count);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: Write + Unpin> AsyncWrite for Compat<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+impl<S> AsyncWrite for Compat<S>
+where
+    for<'a> &'a S: Write,
+{
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &self.socket).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        Pin::new(&mut &self.socket).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &self.socket).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_close(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &self.socket).poll_close(cx)
     }
 }
 

@@ -5,15 +5,17 @@
 //! ```
 //!
 //! The contenders take turns, so that whatever else the machine does meets all of them; each round is compared with that
-//! of the better of surf's own transports.
+//! of the better of surf's own transports. "bare sockets" is no client at all: what any client here could reach at most.
 #![forbid(unsafe_code)]
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::io::{self, BufRead, BufReader, Write as _};
+use std::net::{self, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use async_std::io::{ReadExt, WriteExt};
+use async_std::net::TcpStream;
 use async_std::task;
 use failover_async_std::{FailoverClient, Transport};
 use http_client::h1::H1Client;
@@ -21,11 +23,12 @@ use http_client::isahc::IsahcClient;
 
 fn main() -> io::Result<()> {
     let server = serve()?;
-    let contenders: [(&str, Arc<Contender>); 4] = [
+    let contenders: [(&str, Arc<Contender>); 5] = [
         ("surf, curl-client", Arc::new(surf_over(&server, IsahcClient::new()))),
         ("surf, h1-client", Arc::new(surf_over(&server, H1Client::new()))),
         ("surf over our Transport", Arc::new(surf_over(&server, Transport::plain()))),
         ("FailoverClient", Arc::new(failover(&server))),
+        ("bare sockets", Arc::new(Contender::Bare(Bare::to(&server)))),
     ];
     for concurrent in [1, 64] {
         let mut rates = contenders.each_ref().map(|_| Vec::new());
@@ -67,14 +70,58 @@ fn median(values: &[f64]) -> f64 {
 enum Contender {
     Surf(surf::Client, String),
     Failover(FailoverClient),
+    Bare(Bare),
 }
 
 impl Contender {
     async fn call(&self) -> surf::Result<Vec<u8>> {
         match self {
+            Self::Bare(bare) => Ok(bare.call().await?),
             Self::Surf(client, url) => client.get(url).recv_bytes().await,
             Self::Failover(client) => client.get("/").await?.body_bytes().await,
         }
+    }
+}
+
+/// Requests that are written to sockets of async-std's, without bounds, checks or a parser.
+struct Bare {
+    address: String,
+    idle: Mutex<Vec<TcpStream>>,
+}
+
+impl Bare {
+    fn to(server: &str) -> Self {
+        let address = server.trim_start_matches("http://").to_owned();
+        Self { address, idle: Mutex::default() }
+    }
+
+    async fn call(&self) -> io::Result<Vec<u8>> {
+        let idle = self.idle().pop();
+        let mut stream = match idle {
+            Some(stream) => stream,
+            None => {
+                let stream = TcpStream::connect(&self.address).await?;
+                stream.set_nodelay(true)?;
+                stream
+            }
+        };
+        let request = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes()).await?;
+        let (mut buffer, mut filled) = (vec![0; 8 << 10], 0);
+        loop {
+            filled += stream.read(&mut buffer[filled..]).await?;
+            let mut ends = buffer[..filled].windows(4);
+            if let Some(body) = ends.position(|end| end == b"\r\n\r\n").map(|end| &buffer[end + 4..filled]) {
+                if body.len() == BODY {
+                    self.idle().push(stream);
+                    return Ok(body.to_vec());
+                }
+            }
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<TcpStream>> {
+        self.idle.lock().expect("nobody panics with it")
     }
 }
 
@@ -127,7 +174,7 @@ fn serve() -> io::Result<String> {
     Ok(url)
 }
 
-fn answer(stream: &TcpStream) -> io::Result<()> {
+fn answer(stream: &net::TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {BODY}\r\n\r\n");
     let reply = [head.into_bytes(), vec![b'x'; BODY]].concat();

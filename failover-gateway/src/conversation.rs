@@ -164,8 +164,11 @@ where
         http.timer(TokioTimer::new())
             .keep_alive_interval(self.idle_timeout)
             .max_header_list_size(MAX_HEAD)
-            // A few bytes that refer to a large header that is remembered can be many.
+            // A few bytes that refer to a large header that is remembered can be many. Who does so unasked is not refused, but
+            // held to the size of a head.
             .header_table_size(0)
+            // Of each answer that its client does not take as much is kept, and its window may be as large as it likes.
+            .max_send_buf_size(MAX_UNSENT)
             .max_concurrent_streams(MAX_STREAMS);
         let connection = http.serve_connection(TokioIo::new(stream), service);
         self.attend(pin!(connection), http2::Connection::graceful_shutdown, activity).await;
@@ -230,6 +233,9 @@ fn ended(result: hyper::Result<()>) {
 
 /// The largest head of a request, in bytes.
 const MAX_HEAD: u32 = 64 << 10;
+
+/// The most of an answer that waits for its turn on a connection of HTTP/2, in bytes.
+const MAX_UNSENT: usize = 64 << 10;
 
 /// The most calls at a time on a connection of HTTP/2.
 const MAX_STREAMS: u32 = 100;

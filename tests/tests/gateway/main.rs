@@ -7,10 +7,13 @@ mod admin;
 mod configuration;
 mod door;
 mod faults;
+mod floods;
+mod frames;
 mod limits;
 mod listeners;
 mod memory;
 mod page;
+mod process;
 mod proxy;
 mod routes;
 mod signals;
@@ -23,6 +26,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{LazyLock, Mutex};
 use std::thread;
@@ -40,7 +44,7 @@ struct Gateway {
     stdout: BufReader<ChildStdout>,
     url: String,
     config: Scratch,
-    log: Receiver<String>,
+    log: Mutex<Receiver<String>>,
     logged: Mutex<Vec<String>>,
 }
 
@@ -81,7 +85,7 @@ impl Gateway {
         stdout.read_line(&mut line).unwrap();
         let url = line.trim_end().strip_prefix("listening on ").map(str::to_owned);
         let Some(url) = url else { panic!("{line}: {:?}", log.recv_timeout(LIMIT)) };
-        Self { process, stdout, url, config, log, logged: Mutex::default() }
+        Self { process, stdout, url, config, log: Mutex::new(log), logged: Mutex::default() }
     }
 
     /// Where operators ask. To be called once.
@@ -139,12 +143,16 @@ impl Gateway {
     /// Waits until a line is logged that holds this, and returns it.
     fn wait_for_log(&self, part: &str) -> String {
         let mut logged = self.logged.lock().unwrap();
+        if let Some(line) = logged.iter().find(|line| line.contains(part)) {
+            return line.clone();
+        }
         loop {
-            if let Some(line) = logged.iter().find(|line| line.contains(part)) {
-                return line.clone();
+            let next = self.log.lock().unwrap().recv_timeout(LIMIT);
+            let Ok(line) = next else { panic!("no {part} in {logged:#?}") };
+            logged.push(line.clone());
+            if line.contains(part) {
+                return line;
             }
-            let Ok(line) = self.log.recv_timeout(LIMIT) else { panic!("no {part} in {logged:#?}") };
-            logged.push(line);
         }
     }
 
@@ -170,6 +178,15 @@ impl Drop for Gateway {
         // Fails if it has ended, which is as good.
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Tells those who work beside a test when it is over, even if it has failed.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

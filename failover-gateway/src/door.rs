@@ -92,9 +92,7 @@ impl Door {
             path.strip_prefix(&self.base).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
         let rest = rest.ok_or((StatusCode::NOT_FOUND, "nothing is served at this path"))?;
         let slash = if rest.starts_with('/') { "" } else { "/" };
-        PathAndQuery::try_from(format!("{slash}{rest}"))
-            .map(Some)
-            .map_err(|_| (StatusCode::BAD_REQUEST, "the path is none"))
+        PathAndQuery::try_from(format!("{slash}{rest}")).map(Some).map_err(|_| NO_PATH)
     }
 }
 
@@ -102,8 +100,15 @@ impl Door {
 ///
 /// # Errors
 ///
-/// Its host is none (RFC 9112, section 3.2), or its body is longer than anything.
+/// It is for no path, its host is none (RFC 9112, section 3.2), or its body is longer than anything.
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+    // A host alone is the target of CONNECT only (RFC 9112, section 3.2.3).
+    if request.uri().scheme().is_none()
+        && request.uri().authority().is_some()
+        && request.method() != Method::CONNECT
+    {
+        return Err(NO_PATH);
+    }
     let mut hosts = request.headers().get_all(HOST).iter().map(HeaderValue::as_bytes);
     let (host, another) = (hosts.next(), hosts.next());
     let authority = request.uri().authority().map(|authority| without_user(authority).as_bytes());
@@ -175,6 +180,8 @@ fn drop_underscores(headers: &mut HeaderMap) {
 }
 
 const NO_HOST: Refusal = (StatusCode::BAD_REQUEST, "the request has not one Host, a host and perhaps a port");
+
+const NO_PATH: Refusal = (StatusCode::BAD_REQUEST, "the path is none");
 
 /// A body is larger than `max_request_body`.
 pub(crate) const TOO_LARGE: Refusal =

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use failover_tokio::rustls::ServerConfig;
 use failover_tokio::{Error, FailoverClient, Preset, Reason, Target};
-use http::header::{ALLOW, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Limited};
 use hyper::body::Incoming;
@@ -244,7 +244,11 @@ impl Gateway {
         }
         // Where the targets are is nobody else's.
         let shown = if live.show_attempts { targets } else { &[] };
-        let problem = Problem::of(&error, shown).answer();
+        let mut problem = Problem::of(&error, shown).answer();
+        if matches!(error, Error::Coding) {
+            // Where the body ends, who passed it on may have read otherwise (RFC 9112, section 6.1).
+            problem.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let problem = if matches!(error, Error::Method) { allowing(problem) } else { problem };
         error.into_response().map_or_else(|| problem, |response| response.map(Either::Right))
     }

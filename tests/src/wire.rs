@@ -41,16 +41,29 @@ impl Connection {
     /// If nobody listens there.
     #[must_use]
     pub fn to(url: &str) -> Self {
+        Self::attempt(url).unwrap()
+    }
+
+    /// Connects as [`to`](Self::to) does.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens there.
+    ///
+    /// # Panics
+    ///
+    /// If the URL is none of these.
+    pub fn attempt(url: &str) -> io::Result<Self> {
         if let Some(path) = url.strip_prefix("unix:") {
-            let stream = UnixStream::connect(path).unwrap();
-            stream.set_read_timeout(Some(LIMIT)).unwrap();
-            stream.set_write_timeout(Some(LIMIT)).unwrap();
-            return Self(BufReader::new(Stream::Unix(stream)));
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(LIMIT))?;
+            stream.set_write_timeout(Some(LIMIT))?;
+            return Ok(Self(BufReader::new(Stream::Unix(stream))));
         }
-        let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        stream.set_write_timeout(Some(LIMIT)).unwrap();
-        Self(BufReader::new(Stream::Tcp(stream)))
+        let stream = TcpStream::connect(url.strip_prefix("http://").unwrap())?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.set_write_timeout(Some(LIMIT))?;
+        Ok(Self(BufReader::new(Stream::Tcp(stream))))
     }
 
     /// Sends; what fails does so because the peer has closed, which is seen by reading.
@@ -70,10 +83,11 @@ impl Connection {
     ///
     /// # Panics
     ///
-    /// If what comes is no HTTP/1.1, or does not come.
+    /// If what comes is no HTTP/1, or does not come.
     pub fn read(&mut self, method: &str) -> Option<Answer> {
         let line = self.line()?;
-        let status = line.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("{line}"))[..3].parse().unwrap();
+        let status = line.strip_prefix("HTTP/1.1 ").or_else(|| line.strip_prefix("HTTP/1.0 "));
+        let status = status.unwrap_or_else(|| panic!("{line}"))[..3].parse().unwrap();
         let mut answer =
             Answer { status, headers: self.fields()?, body: vec![], trailers: vec![], whole: true };
         if method == "HEAD" || status < 200 || matches!(status, 204 | 304) {

@@ -1,10 +1,14 @@
 //! SIGHUP reads the configuration again, SIGTERM lets the calls under way end.
 
+use std::array;
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use failover_tests::example::Scratch;
 use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
@@ -13,7 +17,7 @@ use failover_tokio::{FailoverClient, Protocol};
 use http_body_util::BodyExt;
 use serde_json::json;
 
-use crate::{GATEWAY, Gateway, config};
+use crate::{GATEWAY, Gateway, Over, config};
 
 #[test]
 fn identity_other_targets_are_taken_and_what_is_remembered_stays() {
@@ -235,6 +239,98 @@ fn within_the_shutdown_delay_calls_are_answered_and_readiness_is_not() {
     assert_eq!(gateway.wait().code(), Some(1));
 }
 
+/// A call that has lost its connection, at a gateway that leaves, was executed nowhere.
+///
+/// Guards: connections that end at once when the process is to.
+#[test]
+fn no_call_is_lost_when_one_gateway_leaves_and_another_one_is_there() {
+    let server = Server::start(|request| Reply::ok(request.text()).header("x-path", &request.target));
+    let text = config("shutdown_delay = '300ms'", &[server.url()], "");
+    let (mut leaving, staying) = (Gateway::configured(&text), Gateway::configured(&text));
+    let urls = [leaving.url.clone(), staying.url.clone()];
+    let over = AtomicBool::new(false);
+    let (calls, moved) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for caller in 0..8 {
+            let (urls, over, calls, moved) = (&urls, &over, &calls, &moved);
+            scope.spawn(move || {
+                let (mut url, mut connection) = (&urls[0], None);
+                for nth in 0.. {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let call = format!("{caller}-{nth}");
+                    while !exchange(url, &mut connection, &call) {
+                        assert_eq!(url, &urls[0], "the other one stays");
+                        url = &urls[1];
+                        moved.fetch_add(1, Ordering::Relaxed);
+                    }
+                    calls.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let _over = Over(&over);
+        assert!(server.wait_for_requests(200).len() >= 200);
+        leaving.signal("TERM");
+        assert_eq!(leaving.wait().code(), Some(0));
+        let asked = server.requests().len();
+        assert!(server.wait_for_requests(asked + 200).len() > asked);
+    });
+    let mut executed: Vec<_> = server.requests().into_iter().map(|request| request.body).collect();
+    let all = executed.len();
+    executed.sort();
+    executed.dedup();
+    let calls = calls.into_inner();
+    assert_eq!((all, executed.len()), (calls, calls), "each is executed once");
+    assert_eq!(moved.into_inner(), 8, "each caller moves once");
+}
+
+#[test]
+fn no_call_is_lost_or_wrong_while_the_targets_change_time_and_again() {
+    let servers: [_; 3] = array::from_fn(|_| {
+        Server::start(|request| Reply::ok(request.text()).header("x-path", &request.target))
+    });
+    let lists = [[0, 1], [1, 2], [2, 0]].map(|list| list.map(|index: usize| servers[index].url()));
+    let text = |nth: usize| config("", &lists[nth % lists.len()], "");
+    let gateway = Gateway::configured(&text(0));
+    let over = AtomicBool::new(false);
+    let calls = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for caller in 0..8 {
+            let (url, over, calls) = (&gateway.url, &over, &calls);
+            scope.spawn(move || {
+                let mut connection = None;
+                for nth in 0.. {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    assert!(exchange(url, &mut connection, &format!("{caller}-{nth}")));
+                    calls.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let _over = Over(&over);
+        for nth in 1..=RELOADS {
+            let asked = calls.load(Ordering::Relaxed);
+            let said = gateway.reload(&text(nth));
+            assert!(said.contains("was read again"), "{said}");
+            let began = Instant::now();
+            while calls.load(Ordering::Relaxed) < asked + 8 {
+                assert!(began.elapsed() < LIMIT);
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    let mut executed: Vec<_> =
+        servers.iter().flat_map(Server::requests).map(|request| request.body).collect();
+    let all = executed.len();
+    executed.sort();
+    executed.dedup();
+    let calls = calls.into_inner();
+    assert_eq!((all, executed.len()), (calls, calls), "each is executed once");
+    assert!(servers.iter().all(|server| server.requests().len() >= RELOADS), "each had its turn");
+}
+
 #[test]
 fn other_signals_do_no_harm() {
     let server = Server::script([Reply::ok("right")]);
@@ -268,3 +364,28 @@ fn systemd_is_told_when_it_is_ready_reloads_and_stops() {
     gateway.signal("TERM");
     assert_eq!((told(), gateway.wait().code()), ("STOPPING=1\n".to_owned(), Some(0)));
 }
+
+/// Asks, and tells whether there is an answer, which is then the right one; every other call is a POST.
+fn exchange(url: &str, connection: &mut Option<Connection>, call: &str) -> bool {
+    if connection.is_none() {
+        *connection = Connection::attempt(url).ok();
+    }
+    let Some(kept) = connection else { return false };
+    let method = if call.ends_with(['1', '3', '5', '7', '9']) { "POST" } else { "GET" };
+    let length = call.len();
+    kept.write(
+        format!("{method} /{call} HTTP/1.1\r\nhost: h\r\ncontent-length: {length}\r\n\r\n{call}").as_bytes(),
+    );
+    let Some(answer) = kept.read(method) else {
+        *connection = None;
+        return false;
+    };
+    assert_eq!((answer.status, answer.text()), (200, call));
+    assert_eq!(answer.header("x-path"), Some(format!("/{call}").as_str()));
+    if answer.header("connection") == Some("close") {
+        *connection = None;
+    }
+    true
+}
+
+const RELOADS: usize = 50;

@@ -5,11 +5,14 @@
 //! ```
 //!
 //! The contenders take turns, so that whatever else the machine does meets all of them; each round is compared with that
-//! of the better of surf's own transports. "bare sockets" is no client at all: what any client here could reach at most.
+//! of the better of surf's own transports. "bare sockets" is no client at all: what any client here could reach
+//! at most; "hyper alone" is what a client on hyper could.
 #![forbid(unsafe_code)]
 
+use std::future::poll_fn;
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::{self, TcpListener};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,17 +20,24 @@ use std::time::{Duration, Instant};
 use async_std::io::{ReadExt, WriteExt};
 use async_std::net::TcpStream;
 use async_std::task;
+use bytes::Bytes;
 use failover_async_std::{FailoverClient, Transport};
+use http_body_util::{BodyExt, Empty};
 use http_client::h1::H1Client;
 use http_client::isahc::IsahcClient;
+use hyper::Request;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::HOST;
+use smol_hyper::rt::FuturesIo;
 
 fn main() -> io::Result<()> {
     let server = serve()?;
-    let contenders: [(&str, Arc<Contender>); 5] = [
+    let contenders: [(&str, Arc<Contender>); 6] = [
         ("surf, curl-client", Arc::new(surf_over(&server, IsahcClient::new()))),
         ("surf, h1-client", Arc::new(surf_over(&server, H1Client::new()))),
         ("surf over our Transport", Arc::new(surf_over(&server, Transport::plain()))),
         ("FailoverClient", Arc::new(failover(&server))),
+        ("hyper alone", Arc::new(Contender::Hyper(Hyper::to(&server)))),
         ("bare sockets", Arc::new(Contender::Bare(Bare::to(&server)))),
     ];
     for concurrent in [1, 64] {
@@ -70,16 +80,74 @@ fn median(values: &[f64]) -> f64 {
 enum Contender {
     Surf(surf::Client, String),
     Failover(FailoverClient),
+    Hyper(Hyper),
     Bare(Bare),
 }
 
 impl Contender {
     async fn call(&self) -> surf::Result<Vec<u8>> {
         match self {
+            Self::Hyper(hyper) => Ok(hyper.call().await?),
             Self::Bare(bare) => Ok(bare.call().await?),
             Self::Surf(client, url) => client.get(url).recv_bytes().await,
             Self::Failover(client) => client.get("/").await?.body_bytes().await,
         }
+    }
+}
+
+/// hyper's connections on async-std, polled by whoever calls, without bounds, failover or evidence.
+struct Hyper {
+    address: String,
+    idle: Mutex<Vec<Connection>>,
+}
+
+struct Connection {
+    sender: SendRequest<Empty<Bytes>>,
+    driver: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
+}
+
+impl Connection {
+    async fn exchange(&mut self, request: Request<Empty<Bytes>>) -> hyper::Result<Vec<u8>> {
+        let exchange = async {
+            let answer = self.sender.send_request(request).await?;
+            answer.into_body().collect().await.map(|body| body.to_bytes().to_vec())
+        };
+        let mut exchange = pin!(exchange);
+        poll_fn(|cx| {
+            // The answer comes by the connection.
+            let _ = self.driver.as_mut().poll(cx)?;
+            exchange.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+impl Hyper {
+    fn to(server: &str) -> Self {
+        let address = server.trim_start_matches("http://").to_owned();
+        Self { address, idle: Mutex::default() }
+    }
+
+    async fn call(&self) -> io::Result<Vec<u8>> {
+        let idle = self.idle().pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => {
+                let stream = TcpStream::connect(&self.address).await?;
+                stream.set_nodelay(true)?;
+                let (sender, driver) = handshake(FuturesIo::new(stream)).await.map_err(io::Error::other)?;
+                Connection { sender, driver: Box::pin(driver) }
+            }
+        };
+        let request =
+            Request::get("/").header(HOST, &self.address).body(Empty::new()).map_err(io::Error::other)?;
+        let body = connection.exchange(request).await.map_err(io::Error::other)?;
+        self.idle().push(connection);
+        Ok(body)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().expect("nobody panics with it")
     }
 }
 

@@ -133,11 +133,15 @@ impl Gateway {
     /// The targets of another configuration. What an operator set stays where the configuration says the same as before.
     fn as_set_by_hand(&self, targets: Vec<Target>, live: &Live) -> Vec<Target> {
         let snapshot = self.client.snapshot();
+        let mut before: Vec<_> = live.targets.iter().zip(&snapshot.targets).collect();
         let as_set = |target: Target| {
-            let before = live.targets.iter().find(|watched| watched.target.name() == target.name());
-            let is_same = before.is_some_and(|before| before.target.admin_state() == target.admin_state());
-            let set = snapshot.targets.iter().find(|known| is_same && known.name == target.name());
-            set.map(|known| target.clone().state(known.state)).unwrap_or(target)
+            let known = before.iter().position(|(watched, _)| watched.target.name() == target.name());
+            match known.map(|place| before.remove(place)) {
+                Some((watched, set)) if watched.target.admin_state() == target.admin_state() => {
+                    target.state(set.state)
+                }
+                _ => target,
+            }
         };
         targets.into_iter().map(as_set).collect()
     }

@@ -77,6 +77,19 @@ fn a_target_is_taken_out_and_back_by_hand_and_stays_so_over_a_reload() {
 }
 
 #[test]
+fn of_two_targets_with_one_url_the_one_that_was_set_stays_set() {
+    let server = Server::script([Reply::ok("right")]);
+    let (gateway, operators) = with_admin("", "", &[&server, &server, &server]);
+    ask(&operators, "PUT", "/-/targets/1/state", "", "maintenance");
+    let text = fs::read_to_string(gateway.config.path()).unwrap();
+    assert!(gateway.reload(&text).contains("was read again"));
+    let state = |index: usize| {
+        ask(&operators, "GET", &format!("/-/targets/{index}/state"), "", "").json()["state"].clone()
+    };
+    assert_eq!([state(0), state(1), state(2)], ["ready", "maintenance", "ready"]);
+}
+
+#[test]
 fn the_next_call_begins_where_an_operator_prefers() {
     let (first, second) = (Server::script([Reply::ok("first")]), Server::script([Reply::ok("second")]));
     let (gateway, operators) = with_admin("", "", &[&first, &second]);

@@ -133,9 +133,8 @@ where
             http.max_headers(count as usize);
         }
         let mut connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        self.attend(Pin::new(&mut connection), http1::UpgradeableConnection::graceful_shutdown, activity)
-            .await;
-        if activity.is_within_a_head() {
+        let shut_down = http1::UpgradeableConnection::graceful_shutdown;
+        if let End::OfPatience = self.attend(Pin::new(&mut connection), shut_down, activity).await {
             if let Some(parts) = connection.into_parts() {
                 refuse(parts.io.into_inner()).await;
             }
@@ -175,7 +174,12 @@ where
     }
 
     /// Lets a connection talk until it ends, or has been told to end and does not heed that.
-    async fn attend<C>(&self, mut connection: Pin<&mut C>, shut_down: fn(Pin<&mut C>), activity: &Activity)
+    async fn attend<C>(
+        &self,
+        mut connection: Pin<&mut C>,
+        shut_down: fn(Pin<&mut C>),
+        activity: &Activity,
+    ) -> End
     where
         C: Future<Output = hyper::Result<()>>,
     {
@@ -184,7 +188,7 @@ where
             result = connection.as_mut() => return ended(result),
             () = activity.idle(self.idle_timeout) => {
                 if activity.is_within_a_head() {
-                    return;
+                    return End::OfPatience;
                 }
                 false
             }
@@ -195,8 +199,8 @@ where
         shut_down(connection.as_mut());
         tokio::select! {
             result = connection => ended(result),
-            () = activity.idle(self.idle_timeout) => {}
-            () = activity.without_calls(LAST_WORDS), if leaves => {}
+            () = activity.idle(self.idle_timeout) => End::OfTalk,
+            () = activity.without_calls(LAST_WORDS), if leaves => End::OfTalk,
         }
     }
 
@@ -224,11 +228,20 @@ async fn refuse(mut stream: impl AsyncWrite + Unpin) {
     }
 }
 
-fn ended(result: hyper::Result<()>) {
+/// How a conversation ended.
+enum End {
+    /// All was said, or there was no more time.
+    OfTalk,
+    /// A part of a request's head came, and not the rest in time.
+    OfPatience,
+}
+
+fn ended(result: hyper::Result<()>) -> End {
     if let Err(error) = result {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         debug!("a connection broke off: {error} {cause}");
     }
+    End::OfTalk
 }
 
 /// The largest head of a request, in bytes.

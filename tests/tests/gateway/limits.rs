@@ -90,6 +90,23 @@ fn bounded_a_head_that_does_not_come_to_its_end_is_told_so_once() {
 }
 
 #[test]
+fn what_is_no_request_is_answered_once() {
+    let server = Server::script([Reply::ok("right")]);
+    let gateway = idle_after(&server, IDLE);
+    for asked in
+        ["BAD\r\n\r\n", "GET / HTTP/1.1\r\nhost: h\r\nx y\r\n\r\n", "GET / HTTP/1.1\r\nhost: h\r\n\r\n\0\0"]
+    {
+        let mut connection = gateway.connect();
+        connection.write(asked.as_bytes());
+        if asked.ends_with('\0') {
+            assert_eq!(connection.read("GET").unwrap().text(), "right");
+        }
+        assert_eq!(connection.read("GET").unwrap().status, 400, "{asked}");
+        assert_eq!(connection.rest(), b"", "{asked}");
+    }
+}
+
+#[test]
 fn bounded_a_head_that_drips_is_given_no_more_time() {
     let server = Server::script([Reply::ok("right")]);
     let gateway = idle_after(&server, IDLE);

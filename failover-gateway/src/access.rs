@@ -46,7 +46,7 @@ impl AccessLog {
             trace: trace(request.headers()),
             client: caller.address.map(|address| address.to_canonical().to_string()),
             method: request.method().to_string(),
-            path: request.uri().path().to_owned(),
+            path: request.uri().path().chars().take(LONGEST_PATH).collect(),
             version: match request.version() {
                 Version::HTTP_10 => "1.0",
                 Version::HTTP_2 => "2",
@@ -86,7 +86,7 @@ struct Entry {
     trace: Option<String>,
     client: Option<String>,
     method: String,
-    /// Without the query, which may hold secrets.
+    /// Its beginning, without the query, which may hold secrets.
     path: String,
     version: &'static str,
     /// `None` if the client left before there was one.
@@ -136,7 +136,7 @@ impl Record {
         targets: &[Watched],
     ) {
         let place =
-            |index: usize| Place { index, name: targets.get(index).map(|watched| watched.target.name()) };
+            |index: usize| Place { index, name: targets.get(index).map(|watched| watched.name().to_owned()) };
         self.entry.target = outcome.ok().map(place);
         self.entry.stopped = outcome.err();
         let attempt = |failure: &Failure<AttemptError>| Attempt {
@@ -208,5 +208,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Of an identifier that is taken over, in bytes.
 const LONGEST_ID: usize = 128;
+
+/// Of a path that is told, in characters.
+const LONGEST_PATH: usize = 2 << 10;
 
 const STDOUT: &str = "-";

@@ -21,20 +21,34 @@ struct State {
     idle: Instant,
     /// When the first bytes of a request's head came, whose rest is waited for.
     head: Option<Instant>,
+    /// Whether the client has to take something before more can be written.
+    blocked: bool,
+    /// Whether the client was told to go.
+    dismissed: bool,
     /// Whether the connection is to be reset where it would be closed.
     reset: bool,
 }
 
 impl Activity {
     pub(crate) fn begin() -> Self {
-        let state = State { calls: Vec::new(), begun: 0, idle: Instant::now(), head: None, reset: false };
+        let state = State {
+            calls: Vec::new(),
+            begun: 0,
+            idle: Instant::now(),
+            head: None,
+            blocked: false,
+            dismissed: false,
+            reset: false,
+        };
         Self { state: Mutex::new(state), leave: Notify::new() }
     }
 
-    /// Begins all turns anew.
-    pub(crate) fn touch(&self) {
+    /// Notes that the client was told to go, and begins all turns anew.
+    pub(crate) fn dismissed(&self) {
         let (mut state, now) = (self.state(), Instant::now());
         state.idle = now;
+        state.dismissed = true;
+        state.head = state.head.map(|_| now);
         for (_, turn) in &mut state.calls {
             *turn = turn.map(|_| now);
         }
@@ -48,7 +62,7 @@ impl Activity {
 
     /// Waits until there was no call for so long.
     pub(crate) async fn without_calls(&self, limit: Duration) {
-        self.after(limit, |state| state.calls.is_empty().then_some(state.idle)).await;
+        self.after(limit, |state| state.is_idle().then_some(state.idle)).await;
     }
 
     /// Waits until its place is needed for another connection.
@@ -64,9 +78,34 @@ impl Activity {
         }
     }
 
+    /// Notes that what came so far was no part of a request.
+    pub(crate) fn greeted(&self) {
+        self.state().head = None;
+    }
+
+    /// Notes whether the client has to take something before more can be written.
+    pub(crate) fn is_blocked(&self, blocked: bool) {
+        let mut state = self.state();
+        if state.blocked && !blocked {
+            state.idle = Instant::now();
+        }
+        state.blocked = blocked;
+    }
+
     /// Whether a part of a request's head has come, and no more.
     pub(crate) fn is_within_a_head(&self) -> bool {
         self.state().head.is_some()
+    }
+
+    /// Has the connection be reset where it would be closed, if there is a call on it: its answer must not look whole.
+    pub(crate) fn cut_off(&self) {
+        let mut state = self.state();
+        state.reset |= !state.calls.is_empty();
+    }
+
+    /// Whether there was ever a call.
+    pub(crate) fn has_had_calls(&self) -> bool {
+        self.state().begun > 0
     }
 
     /// Whether the connection is to be reset where it would be closed.
@@ -74,10 +113,10 @@ impl Activity {
         self.state().reset
     }
 
-    /// Since when there was no call, if there is none.
+    /// Since when there was no call, if there is none, and the client was not told to go.
     fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
-        state.calls.is_empty().then_some(state.idle)
+        (state.is_idle() && !state.dismissed).then_some(state.idle)
     }
 
     /// Waits until what began at some time has lasted for so long.
@@ -98,6 +137,11 @@ impl Activity {
 }
 
 impl State {
+    /// Whether there is no call, and all of the last answer is on its way.
+    fn is_idle(&self) -> bool {
+        self.calls.is_empty() && !self.blocked
+    }
+
     /// Since when it is the client's turn, if it is.
     fn turn(&self) -> Option<Instant> {
         if self.calls.is_empty() {
@@ -186,3 +230,28 @@ impl Drop for Call {
 
 /// How long a connection without a call keeps its place though another one wants it.
 const GRACE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_idle_without_calls_once_all_is_taken() {
+        let activity = Arc::new(Activity::begin());
+        assert!(activity.idle_since().is_some());
+        let call = Call::begin(&activity);
+        assert!(activity.idle_since().is_none() && activity.state().turn().is_none());
+        call.waits_for_the_client();
+        assert!(activity.state().turn().is_some());
+        activity.is_blocked(true);
+        drop(call);
+        assert!(activity.idle_since().is_none(), "its end is not taken yet");
+        activity.is_blocked(false);
+        assert!(activity.idle_since().is_some());
+        activity.received();
+        let began = activity.state().turn();
+        activity.dismissed();
+        assert!(activity.is_within_a_head() && activity.state().turn() >= began);
+        assert!(activity.idle_since().is_none(), "it was told to go");
+    }
+}

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::caller::Caller;
 use crate::conversation::Answered;
 use crate::door::{Refusal, check};
-use crate::gateway::{Gateway, read_only};
+use crate::gateway::{Gateway, Named, read_only};
 use crate::problem::{Body, Problem, answer};
 
 /// What a request on the admin listener is about.
@@ -69,25 +69,29 @@ impl Gateway {
             About::Ready => Ok(answer(StatusCode::OK, "text/plain", "ready\n")),
             About::Alive => Ok(answer(StatusCode::OK, "text/plain", "alive\n")),
             About::State(target) if *request.method() == Method::PUT => {
-                let index = self.index(&decoded(target))?;
                 let state = text(self.permit(request, caller)?).await?;
                 let state = state_of(&state).ok_or_else(|| refuse((StatusCode::BAD_REQUEST, STATES)))?;
-                self.client().set_state(index, state).map_err(|error| unknown(&error))?;
-                self.told(index)
+                self.with_targets(|names| {
+                    let index = index(names, &decoded(target))?;
+                    self.client().set_state(index, state).map_err(|error| unknown(&error))?;
+                    self.told(names, index)
+                })
             }
             About::Preferred if *request.method() == Method::PUT => {
                 let target = text(self.permit(request, caller)?).await?;
-                let index = self.index(&target)?;
-                self.client().prefer(index).map_err(|error| unknown(&error))?;
-                self.told(index)
+                self.with_targets(|names| {
+                    let index = index(names, &target)?;
+                    self.client().prefer(index).map_err(|error| unknown(&error))?;
+                    self.told(names, index)
+                })
             }
             About::State(target) => {
                 readable(&request)?;
-                self.told(self.index(&decoded(target))?)
+                self.with_targets(|names| self.told(names, index(names, &decoded(target))?))
             }
             About::Preferred => {
                 readable(&request)?;
-                self.told(self.client().sticky())
+                self.with_targets(|names| self.told(names, self.client().sticky()))
             }
         }
     }
@@ -120,29 +124,28 @@ impl Gateway {
         Err(refusal)
     }
 
-    /// The index of a target that is told by it, or by its name.
-    fn index(&self, target: &str) -> Result<usize, Refused> {
-        let targets = self.client().targets();
-        let named = targets.iter().position(|known| known.name() == target);
-        let index = named.or_else(|| target.parse().ok().filter(|index| *index < targets.len()));
-        index.ok_or_else(|| {
-            let known =
-                targets.iter().enumerate().map(|(index, target)| format!("{index} or {}", target.name()));
-            let known = known.collect::<Vec<_>>().join(", ");
-            let detail = format!("there is no such target: expected {known}");
-            Box::new(Problem::new(StatusCode::NOT_FOUND, detail).answer())
-        })
-    }
-
     /// Tells of a target.
-    fn told(&self, index: usize) -> Result<Response<Body>, Refused> {
+    fn told(&self, names: &[Named<'_>], index: usize) -> Result<Response<Body>, Refused> {
         let snapshot = self.client().snapshot();
         let gone = || refuse((StatusCode::NOT_FOUND, "the target is gone"));
         let target = snapshot.targets.get(index).ok_or_else(gone)?;
-        let told =
-            Told { index, name: target.name.clone(), state: target.state, sticky: snapshot.sticky == index };
+        let name = names.get(index).map(|named| named.shown.to_owned()).unwrap_or_default();
+        let told = Told { index, name, state: target.state, sticky: snapshot.sticky == index };
         Ok(answer(StatusCode::OK, "application/json", serde_json::to_vec(&told).unwrap_or_default()))
     }
+}
+
+/// The index of a target that is told by it, or by its name.
+fn index(names: &[Named<'_>], target: &str) -> Result<usize, Refused> {
+    let is_named = |named: &Named<'_>| named.shown == target || named.whole == target;
+    let index = names.iter().position(is_named);
+    let index = index.or_else(|| target.parse().ok().filter(|index| *index < names.len()));
+    index.ok_or_else(|| {
+        let known = names.iter().enumerate().map(|(index, named)| format!("{index} or {}", named.shown));
+        let known = known.collect::<Vec<_>>().join(", ");
+        let detail = format!("there is no such target: expected {known}");
+        Box::new(Problem::new(StatusCode::NOT_FOUND, detail).answer())
+    })
 }
 
 impl<'a> About<'a> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use failover_tokio::rustls::ServerConfig;
 use failover_tokio::{Peer, Tunnel};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -79,6 +79,7 @@ where
             }
         };
         if let Some(stream) = self.unless_left(handshake, activity).await.flatten() {
+            activity.greeted();
             let is_http2 = stream.get_ref().1.alpn_protocol().map(|protocol| protocol == b"h2");
             let caller = Caller { peer: caller.peer.over_tls(), ..caller };
             self.speak(stream, is_http2, caller, activity).await;
@@ -119,12 +120,12 @@ where
             let (call, manners, caller) = (Call::begin(activity), Arc::clone(self), caller.clone());
             let upgraded = Arc::clone(&upgraded);
             async move {
-                let version = request.version();
+                let (version, is_head) = (request.version(), *request.method() == Method::HEAD);
                 let Answered { response, mut kept } = (manners.handler)(request, caller).await;
                 if let Some(tunnel) = response.extensions().get::<Tunnel>() {
                     let _ = upgraded.set((tunnel.clone(), kept.place.take()));
                 }
-                Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, version, call, kept)))
+                Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, version, is_head, call, kept)))
             }
         });
         let mut http = http1::Builder::new();
@@ -134,16 +135,22 @@ where
         }
         let mut connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let shut_down = http1::UpgradeableConnection::graceful_shutdown;
-        if let End::OfPatience = self.attend(Pin::new(&mut connection), shut_down, activity).await {
-            if let Some(parts) = connection.into_parts() {
+        let end = self.attend(Pin::new(&mut connection), shut_down, activity, Patience::Spent).await;
+        if let End::OfPatience = end {
+            let parts = if activity.is_within_a_head() { connection.into_parts() } else { None };
+            if let Some(parts) = parts {
                 refuse(parts.io.into_inner()).await;
             }
+            activity.cut_off();
             return;
         }
         // One that was upgraded has its place until both sides are done.
         if let Some((tunnel, _place)) = upgraded.get() {
             let _call = Call::begin(activity);
-            tunnel.ended().await;
+            tokio::select! {
+                () = tunnel.ended() => {}
+                () = tunnel.idle(self.idle_timeout) => tunnel.cut(),
+            }
         }
     }
 
@@ -154,9 +161,9 @@ where
         let service = service_fn(|request: Request<Incoming>| {
             let (call, manners, caller) = (Call::begin(activity), Arc::clone(self), caller.clone());
             async move {
-                let version = request.version();
+                let (version, is_head) = (request.version(), *request.method() == Method::HEAD);
                 let Answered { response, kept } = (manners.handler)(request, caller).await;
-                Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, version, call, kept)))
+                Ok::<_, Infallible>(response.map(|body| Outgoing::new(body, version, is_head, call, kept)))
             }
         });
         let mut http = http2::Builder::new(TokioExecutor::new());
@@ -170,7 +177,8 @@ where
             .max_send_buf_size(MAX_UNSENT)
             .max_concurrent_streams(MAX_STREAMS);
         let connection = http.serve_connection(TokioIo::new(stream), service);
-        self.attend(pin!(connection), http2::Connection::graceful_shutdown, activity).await;
+        let shut_down = http2::Connection::graceful_shutdown;
+        self.attend(pin!(connection), shut_down, activity, Patience::ForLastWords).await;
     }
 
     /// Lets a connection talk until it ends, or has been told to end and does not heed that.
@@ -179,28 +187,31 @@ where
         mut connection: Pin<&mut C>,
         shut_down: fn(Pin<&mut C>),
         activity: &Activity,
+        patience: Patience,
     ) -> End
     where
         C: Future<Output = hyper::Result<()>>,
     {
         let mut draining = self.draining.clone();
-        let leaves = tokio::select! {
+        tokio::select! {
             result = connection.as_mut() => return ended(result),
             () = activity.idle(self.idle_timeout) => {
-                if activity.is_within_a_head() {
+                if let Patience::Spent = patience {
                     return End::OfPatience;
                 }
-                false
             }
-            () = activity.unwanted() => true,
-            _ = draining.wait_for(|draining| *draining) => true,
-        };
-        activity.touch();
+            () = activity.unwanted() => {}
+            _ = draining.wait_for(|draining| *draining) => {}
+        }
+        activity.dismissed();
         shut_down(connection.as_mut());
+        // Of an answer over HTTP/2 that ended, the client may not have taken all.
+        let is_read_on = matches!(patience, Patience::ForLastWords) && activity.has_had_calls();
+        let last_words = if is_read_on { 5 * LAST_WORDS } else { LAST_WORDS };
         tokio::select! {
             result = connection => ended(result),
             () = activity.idle(self.idle_timeout) => End::OfTalk,
-            () = activity.without_calls(LAST_WORDS), if leaves => End::OfTalk,
+            () = activity.without_calls(last_words) => End::OfTalk,
         }
     }
 
@@ -232,8 +243,17 @@ async fn refuse(mut stream: impl AsyncWrite + Unpin) {
 enum End {
     /// All was said, or there was no more time.
     OfTalk,
-    /// A part of a request's head came, and not the rest in time.
+    /// It was the client's turn for too long.
     OfPatience,
+}
+
+/// What a client has left whose turn lasted too long.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// Nothing: there is nobody else's call on the connection.
+    Spent,
+    /// It is told to go (GOAWAY), and other calls on the connection may end.
+    ForLastWords,
 }
 
 fn ended(result: hyper::Result<()>) -> End {

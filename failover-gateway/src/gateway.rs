@@ -26,7 +26,7 @@ use crate::places::{Place, Places};
 use crate::problem::{Body, Problem, answer};
 use crate::settings::{Admin, Limits, Routes, Settings};
 use crate::status;
-use crate::tls::Named;
+use crate::tls;
 
 pub(crate) struct Gateway {
     client: FailoverClient,
@@ -40,6 +40,12 @@ pub(crate) struct Gateway {
     is_leaving: AtomicBool,
 }
 
+/// How a target is named: to everybody, without what may be a secret, and in whole.
+pub(crate) struct Named<'a> {
+    pub(crate) shown: &'a str,
+    pub(crate) whole: &'a str,
+}
+
 /// What the configuration can change while calls go on.
 struct Live {
     routes: Routes,
@@ -47,7 +53,7 @@ struct Live {
     show_attempts: bool,
     access: Option<AccessLog>,
     preset: Preset,
-    tls: Vec<Named>,
+    tls: Vec<tls::Named>,
     /// The client's targets.
     targets: Vec<Watched>,
     /// What takes a restart to change.
@@ -64,8 +70,7 @@ impl Gateway {
         let client = client(&settings)?;
         let places = Places::new(settings.limits.max_connections);
         let tls = settings.listen_tls.as_ref().map(|served| watch::Sender::new(Arc::clone(&served.config)));
-        let access = access_log(&settings)?;
-        let live = RwLock::new(Arc::new(Live::of(settings, access, &[])));
+        let live = RwLock::new(Arc::new(Live::of(settings, &[])));
         let (ledger, is_leaving) = (Ledger::new(), AtomicBool::new(false));
         Ok(Self { client, live, ledger, metrics, places, tls, is_leaving })
     }
@@ -108,7 +113,6 @@ impl Gateway {
         for named in &settings.tls {
             self.client.set_tls_named(&named.name, Arc::clone(&named.config));
         }
-        let access = access_log(&settings)?;
         for warning in &settings.warnings {
             warn!("{warning}");
         }
@@ -126,7 +130,7 @@ impl Gateway {
         if settled != wanted {
             warn!("{AT_A_RESTART} change only at a restart");
         }
-        *live = Arc::new(Live::of(settings, access, &live.targets));
+        *live = Arc::new(Live::of(settings, &live.targets));
         Ok(())
     }
 
@@ -276,6 +280,15 @@ impl Gateway {
         answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
     }
 
+    /// Does something with the targets, which stay those of the client until it is done.
+    pub(crate) fn with_targets<T>(&self, does: impl FnOnce(&[Named<'_>]) -> T) -> T {
+        let live = self.live();
+        let whole: Vec<_> = live.targets.iter().map(|watched| watched.target.name()).collect();
+        let names = live.targets.iter().zip(&whole);
+        let names: Vec<_> = names.map(|(watched, whole)| Named { shown: watched.name(), whole }).collect();
+        does(&names)
+    }
+
     /// The token by which strangers may change something, if there is one.
     pub(crate) fn token(&self) -> Option<Vec<u8>> {
         self.live().admin.as_ref()?.token.clone()
@@ -303,12 +316,12 @@ impl Gateway {
 }
 
 impl Live {
-    fn of(settings: Settings, access: Option<AccessLog>, before: &[Watched]) -> Self {
+    fn of(settings: Settings, before: &[Watched]) -> Self {
         Self {
             routes: settings.routes,
             door: settings.door,
             show_attempts: settings.show_attempts,
-            access,
+            access: settings.access,
             preset: settings.failover.preset,
             tls: settings.tls,
             targets: Watched::all(&settings.failover.targets, before),
@@ -317,13 +330,6 @@ impl Live {
             limits: settings.limits,
         }
     }
-}
-
-/// The access log, opened anew, so that a file that was moved away is left.
-fn access_log(settings: &Settings) -> Result<Option<AccessLog>, String> {
-    let Some(path) = &settings.access_log else { return Ok(None) };
-    let log = AccessLog::open(path).map_err(|error| format!("access_log = {}: {error}", path.display()))?;
-    Ok(Some(log))
 }
 
 /// The client that sends as these settings say.

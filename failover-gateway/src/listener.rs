@@ -57,8 +57,8 @@ impl Listener {
         }
     }
 
-    /// Lets only the user of this process connect, if it is a Unix socket.
-    pub(crate) fn keep_private(&self) -> io::Result<()> {
+    /// Lets only the user of this process, and root, connect, if it is a Unix socket.
+    pub(crate) fn keep_private(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp { .. } => Ok(()),
             #[cfg(unix)]
@@ -96,6 +96,8 @@ mod unix {
         path: PathBuf,
         /// Which file it is: another process may have put its own there.
         file: Option<(u64, u64)>,
+        /// Who may connect beside root, if not everybody may.
+        owner: Option<u32>,
     }
 
     impl Socket {
@@ -107,14 +109,22 @@ mod unix {
                 }
                 bound => bound?,
             };
-            Ok(Self { listener, path: path.to_owned(), file: identity(path) })
+            Ok(Self { listener, path: path.to_owned(), file: identity(path), owner: None })
         }
 
         pub(super) async fn accept(&self) -> io::Result<UnixStream> {
-            self.listener.accept().await.map(|(stream, _)| stream)
+            loop {
+                let (stream, _) = self.listener.accept().await?;
+                let Some(owner) = self.owner else { return Ok(stream) };
+                // Somebody else may have come before the file was private.
+                if stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == ROOT) {
+                    return Ok(stream);
+                }
+            }
         }
 
-        pub(super) fn keep_private(&self) -> io::Result<()> {
+        pub(super) fn keep_private(&mut self) -> io::Result<()> {
+            self.owner = Some(fs::symlink_metadata(&self.path)?.uid());
             fs::set_permissions(&self.path, Permissions::from_mode(0o600))
         }
 
@@ -137,6 +147,8 @@ mod unix {
         let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
         is_socket && Probe::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
     }
+
+    const ROOT: u32 = 0;
 
     fn identity(path: &Path) -> Option<(u64, u64)> {
         fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))

@@ -110,6 +110,7 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
     };
     let admin = settings.admin.as_ref().map(|admin| admin.address().to_owned());
     let warnings = settings.warnings.clone();
+    let settings = settings.opened().map_err(|error| format!("{}: {error}", options.config.display()))?;
     let gateway = Gateway::new(settings, metrics()?);
     let gateway = Arc::new(gateway.map_err(|error| format!("{}: {error}", options.config.display()))?);
     let listener = bind(flag, &address).await?;
@@ -126,7 +127,7 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
     provide_descriptors(limits.max_connections);
     say(&format!("listening on {}", listener.url(gateway.tls().is_some())));
     let mut serving_operators = JoinSet::new();
-    if let Some(admin) = admin {
+    if let Some(mut admin) = admin {
         admin.keep_private().map_err(|error| format!("admin.listen = {admin}: {error}"))?;
         say(&format!("for operators on {}", admin.url(false)));
         let operators = Arc::clone(&gateway);
@@ -144,7 +145,8 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
     let config = options.config.clone();
     let told = async {
         supervisor::tell(&State::Ready);
-        signals.obey(move || Settings::read(&config), |settings| gateway.adopt(settings)).await;
+        let read = move || Settings::read(&config).and_then(Settings::opened);
+        signals.obey(read, |settings| gateway.adopt(settings)).await;
         gateway.leave();
         info!("the process was told to end");
         supervisor::tell(&State::Stopping);

@@ -24,6 +24,8 @@ pub(crate) struct Kept {
 pub(crate) struct Outgoing<B> {
     body: B,
     version: Version,
+    /// Whether it is the answer to a HEAD, of which only the length is told.
+    is_head: bool,
     /// Whether its next piece is waited for.
     waits: bool,
     call: Call,
@@ -31,9 +33,9 @@ pub(crate) struct Outgoing<B> {
 }
 
 impl<B: Body> Outgoing<B> {
-    pub(crate) fn new(body: B, version: Version, call: Call, kept: Kept) -> Self {
+    pub(crate) fn new(body: B, version: Version, is_head: bool, call: Call, kept: Kept) -> Self {
         call.waits_for_the_client();
-        let mut this = Self { body, version, waits: false, call, kept };
+        let mut this = Self { body, version, is_head, waits: false, call, kept };
         this.note(None);
         this
     }
@@ -42,7 +44,7 @@ impl<B: Body> Outgoing<B> {
     fn note(&mut self, piece: Option<&B::Data>) {
         let Some(record) = &mut self.kept.record else { return };
         record.sends(piece.map_or(0, Buf::remaining));
-        if self.body.is_end_stream() {
+        if self.is_head || self.body.is_end_stream() {
             record.ends();
         }
     }
@@ -65,11 +67,16 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for Outgoing<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = &mut *self;
+        if this.is_head {
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waits = false;
             this.call.waits_for_the_client();
             match &frame {
-                Some(Ok(frame)) => this.note(frame.data_ref()),
+                Some(Ok(frame)) if frame.is_data() => this.note(frame.data_ref()),
+                // After trailers nothing comes.
+                Some(Ok(_)) => this.kept.record.iter_mut().for_each(|record| record.ends()),
                 Some(Err(_)) => {}
                 None => this.kept.record.iter_mut().for_each(|record| record.ends()),
             }
@@ -83,7 +90,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for Outgoing<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.is_head || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

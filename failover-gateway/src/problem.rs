@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use failover_tokio::{AttemptError, Error, Evidence, Failure, ResponseBody};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::{Either, Full};
 use serde::Serialize;
@@ -18,8 +18,12 @@ pub(crate) fn answer(
     content_type: &'static str,
     body: impl Into<Bytes>,
 ) -> Response<Body> {
-    let mut response = Response::new(Either::Left(Full::new(body.into())));
+    let body = body.into();
+    // A HEAD is told it, too.
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(Either::Left(Full::new(body)));
     *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_LENGTH, length);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

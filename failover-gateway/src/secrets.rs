@@ -77,10 +77,10 @@ pub(crate) fn are_in(table: &Table) -> bool {
 
 fn is_in(key: &str, value: &Value, is_header: bool) -> bool {
     match value {
-        Value::String(text) if text.contains(OPENING) => false,
         Value::String(text) => {
             let name = key.to_ascii_lowercase();
-            has_password(text) || (is_header && SECRET.iter().any(|part| name.contains(part)))
+            let is_secret = is_header && SECRET.iter().any(|part| name.contains(part));
+            has_password(text) || (is_secret && !text.contains(OPENING))
         }
         Value::Array(values) => values.iter().any(|value| is_in("", value, false)),
         Value::Table(table) => table.iter().any(|(name, value)| is_in(name, value, key == "headers")),
@@ -90,7 +90,8 @@ fn is_in(key: &str, value: &Value, is_header: bool) -> bool {
 
 fn has_password(url: &str) -> bool {
     let authority = url.split_once("://").and_then(|(_, rest)| rest.split('/').next());
-    authority.and_then(|authority| authority.rsplit_once('@')).is_some_and(|(user, _)| user.contains(':'))
+    let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
+    user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !password.contains(OPENING))
 }
 
 /// A warning about a file with a secret, if everybody on this machine can read it.

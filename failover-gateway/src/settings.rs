@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use failover_tokio::{BuildError, Config, Target};
+use failover_tokio::{BuildError, Config, MOST_HEADERS, Target};
 use ipnet::IpNet;
 use toml::{Table, Value};
 
-use crate::access;
+use crate::access::{self, AccessLog};
 use crate::door::{Door, Trusted};
 use crate::listener::UNIX;
 use crate::secrets;
@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     /// Whether problems tell clients where the targets are.
     pub(crate) show_attempts: bool,
     pub(crate) access_log: Option<PathBuf>,
+    /// That log, once it is opened.
+    pub(crate) access: Option<AccessLog>,
     pub(crate) limits: Limits,
     /// How TLS is spoken with targets that name these settings.
     pub(crate) tls: Vec<Named>,
@@ -107,6 +109,19 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The same with the access log opened anew, so that a file that was moved away is left.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened.
+    pub(crate) fn opened(mut self) -> Result<Self, String> {
+        if let Some(path) = &self.access_log {
+            let log = AccessLog::open(path);
+            self.access = Some(log.map_err(|error| format!("access_log = {}: {error}", path.display()))?);
+        }
+        Ok(self)
+    }
+
     fn of(mut table: Table, folder: &Path) -> Result<Self, String> {
         let Some(Value::Table(failover)) = table.remove("failover") else {
             return Err("failover: expected a table, [failover], with targets".to_owned());
@@ -133,6 +148,7 @@ impl Settings {
             door: Door::default(),
             show_attempts: false,
             access_log: None,
+            access: None,
             limits: Limits::default(),
             tls,
             failover,
@@ -174,7 +190,7 @@ impl Settings {
             "underscores_in_headers" => door.underscores = switch(key, value)?,
             "show_attempts" => self.show_attempts = switch(key, value)?,
             "max_connections" => limits.max_connections = count(key, value)?,
-            "max_headers" => limits.max_headers = Some(count(key, value)?),
+            "max_headers" => limits.max_headers = Some(headers(key, value)?),
             "max_request_body" => door.max_body = Some(size(key, value)?),
             "idle_timeout" => limits.idle_timeout = time(key, value)?,
             "shutdown_delay" => limits.shutdown_delay = time(key, value)?,
@@ -286,6 +302,13 @@ fn switch(key: &str, value: &Value) -> Result<bool, BuildError> {
 fn count(key: &str, value: &Value) -> Result<u32, BuildError> {
     let count = value.as_integer().and_then(|count| count.try_into().ok()).filter(|&count| count > 0);
     count.ok_or_else(|| refuse(key, value, "a whole number from 1 on"))
+}
+
+fn headers(key: &str, value: &Value) -> Result<u32, BuildError> {
+    let count = value.as_integer().and_then(|count| count.try_into().ok());
+    let most = u32::try_from(MOST_HEADERS).unwrap_or(u32::MAX);
+    let count = count.filter(|count| (1..=most).contains(count));
+    count.ok_or_else(|| refuse(key, value, &format!("a whole number from 1 to {MOST_HEADERS}")))
 }
 
 fn size(key: &str, value: &Value) -> Result<u64, BuildError> {

@@ -27,6 +27,8 @@ impl Signals {
                     }
                     if begun - ended >= MOST_READINGS {
                         warn!("the configuration stays as it was: {MOST_READINGS} readings have not come to an end");
+                        supervisor::tell(&State::Reloading);
+                        supervisor::tell(&State::Ready);
                         continue;
                     }
                     begun += 1;

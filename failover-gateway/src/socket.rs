@@ -14,6 +14,8 @@ use crate::listener::Accepted;
 pub(crate) struct Socket {
     stream: Accepted,
     activity: Arc<Activity>,
+    /// Whether the last write waits for the client.
+    blocked: bool,
 }
 
 impl Socket {
@@ -21,7 +23,15 @@ impl Socket {
         if let Accepted::Tcp(stream, _) = &stream {
             let _ = stream.set_nodelay(true);
         }
-        Self { stream, activity: Arc::clone(activity) }
+        Self { stream, activity: Arc::clone(activity), blocked: false }
+    }
+
+    /// Notes whether a write waits for the client.
+    fn note(&mut self, blocked: bool) {
+        if self.blocked != blocked {
+            self.blocked = blocked;
+            self.activity.is_blocked(blocked);
+        }
     }
 }
 
@@ -62,7 +72,9 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        on_stream!(self, stream => Pin::new(stream).poll_write(cx, buf))
+        let written = on_stream!(self, stream => Pin::new(stream).poll_write(cx, buf));
+        self.note(written.is_pending());
+        written
     }
 
     fn poll_write_vectored(
@@ -70,7 +82,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+        let written = on_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs));
+        self.note(written.is_pending());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

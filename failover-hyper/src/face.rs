@@ -260,7 +260,7 @@ macro_rules! setters {
         }
 
         /// Sets how many header lines an answer over HTTP/1.1 may have, which are 100 otherwise; all heads are bounded by
-        /// 256 KiB. Reading more than 100 costs an allocation for each answer.
+        /// 256 KiB. At most 10,000 can be allowed; reading more than 100 costs an allocation for each answer.
         pub fn max_headers(mut self, count: usize) -> Self {
             self.settings.max_headers = Some(count);
             self

@@ -100,7 +100,7 @@ pub use crate::progress::{Bound, Elapsed, Patience, Progress, Stage};
 pub use crate::request_body::{AttemptBody, CallBody};
 pub use crate::response_body::ResponseBody;
 pub use crate::runtime::Runtime;
-pub use crate::settings::{Resolver, Settings};
+pub use crate::settings::{MOST_HEADERS, Resolver, Settings};
 pub use crate::socket::Socket;
 pub use crate::stream::Stream;
 pub use crate::targets::{List, Targets, group_by_uri};

@@ -233,6 +233,7 @@ impl Observed {
 
     fn tell_changes(&self, told: &mut Told, met: Met<'_>) {
         if told.lists == 0 {
+            self.0.sticky.store(self.group().sticky(), Ordering::Relaxed);
             return;
         }
         let now = self.clock().now();

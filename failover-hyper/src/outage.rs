@@ -23,7 +23,7 @@ pub(crate) struct Outage {
 struct State {
     /// The calls that stopped since it was last told that calls are answered.
     stopped: u64,
-    /// When the first of them did.
+    /// Since when they stop without one that is answered between.
     since: Timestamp,
     /// Whether it is told that calls stop.
     is_told: bool,
@@ -35,8 +35,7 @@ impl Outage {
     /// A call of the client with this name stopped.
     pub(crate) fn stopped(&self, client: &str, reason: Reason, now: Timestamp) {
         let mut state = self.state();
-        self.lasts.store(true, Ordering::Relaxed);
-        if state.stopped == 0 {
+        if !self.lasts.swap(true, Ordering::Relaxed) {
             state.since = now;
         }
         state.stopped += 1;

@@ -31,6 +31,15 @@ impl ReplayBody {
         B::Error: Into<BoxError>,
     {
         let size = inbound.size_hint();
+        Self::sized(inbound, size, limit)
+    }
+
+    /// The same of this size, whatever the body says of it.
+    pub(crate) fn sized<B>(inbound: B, size: SizeHint, limit: usize) -> Self
+    where
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         let inbound = inbound
             .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
             .map_err(Into::into)

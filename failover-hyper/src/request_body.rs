@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::Version;
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
@@ -38,7 +40,23 @@ impl CallBody {
     }
 
     /// The body of a request, of which up to `limit` bytes are kept unless it is in memory.
-    pub fn of<B>(mut body: B, version: Version, limit: usize) -> Self
+    pub fn of<B>(body: B, version: Version, limit: usize) -> Self
+    where
+        B: Body<Error: Into<BoxError>> + Send + 'static,
+    {
+        Self::stated(body, version, limit, || None)
+    }
+
+    /// The same of a request with this head.
+    pub fn received<B>(body: B, head: &Parts, limit: usize) -> Self
+    where
+        B: Body<Error: Into<BoxError>> + Send + 'static,
+    {
+        let length = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+        Self::stated(body, head.version, limit, length)
+    }
+
+    fn stated<B>(mut body: B, version: Version, limit: usize, length: impl Fn() -> Option<u64>) -> Self
     where
         B: Body<Error: Into<BoxError>> + Send + 'static,
     {
@@ -50,7 +68,12 @@ impl CallBody {
         }
         Self(Kept::Streamed(match Inbound::of(body, version) {
             Inbound::Whole(body) => ReplayBody::new(body, limit),
-            Inbound::Limited(body) => ReplayBody::new(body, limit),
+            Inbound::Limited(body) => {
+                // It gives its bound for the length of what is longer, which would be cut there and look whole (`committed`).
+                let size = body.size_hint();
+                let is_known = size.exact().is_some() && size.exact() == length();
+                ReplayBody::sized(body, if is_known { size } else { SizeHint::default() }, limit)
+            }
             Inbound::Other(body) => ReplayBody::new(body, limit),
         }))
     }

@@ -149,6 +149,10 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), BuildError> {
+        if let Some(count) = self.max_headers.filter(|count| !(1..=MOST_HEADERS).contains(count)) {
+            let expected = format!("from 1 to {MOST_HEADERS}");
+            return Err(BuildError::new("max_headers", count.to_string(), expected));
+        }
         self.refused.clone().map_or(Ok(()), Err)
     }
 
@@ -156,6 +160,9 @@ impl Settings {
         self.refused.get_or_insert(error);
     }
 }
+
+/// The most header lines that a head can be allowed to have.
+pub const MOST_HEADERS: usize = 10_000;
 
 /// What finds the addresses of names.
 #[derive(Clone)]

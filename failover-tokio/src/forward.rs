@@ -116,6 +116,7 @@ where
     let trailers = codings.any(|coding| coding.eq_ignore_ascii_case("trailers"));
     drop(codings);
     strip(&mut head.headers);
+    // Those that `Connection` names are gone by now.
     if said.cookies > 1 {
         join_cookies(&mut head.headers);
     }
@@ -132,7 +133,7 @@ where
     } else {
         head.headers.insert(VIA, via);
     }
-    let body = CallBody::of(body, head.version, policy.replay_buffer);
+    let body = CallBody::received(body, &head, policy.replay_buffer);
     // What a server noted of a request in its extensions concerns the connection that it came over.
     let template = Template::new(head, body).map(Template::without_extensions);
     let mut answer = run(list, template, &Inbound { exchange, offer: offer.as_ref() }).await?;
@@ -241,6 +242,9 @@ impl<X: Exchange> Exchange for Inbound<'_, X> {
 /// Makes one header of the cookies, which HTTP/2 may split and HTTP/1.1 may not (RFC 9113, section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let cookies: Vec<_> = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() < 2 {
+        return;
+    }
     if let Ok(mut joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..])) {
         joined.set_sensitive(true);
         headers.insert(COOKIE, joined);

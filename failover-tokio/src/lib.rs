@@ -180,8 +180,8 @@ pub use failover_hyper::describe_metrics;
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{
-    Answered, AttemptBody, AttemptError, Classify, Fault, Proven, Resolve, ResponseBody, Sending,
-    TransportBody, TransportError, Within,
+    Answered, AttemptBody, AttemptError, Classify, Fault, MOST_HEADERS, Proven, Resolve, ResponseBody,
+    Sending, TransportBody, TransportError, Within,
 };
 
 pub use crate::builder::Builder;

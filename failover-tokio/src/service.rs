@@ -172,7 +172,7 @@ where
         Box::pin(async move {
             let list = failover.targets.current();
             let (head, body) = request.into_parts();
-            let body = CallBody::of(body, head.version, list.group().policy().replay_buffer);
+            let body = CallBody::received(body, &head, list.group().policy().replay_buffer);
             let services = Services { list: &list, classify: &failover.classify };
             run(&list, Template::new(head, body), &services).await
         })

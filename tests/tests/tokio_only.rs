@@ -508,6 +508,15 @@ async fn forward_what_servers_say_of_the_client_cannot_be_taken_away_by_naming_i
     assert_eq!(requests[0].header("x-via"), None);
 }
 
+#[tokio::test]
+async fn forward_makes_no_cookie_of_none() {
+    let server = Server::script([Reply::ok("")]);
+    let request =
+        Request::get("/").header("connection", "cookie").header("cookie", "a=b").header("cookie", "c=d");
+    client([&server]).forward(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+    assert_eq!(server.requests()[0].header("cookie"), None);
+}
+
 /// Guards: `Peer::introduce` that adds nothing, or that keeps what anybody says.
 #[tokio::test]
 async fn forward_tells_of_a_client_that_it_knows() {

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
+use crate::frames::{self, Frames, Outcome};
 use crate::{GATEWAY, Gateway, HASTY, config};
 
 #[test]
@@ -156,6 +157,57 @@ fn bounded_a_body_larger_than_is_taken_is_refused() {
     assert_eq!(chunked(&fits).text(), "1000");
     assert_eq!(chunked(&not).status, 413);
     assert_eq!(gateway.status()["calls"]["stopped"], 0, "no target has failed");
+}
+
+/// Guards: a `CallBody` that believes the bound of a body to be its length.
+#[tokio::test(flavor = "multi_thread")]
+async fn committed_where_no_body_is_taken_none_is_lost() {
+    let server = Server::start(|request| Reply::ok(request.body.len().to_string()));
+    let gateway = Gateway::configured(&config("max_request_body = 0", &[server.url()], ""));
+    assert_eq!(gateway.get("/").text(), "0");
+    let chunked = "transfer-encoding: chunked\r\n";
+    assert_eq!(gateway.send("PUT", "/", chunked, "0\r\n\r\n").text(), "0");
+    assert_eq!(gateway.send("PUT", "/", chunked, "1\r\nx\r\n0\r\n\r\n").status, 413);
+    let stream = TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let (mut requests, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::put("http://h/").body(()).unwrap();
+    let (response, mut body) = requests.send_request(request, false).unwrap();
+    body.send_data(Bytes::from_static(b"x"), true).unwrap();
+    assert_eq!(response.await.unwrap().status(), 413);
+}
+
+#[test]
+fn bounded_a_connection_of_http2_on_which_nothing_is_asked_is_told_so() {
+    let server = Server::script([Reply::ok("right")]);
+    let gateway = idle_after(&server, IDLE);
+    let mut frames = Frames::to(&gateway);
+    frames.send(&frames::get(1, "/"));
+    assert_eq!(frames.outcome(1), Outcome::Answered);
+    // What comes beside requests is no part of one.
+    frames.send(&frames::frame(frames::PING, 0, 0, b"pingpong"));
+    let mut told = false;
+    while let Some(frame) = frames.read() {
+        told |= frame.kind == frames::GOAWAY;
+    }
+    assert!(told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exact_a_head_over_http2_has_no_body_whoever_answers_it() {
+    let server = Server::script([Reply::ok("right")]);
+    let gateway = Gateway::before([&server], "");
+    let stream = TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let (mut requests, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    for (path, status) in [("/", 200), ("/-/failover", 200), ("/../..", 400)] {
+        let request = http::Request::head(format!("http://h{path}")).body(()).unwrap();
+        let (response, _) = requests.send_request(request, true).unwrap();
+        let response = response.await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        assert_ne!(response.headers()["content-length"], "0");
+        assert!(response.into_body().data().await.is_none());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
 use failover_tests::wire::Connection;
 use failover_tokio::{FailoverClient, Protocol};
 use http_body_util::BodyExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{GATEWAY, Gateway, Over, config};
 
@@ -389,3 +389,21 @@ fn exchange(url: &str, connection: &mut Option<Connection>, call: &str) -> bool 
 }
 
 const RELOADS: usize = 50;
+
+#[test]
+fn sigterm_lets_a_slow_reader_have_all_of_its_answer() {
+    let body = vec![7; 4 << 20];
+    let server = Server::script([Reply::ok(body.clone())]);
+    let mut gateway = Gateway::before([&server], "");
+    let mut connection = gateway.connect();
+    connection.write(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
+    let is_over = |status: &Value| status["calls"]["answered"] == 1;
+    gateway.wait_for_status(is_over);
+    gateway.signal("TERM");
+    gateway.wait_for_log("no more connections");
+    // Longer than a connection without calls has for its last words.
+    thread::sleep(Duration::from_secs(3));
+    let answer = connection.read("GET").unwrap();
+    assert!(answer.whole && answer.body == body, "{} bytes came", answer.body.len());
+    assert_eq!(gateway.wait().code(), Some(0));
+}

@@ -138,12 +138,14 @@ impl Http1 {
         }
         let cx = &mut Context::from_waker(&self.waker);
         let driver = self.driver.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.wire.drive(true);
         self.wire.put_off(!reads);
         if let Poll::Ready(end) = driver.as_mut().poll(cx) {
             self.end = Some(end);
         }
         // Whoever it was handed over to reads when he likes.
         self.wire.put_off(false);
+        self.wire.drive(false);
     }
 
     /// Whether another request can be sent on it: the last exchange is over, and the peer has neither closed it nor said

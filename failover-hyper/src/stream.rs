@@ -57,7 +57,8 @@ impl AsyncRead for Stream {
         self.io.set_limit(MOST_READ);
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         self.wire.heard(buf.filled().len() - before);
-        if self.puts_off && self.io.limit() > 0 && buf.remaining() > 0 {
+        let is_all = self.io.limit() > 0 && buf.remaining() > 0;
+        if self.puts_off && is_all && self.wire.is_driven() {
             self.wire.put_off(true);
         }
         Poll::Ready(Ok(()))

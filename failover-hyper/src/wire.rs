@@ -17,6 +17,8 @@ struct Counts {
     /// What was read when a stream on it was given up that waited in vain, and one.
     suspected: AtomicU64,
     served: AtomicBool,
+    /// Whether the connection is being driven, by a call or at its end.
+    is_driven: AtomicBool,
     /// Whether the next read is to find out if there is anything.
     asks_for_news: AtomicBool,
     /// Whether reads wait until the connection is driven again.
@@ -47,6 +49,16 @@ impl Wire {
     /// Whether this is the read that is asked for news.
     pub(crate) fn is_asked_for_news(&self) -> bool {
         self.0.asks_for_news.load(Ordering::Relaxed) && self.0.asks_for_news.swap(false, Ordering::Relaxed)
+    }
+
+    /// Notes whether the connection is being driven. One that was handed over never is.
+    pub(crate) fn drive(&self, is_driven: bool) {
+        self.0.is_driven.store(is_driven, Ordering::Relaxed);
+    }
+
+    /// Whether the connection is being driven.
+    pub(crate) fn is_driven(&self) -> bool {
+        self.0.is_driven.load(Ordering::Relaxed)
     }
 
     /// Has reads wait until the connection is driven again, or no longer.

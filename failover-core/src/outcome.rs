@@ -69,6 +69,12 @@ impl<R, E> Answer<R, E> {
         self.trail.as_deref().map_or(&[], |trail| &trail.failures)
     }
 
+    /// How many strikes against its target the answer cleared; a target that cooled with them does so no more.
+    #[must_use]
+    pub fn cleared(&self) -> u8 {
+        self.cleared.strikes()
+    }
+
     /// When the attempt that was answered began.
     #[must_use]
     pub fn began(&self) -> Timestamp {

@@ -65,7 +65,11 @@ impl<X: Exchange> Driver<'_, X> {
                     wait.resume(self.clock.now())
                 }
                 Action::Return(answer) => {
-                    self.observed.tell_moves(answer.failures());
+                    if answer.cleared() > 0 {
+                        self.observed.tell(Met::Failures(answer.failures()));
+                    } else {
+                        self.observed.tell_moves(answer.failures());
+                    }
                     watch.answered(answer.ended());
                     let body = answer.body();
                     let (mut response, target, failures) = answer.into_parts();

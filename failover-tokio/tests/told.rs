@@ -74,6 +74,22 @@ async fn an_outage_is_told_when_it_begins_and_when_it_ends_with_its_size() {
     assert_eq!((told.count(stop), told.count("stopped=101")), (2, 1), "{:#?}", told.lines());
 }
 
+/// Guards: an answer that clears a cool-down, and of which nothing is noted.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_cools_anew_before_it_would_have_been_ready_is_told_anew() {
+    let (told, lab) = (Told::default(), Lab::new(&[503]));
+    let _subscriber = told.install();
+    let failover = lab.failover(Policy::default().leave_after(1));
+    for count in 1..=3 {
+        lab.set(0, 503);
+        call(&failover).await.unwrap_err();
+        assert_eq!(told.count("target cools"), count, "{:#?}", told.lines());
+        lab.set(0, 200);
+        call(&failover).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Guards: a move that nobody tells since its call met no failure, and a return that is told as a failover.
 #[tokio::test(start_paused = true)]
 async fn a_target_is_left_once_and_returned_to_once() {

@@ -128,15 +128,11 @@ where
         head.headers.append(CONNECTION, HeaderValue::from_static("te"));
     }
     let via = HeaderValue::from_static(via(head.version));
-    if said.via {
-        add(&mut head.headers, VIA, via);
-    } else {
-        head.headers.insert(VIA, via);
-    }
     let body = CallBody::received(body, &head, policy.replay_buffer);
     // What a server noted of a request in its extensions concerns the connection that it came over.
     let template = Template::new(head, body).map(Template::without_extensions);
-    let mut answer = run(list, template, &Inbound { exchange, offer: offer.as_ref() }).await?;
+    let mut answer =
+        run(list, template, &Inbound { exchange, via, came_by: said.via, offer: offer.as_ref() }).await?;
     if let Some(offer) = offer {
         offer.join(&mut answer, policy.body_idle);
     }
@@ -210,6 +206,9 @@ fn leads_out(path: &str) -> bool {
 /// What sends inbound requests on.
 struct Inbound<'a, X> {
     exchange: X,
+    via: HeaderValue,
+    /// Whether it came by another proxy, which says so.
+    came_by: bool,
     offer: Option<&'a Offer>,
 }
 
@@ -219,9 +218,14 @@ impl<X: Exchange> Exchange for Inbound<'_, X> {
     async fn exchange(
         &self,
         target: usize,
-        request: Request<AttemptBody>,
+        mut request: Request<AttemptBody>,
         bound: Bound<'_>,
     ) -> Result<Response<X::Body>, AttemptError> {
+        if self.came_by {
+            add(request.headers_mut(), VIA, self.via.clone());
+        } else {
+            request.headers_mut().append(VIA, self.via.clone());
+        }
         let mut response = self.exchange.exchange(target, request, bound).await?;
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let protocol = self.offer.filter(|_| switches).and_then(|offer| offer.taken_up(&response));

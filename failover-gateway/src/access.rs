@@ -8,13 +8,14 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use failover_tokio::{AttemptError, Evidence, Failure};
+use failover_tokio::{AttemptError, Failure};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Request, StatusCode, Version};
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 use crate::caller::Caller;
+use crate::failed::Failed;
 use crate::ledger::Watched;
 use crate::lines::Lines;
 
@@ -117,14 +118,8 @@ struct Place {
 struct Attempt {
     #[serde(flatten)]
     target: Place,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    /// In seconds.
-    took: f64,
+    #[serde(flatten)]
+    failed: Failed,
 }
 
 impl Record {
@@ -141,10 +136,7 @@ impl Record {
         self.entry.stopped = outcome.err();
         let attempt = |failure: &Failure<AttemptError>| Attempt {
             target: place(failure.target()),
-            status: failure.status().map(|status| status.as_u16()),
-            evidence: failure.evidence().map(Evidence::as_str),
-            error: failure.error().map(ToString::to_string),
-            took: failure.ended().since(failure.began()).as_secs_f64(),
+            failed: Failed::of(failure),
         };
         self.entry.attempts = failures.iter().map(attempt).collect();
     }

@@ -16,6 +16,7 @@ mod caller;
 mod check;
 mod conversation;
 mod door;
+mod failed;
 mod gateway;
 mod ledger;
 mod lines;

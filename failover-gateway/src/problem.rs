@@ -1,12 +1,13 @@
 //! Answers of the gateway itself.
 
 use bytes::Bytes;
-use failover_tokio::{AttemptError, Error, Evidence, Failure, ResponseBody};
+use failover_tokio::{AttemptError, Error, Failure, ResponseBody};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::{Either, Full};
 use serde::Serialize;
 
+use crate::failed::Failed;
 use crate::ledger::Watched;
 
 /// A body of the gateway, or one of a target.
@@ -48,14 +49,8 @@ struct Attempt {
     /// Scheme, host and port.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    /// In seconds.
-    took: f64,
+    #[serde(flatten)]
+    failed: Failed,
 }
 
 impl Problem {
@@ -91,10 +86,7 @@ impl Attempt {
         Self {
             target: failure.target(),
             url: targets.get(failure.target()).map(|watched| watched.target.to_string()),
-            status: failure.status().map(|status| status.as_u16()),
-            evidence: failure.evidence().map(Evidence::as_str),
-            error: failure.error().map(ToString::to_string),
-            took: failure.ended().since(failure.began()).as_secs_f64(),
+            failed: Failed::of(failure),
         }
     }
 }

@@ -117,6 +117,7 @@ fn bounded_a_head_that_drips_is_given_no_more_time() {
     // Not a tenth of this would be sent within the time.
     for _ in 0..LIMIT.as_millis() / 100 {
         connection.write(b"x: y\r\n");
+        // A drip is a matter of real time, at this end and at that.
         thread::sleep(Duration::from_millis(100));
         if began.elapsed() > 3 * IDLE {
             break;
@@ -135,6 +136,7 @@ fn bounded_a_body_that_drips_is_given_no_more_time() {
     connection.write(b"PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 1000000\r\n\r\n");
     for _ in 0..40 {
         connection.write(b"x");
+        // As above.
         thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(connection.read("PUT").unwrap().status, 408);

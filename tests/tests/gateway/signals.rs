@@ -317,6 +317,7 @@ fn no_call_is_lost_or_wrong_while_the_targets_change_time_and_again() {
             let began = Instant::now();
             while calls.load(Ordering::Relaxed) < asked + 8 {
                 assert!(began.elapsed() < LIMIT);
+                // The callers count by an atomic, which nobody can wait for.
                 thread::sleep(Duration::from_millis(1));
             }
         }

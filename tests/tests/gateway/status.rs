@@ -249,6 +249,7 @@ fn gauges_of_targets_that_are_gone_go_too() {
     let began = Instant::now();
     while gateway.get("/-/metrics").text().contains(&gauge) {
         assert!(began.elapsed() < LIMIT, "it is there still");
+        // Gauges can only be asked for again.
         thread::sleep(Duration::from_millis(100));
     }
     let metrics = gateway.get("/-/metrics");

@@ -108,6 +108,7 @@ impl Drop for Process {
         }
         let told = Instant::now();
         while matches!(self.0.try_wait(), Ok(None)) && told.elapsed() < LONGEST_END {
+            // A child's end can be polled for, but not waited for with a bound.
             thread::sleep(Duration::from_millis(5));
         }
         let _ = self.0.kill();

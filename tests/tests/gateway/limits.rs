@@ -170,9 +170,7 @@ async fn committed_where_no_body_is_taken_none_is_lost() {
     let chunked = "transfer-encoding: chunked\r\n";
     assert_eq!(gateway.send("PUT", "/", chunked, "0\r\n\r\n").text(), "0");
     assert_eq!(gateway.send("PUT", "/", chunked, "1\r\nx\r\n0\r\n\r\n").status, 413);
-    let stream = TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).await.unwrap();
-    let (mut requests, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
+    let mut requests = over_http2(&gateway).await;
     let request = http::Request::put("http://h/").body(()).unwrap();
     let (response, mut body) = requests.send_request(request, false).unwrap();
     body.send_data(Bytes::from_static(b"x"), true).unwrap();
@@ -199,9 +197,7 @@ fn bounded_a_connection_of_http2_on_which_nothing_is_asked_is_told_so() {
 async fn exact_a_head_over_http2_has_no_body_whoever_answers_it() {
     let server = Server::script([Reply::ok("right")]);
     let gateway = Gateway::before([&server], "");
-    let stream = TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).await.unwrap();
-    let (mut requests, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::spawn(connection);
+    let mut requests = over_http2(&gateway).await;
     for (path, status) in [("/", 200), ("/-/failover", 200), ("/../..", 400)] {
         let request = http::Request::head(format!("http://h{path}")).body(()).unwrap();
         let (response, _) = requests.send_request(request, true).unwrap();
@@ -449,6 +445,14 @@ fn local_fault_a_client_that_stops_sending_its_body_is_told_so() {
 
 fn idle_after(server: &Server, time: Duration) -> Gateway {
     Gateway::configured(&config(&format!("idle_timeout = '{}ms'", time.as_millis()), &[server.url()], ""))
+}
+
+/// A connection of HTTP/2.
+async fn over_http2(gateway: &Gateway) -> h2::client::SendRequest<Bytes> {
+    let stream = TcpStream::connect(gateway.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    requests
 }
 
 /// The answers to calls, as they come.

@@ -13,8 +13,8 @@ mod scheduler {
     pub(crate) use shuttle::thread;
 
     pub(crate) fn explore(run: impl Fn() + Send + Sync + 'static) {
-        let run = std::sync::Arc::new(run);
-        let again = std::sync::Arc::clone(&run);
+        let run = Arc::new(run);
+        let again = Arc::clone(&run);
         shuttle::check_random(move || run(), SCHEDULES);
         // Those in which few threads are held up for long.
         shuttle::check_pct(move || again(), SCHEDULES, 3);

@@ -296,8 +296,8 @@ impl Entry<'_> {
             }
             Error::Stopped(stopped) => {
                 let reason = stopped.reason();
-                let end = End::Stopped(reason.as_str(), &reason.to_string());
-                self.end(end, stopped.failures(), targets);
+                let told = reason.to_string();
+                self.end(End::Stopped(reason.as_str(), &told), stopped.failures(), targets);
             }
             // A gateway that is its own target answers nobody.
             Error::Loop => self.end(End::Stopped("loop", &error.to_string()), &[], targets),

@@ -67,8 +67,8 @@ impl FailoverClient {
 
     /// Sends a request with headers of its own.
     ///
-    /// Of its URI, path and query are used. `Host` is each target's. Its extension [`Within`](crate::Within) bounds the
-    /// call.
+    /// Of its URI, path and query are used. `Host` is each target's. Its extensions [`Within`](crate::Within),
+    /// [`Attempts`](crate::Attempts), [`Idempotent`](crate::Idempotent) and [`Replay`](crate::Replay) hold for the call.
     ///
     /// # Errors
     ///

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use failover_core::{Head, Target};
-use failover_hyper::{Answered, AttemptBody, BoxError, Within};
+use failover_core::{Head, Replay, Target};
+use failover_hyper::{Answered, AttemptBody, Attempts, BoxError, Idempotent, Within};
 use http::header::{
     CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{Extensions, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use surf::http::headers;
 use surf::http::url::Position;
@@ -126,10 +126,18 @@ pub(crate) fn head_of(request: &surf::Request) -> Result<Parts, Error> {
     head.method = method_of(request.method()).map_err(|_| Error::Method)?;
     head.uri = Target::path(&request.url()[Position::BeforePath..Position::AfterQuery])?.into();
     head.headers = headers_of(request.as_ref()).map_err(|_| Error::Header)?;
-    if let Some(within) = request.ext::<Within>() {
-        head.extensions.insert(*within);
-    }
+    carry::<Within>(request, &mut head.extensions);
+    carry::<Replay>(request, &mut head.extensions);
+    carry::<Idempotent>(request, &mut head.extensions);
+    carry::<Attempts>(request, &mut head.extensions);
     Ok(head)
+}
+
+/// Takes over an extension of a request of surf's, which is of another kind.
+fn carry<E: Clone + Send + Sync + 'static>(request: &surf::Request, extensions: &mut Extensions) {
+    if let Some(extension) = request.ext::<E>() {
+        extensions.insert(extension.clone());
+    }
 }
 
 /// The method of a request of surf's.

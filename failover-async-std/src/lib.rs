@@ -40,7 +40,8 @@
 //! | add failover to a client of surf's | [`FailoverMiddleware`] |
 //! | send through a client of surf's | [`Builder::client`] |
 //! | have a sound transport for surf, without failover | [`Transport`] |
-//! | bound one call | [`Within`] |
+//! | bound one call, or say whether it may be sent again | its extensions [`Within`], [`Attempts`], [`Idempotent`], [`Replay`] |
+//! | fail over by more than the status, such as an error in a 200 | [`Judge`], [`Policy::judge`] |
 //! | learn which target answered | [`Answered`], in each response's extensions |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
@@ -112,14 +113,15 @@ mod unrepresentable;
 
 pub use failover_core as core;
 pub use failover_core::{
-    Address, AdminState, BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy,
-    Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target, TargetSnapshot,
+    Address, AdminState, BuildError, Case, Cause, Evidence, Failure, Group, InvalidCodes, Judge, Judgement,
+    Judges, PathError, Peeked, Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target,
+    TargetSnapshot, Verdict,
 };
 #[cfg(feature = "metrics")]
 pub use failover_hyper::describe_metrics;
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;
-pub use failover_hyper::{Answered, AttemptError, Fault, Resolve, Within};
+pub use failover_hyper::{Answered, AttemptError, Attempts, Fault, Idempotent, Resolve, Within};
 pub use surf;
 
 pub use crate::builder::Builder;

@@ -51,6 +51,7 @@ impl<T> Group<T> {
             seen,
             lease,
             standing: facts.standing,
+            attempts: facts.attempts,
             target: index_of(target),
             probe: lease.is_held(),
             struck: false,
@@ -131,7 +132,8 @@ impl<T, R, E> Attempt<T, R, E> {
         Action::Return(self.0.answer(is_well(status), response, now))
     }
 
-    /// Reports an answer with a verdict on it that need not be the policy's: by its body, for example.
+    /// Reports an answer with a verdict on it that need not be the policy's: by its body, for example. See
+    /// [`Judge`](crate::Judge).
     #[inline]
     pub fn handle_judged(
         mut self,
@@ -211,6 +213,12 @@ impl<T, R, E> Attempt<T, R, E> {
     pub fn progress(&mut self, now: Timestamp) {
         self.0.sent = self.0.sent.max(now);
         self.0.asked = self.0.asked.max(now);
+    }
+
+    /// States that the head of the answer has been there for some time, which was spent on its body: the target did not take
+    /// that to answer.
+    pub fn peeked(&mut self, time: Duration) {
+        self.0.sent = self.0.sent + time;
     }
 
     /// Reports that the caller left; what remains is to drop the attempt. It takes no ownership, so that a guard can say it.
@@ -305,6 +313,13 @@ impl<T, R, E> Attempt<T, R, E> {
     #[must_use]
     pub fn connect_timeout(&self) -> Duration {
         self.0.connect_timeout()
+    }
+
+    /// How much of its time the attempt has left, for a driver that has the head of the answer and waits for a part of its
+    /// body.
+    #[must_use]
+    pub fn time_left(&self, now: Timestamp) -> Duration {
+        self.0.whole_time().saturating_sub(now.since(self.0.sent))
     }
 
     /// Whether an answer with this status is given up, so that an adapter can prepare to drain it before it reports it.

@@ -69,7 +69,7 @@ impl<E: fmt::Display> fmt::Display for Message<'_, E> {
         f.write_str("All the failover endpoints failed. ")?;
         match self.0 {
             Some(Cause::Error(_, error)) => write!(f, "Last error was: {error}"),
-            Some(Cause::Status(status)) => {
+            Some(Cause::Status(status) | Cause::Judged(status)) => {
                 write!(f, "Last endpoint returned response is: {}", Named(*status))
             }
             None => f.write_str("Last error was: the time was over before the call began"),

@@ -1,6 +1,7 @@
 //! A call from its first attempt to its end: every transition of the machine, and nothing else.
 
 use alloc::boxed::Box;
+use core::num::NonZeroU8;
 use core::time::Duration;
 
 use http::StatusCode;
@@ -34,6 +35,8 @@ pub(crate) struct Call<T, R, E> {
     pub(crate) seen: Position,
     pub(crate) lease: Lease,
     pub(crate) standing: Standing,
+    /// The most attempts, in place of the policy's.
+    pub(crate) attempts: Option<NonZeroU8>,
     pub(crate) target: u8,
     /// The attempt is a probe, even if the lease was given back.
     pub(crate) probe: bool,
@@ -120,7 +123,9 @@ impl<T, R, E> Call<T, R, E> {
         let (target, now) = (self.target.into(), self.asked.max(now));
         self.group.shared().health.answered(target, self.sent, false, now);
         self.trail.get_or_insert_default().response = Some(response);
-        self.give_up(ending, None, Cause::Status(status), retry_after, now)
+        let is_judged = matches!(ending, Ending::Judged { .. });
+        let cause = if is_judged { Cause::Judged(status) } else { Cause::Status(status) };
+        self.give_up(ending, None, cause, retry_after, now)
     }
 
     #[inline(never)]
@@ -364,7 +369,7 @@ impl<T, R, E> Call<T, R, E> {
     }
 
     /// The time that the attempt has in any case, since the target last took bytes of the request.
-    fn whole_time(&self) -> Duration {
+    pub(crate) fn whole_time(&self) -> Duration {
         let policy = self.group.policy();
         let whole = self.bounds().attempt_timeout(policy).min(self.time_left(false));
         let last = policy.upload_deadline.filter(|_| self.deadline != Timestamp::NEVER);
@@ -476,7 +481,8 @@ impl<T, R, E> Call<T, R, E> {
 
     /// The tries that the policy allows. A probe is not counted, so that it costs no call its answer.
     fn allowed_tries(&self) -> usize {
-        let Some(most) = self.group.policy().max_attempts else { return usize::MAX };
+        let most = self.attempts.map(|most| most.get().into()).or(self.group.policy().max_attempts);
+        let Some(most) = most else { return usize::MAX };
         let probed = self.probe || self.failures().iter().any(|failure| failure.probe);
         usize::from(most) + usize::from(probed)
     }

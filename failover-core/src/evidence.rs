@@ -1,6 +1,7 @@
 //! May this request be sent again, and should later requests go elsewhere? One table answers both.
 
 use core::fmt;
+use core::num::NonZeroU8;
 use core::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, StatusCode};
@@ -116,6 +117,8 @@ pub enum Replay {
 pub struct Facts {
     pub(crate) standing: Standing,
     within: Limit,
+    /// The most attempts, in place of the policy's.
+    pub(crate) attempts: Option<NonZeroU8>,
 }
 
 impl Facts {
@@ -126,20 +129,27 @@ impl Facts {
     #[must_use]
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
         let key = headers.get(&IDEMPOTENCY_KEY);
+        let is_keyed = key.is_some_and(|key| !key.as_bytes().trim_ascii().is_empty());
         let standing = Standing {
-            idempotent: method.is_idempotent(),
-            keyed: key.is_some_and(|key| !key.as_bytes().trim_ascii().is_empty()),
+            proof: if method.is_idempotent() {
+                Proof::Method
+            } else if is_keyed {
+                Proof::Key
+            } else {
+                Proof::None
+            },
             replay: None,
             body: Body::Repeatable,
             gone: false,
         };
-        Self { standing, within: Limit::NONE }
+        Self { standing, within: Limit::NONE, attempts: None }
     }
 
     /// The same request, of which the caller knows whether a second execution is harmless.
     #[must_use]
     pub const fn idempotent(self, idempotent: bool) -> Self {
-        Self { standing: Standing { idempotent, keyed: false, ..self.standing }, ..self }
+        let proof = if idempotent { Proof::Method } else { Proof::None };
+        Self { standing: Standing { proof, ..self.standing }, ..self }
     }
 
     /// The same request under a rule of its own, in place of the policy's.
@@ -162,10 +172,16 @@ impl Facts {
         Self { within: deadline.into(), ..self }
     }
 
+    /// The same request with at most so many attempts, at least one, in place of the policy's `max_attempts`.
+    #[must_use]
+    pub fn attempts(self, attempts: u8) -> Self {
+        Self { attempts: NonZeroU8::new(attempts.max(1)), ..self }
+    }
+
     /// Whether a second execution is known to be harmless.
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
-        self.standing.idempotent || self.standing.keyed
+        !matches!(self.standing.proof, Proof::None)
     }
 
     pub(crate) const fn deadline(&self) -> Limit {
@@ -176,8 +192,7 @@ impl Facts {
 /// What a request brings to the question whether it may be sent again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Standing {
-    pub(crate) idempotent: bool,
-    pub(crate) keyed: bool,
+    pub(crate) proof: Proof,
     /// In place of the policy's rule.
     pub(crate) replay: Option<Replay>,
     pub(crate) body: Body,
@@ -200,12 +215,22 @@ impl Standing {
 
     fn has_proof(self, rule: Replay) -> bool {
         match self.replay.unwrap_or(rule) {
-            Replay::Auto => self.idempotent || self.keyed,
-            Replay::Methods => self.idempotent,
+            Replay::Auto => self.proof != Proof::None,
+            Replay::Methods => self.proof == Proof::Method,
             Replay::Always => true,
             Replay::Never => false,
         }
     }
+}
+
+/// What shows that a second execution is harmless.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Proof {
+    None,
+    /// An `Idempotency-Key`.
+    Key,
+    /// An idempotent method, or the caller's word.
+    Method,
 }
 
 /// Whether the request's body can be sent again.
@@ -371,13 +396,13 @@ mod tests {
                 assert_eq!(row.goes == Goes::SameFree, goes == "same, free", "{ending:?}");
             }
             for standing in standings() {
-                let (Standing { idempotent, body, gone, .. }, may) = (standing, may(needs, standing));
+                let (Standing { proof, body, gone, .. }, may) = (standing, may(needs, standing));
                 let lacks = standing.lacks(row.needs, Replay::Auto);
                 assert_eq!(lacks.is_none(), may, "{ending:?} of {standing:?}");
                 let is_true = match lacks {
                     None => may,
                     Some(Reason::LocalFault) => needs == "never",
-                    Some(Reason::NoProof) => needs == "proof and the body" && !idempotent,
+                    Some(Reason::NoProof) => needs == "proof and the body" && proof == Proof::None,
                     Some(Reason::OneShotBody) => body == Body::OneShot,
                     Some(Reason::BodyGone) => gone && body == Body::Repeatable,
                     Some(_) => false,
@@ -512,13 +537,13 @@ mod tests {
     }
 
     /// Whether there is what a replay needs, in the words of the table.
-    fn may(needs: &str, Standing { idempotent, body, gone, .. }: Standing) -> bool {
+    fn may(needs: &str, Standing { proof, body, gone, .. }: Standing) -> bool {
         let has_body = body == Body::Repeatable && !gone;
         match needs {
             "never" => false,
             "a body that is not gone" => !gone,
             "the body" => has_body,
-            "proof and the body" => idempotent && has_body,
+            "proof and the body" => proof != Proof::None && has_body,
             _ => unreachable!(),
         }
     }
@@ -539,7 +564,8 @@ mod tests {
     fn standings() -> impl Iterator<Item = Standing> {
         (0..8).map(|bits| {
             let body = if bits & 2 == 0 { Body::Repeatable } else { Body::OneShot };
-            Standing { idempotent: bits & 1 == 1, keyed: false, replay: None, body, gone: bits & 4 == 4 }
+            let proof = if bits & 1 == 1 { Proof::Method } else { Proof::None };
+            Standing { proof, replay: None, body, gone: bits & 4 == 4 }
         })
     }
 }

@@ -392,7 +392,7 @@ fn first_strike(mark: Mark, began: Timestamp) -> Timestamp {
     if mark.strikes() == 0 { began } else { began.min(mark.until()) }
 }
 
-/// The kind of a target's last failure: a status as it is, an error as its place in `Evidence::ALL`, else `NO_FAILURE`.
+/// The kind of a target's last failure: a status as it is, one that was judged with `JUDGED` more, an error as its place in `Evidence::ALL`, else `NO_FAILURE`.
 #[derive(Debug)]
 struct LastFailure(AtomicU16);
 
@@ -408,6 +408,7 @@ impl LastFailure {
     fn store<E>(&self, cause: &Cause<E>) {
         let word = match cause {
             Cause::Status(status) => status.as_u16(),
+            Cause::Judged(status) => JUDGED + status.as_u16(),
             Cause::Error(evidence, _) => {
                 (0..).zip(Evidence::ALL).find(|(_, kind)| kind == evidence).map_or(NO_FAILURE, |kind| kind.0)
             }
@@ -418,11 +419,15 @@ impl LastFailure {
     fn read(&self) -> Option<Cause<()>> {
         let word = self.0.load(Ordering::Relaxed);
         let error = || Some(Cause::Error(*Evidence::ALL.get(usize::from(word))?, ()));
-        StatusCode::from_u16(word).ok().map(Cause::Status).or_else(error)
+        let status = |word| StatusCode::from_u16(word).ok();
+        let judged = || status(word.checked_sub(JUDGED)?).map(Cause::Judged);
+        status(word).map(Cause::Status).or_else(judged).or_else(error)
     }
 }
 
 const NO_FAILURE: u16 = u16::MAX;
+
+const JUDGED: u16 = 1_000;
 
 /// How many floors a target that was idle may be silent, at most.
 const IDLE: u32 = 5;

@@ -216,11 +216,11 @@ impl<E> Failure<E> {
         &self.cause
     }
 
-    /// The failover code, if there was an answer.
+    /// The status, if there was an answer: a failover code, or that of an answer which was judged otherwise.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         match self.cause {
-            Cause::Status(status) => Some(status),
+            Cause::Status(status) | Cause::Judged(status) => Some(status),
             Cause::Error(..) => None,
         }
     }
@@ -229,7 +229,7 @@ impl<E> Failure<E> {
     #[must_use]
     pub fn evidence(&self) -> Option<Evidence> {
         match self.cause {
-            Cause::Status(_) => None,
+            Cause::Status(_) | Cause::Judged(_) => None,
             Cause::Error(evidence, _) => Some(evidence),
         }
     }
@@ -238,7 +238,7 @@ impl<E> Failure<E> {
     #[must_use]
     pub fn error(&self) -> Option<&E> {
         match &self.cause {
-            Cause::Status(_) => None,
+            Cause::Status(_) | Cause::Judged(_) => None,
             Cause::Error(_, error) => Some(error),
         }
     }
@@ -271,6 +271,9 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Status(status) => write!(f, "target {} answered {}", self.target, Named(*status)),
+            Cause::Judged(status) => {
+                write!(f, "target {} answered {}, which was judged a failure", self.target, Named(*status))
+            }
             Cause::Error(evidence, error) => write!(f, "target {}: {evidence}: {error}", self.target),
         }
     }
@@ -281,6 +284,8 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
 pub enum Cause<E> {
     /// The target answered with a status that gives it up.
     Status(StatusCode),
+    /// The target answered with this status, and a judge gave it up.
+    Judged(StatusCode),
     /// There was no answer: what that proves, and the driver's error.
     Error(Evidence, E),
 }

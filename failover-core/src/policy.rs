@@ -13,6 +13,7 @@ use crate::error::{BuildError, at_least_one, at_most, positive};
 use crate::evidence::Replay;
 use crate::failback::Failback;
 use crate::health::CoolDown;
+use crate::judge::{Judge, Judges};
 use crate::late::Late;
 use crate::pause::Backoff;
 
@@ -85,6 +86,8 @@ pub struct Policy {
     pub retry_after: Option<Duration>,
     /// The bound on replays. By default none.
     pub budget: Option<Budget>,
+    /// What judges answers by more than their status, for adapters that can hold them back. By default nothing.
+    pub judge: Judges,
     /// The seed of all jitter: same seed, same trace. Where it is 0, as by default, an adapter draws one.
     pub seed: u64,
 }
@@ -116,6 +119,7 @@ impl Default for Policy {
             checks: None,
             retry_after: Some(Duration::from_secs(300)),
             budget: None,
+            judge: Judges::default(),
             seed: 0,
         }
     }
@@ -161,6 +165,13 @@ impl Policy {
     #[must_use]
     pub fn upgrades<U: Into<String>>(self, upgrades: impl IntoIterator<Item = U>) -> Self {
         Self { upgrades: upgrades.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The same policy with one more [`judge`](field@Self::judge), which is asked after those that it has.
+    #[must_use]
+    pub fn judge(mut self, judge: impl Judge + 'static) -> Self {
+        self.judge.push(judge);
+        self
     }
 
     /// Refuses knobs that make no sense, the first one found.

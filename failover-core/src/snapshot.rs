@@ -84,7 +84,7 @@ mod seconds {
     }
 }
 
-/// A last failure, as its status or the name of its evidence.
+/// A last failure, as its status, as `judged 200` or as the name of its evidence.
 #[cfg(feature = "serde")]
 mod cause {
     use alloc::string::String;
@@ -103,6 +103,9 @@ mod cause {
     ) -> Result<S::Ok, S::Error> {
         match cause {
             Some(Cause::Status(status)) => serializer.serialize_u16(status.as_u16()),
+            Some(Cause::Judged(status)) => {
+                serializer.collect_str(&format_args!("{JUDGED}{}", status.as_u16()))
+            }
             Some(Cause::Error(evidence, ())) => serializer.serialize_str(evidence.as_str()),
             None => serializer.serialize_none(),
         }
@@ -114,20 +117,23 @@ mod cause {
         let cause = match Option::<Written>::deserialize(deserializer)? {
             None => return Ok(None),
             Some(Written::Status(status)) => StatusCode::from_u16(status).ok().map(Cause::Status),
-            Some(Written::Evidence(name)) => {
+            Some(Written::Named(name)) => {
+                let status = name.strip_prefix(JUDGED).and_then(|status| status.parse().ok());
                 let evidence = Evidence::ALL.into_iter().find(|evidence| evidence.as_str() == name);
-                evidence.map(|evidence| Cause::Error(evidence, ()))
+                let error = evidence.map(|evidence| Cause::Error(evidence, ()));
+                status.map(Cause::Judged).or(error)
             }
         };
-        cause
-            .map(Some)
-            .ok_or_else(|| D::Error::custom("a last failure must be a status or the name of an evidence"))
+        let expected = "a last failure must be a status, one that was judged, or the name of an evidence";
+        cause.map(Some).ok_or_else(|| D::Error::custom(expected))
     }
+
+    const JUDGED: &str = "judged ";
 
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Written {
         Status(u16),
-        Evidence(String),
+        Named(String),
     }
 }

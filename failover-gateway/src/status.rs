@@ -97,6 +97,7 @@ impl Status {
             failed_probes: target.failed_probes,
             last_failure: target.last_failure.map(|cause| match cause {
                 Cause::Status(status) => status.as_u16().into(),
+                Cause::Judged(status) => format!("judged {}", status.as_u16()).into(),
                 Cause::Error(evidence, ()) => evidence.as_str().into(),
             }),
             attempts: watched.reading(ledger),

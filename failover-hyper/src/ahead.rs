@@ -1,6 +1,7 @@
 //! A body of which a part is read before its reader asks for it.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -57,6 +58,36 @@ impl<B: Body> Ahead<B> {
                 None
             }
         }
+    }
+
+    /// How much was read ahead.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Adds the data that was read ahead to `bytes`, up to `most`, from the piece `next` on, which then is the next one. It is
+    /// `false` where that is not all of it, since it is too much or lies in more parts than can be seen.
+    pub(crate) fn copy_to(&self, bytes: &mut Vec<u8>, most: usize, next: &mut usize) -> bool {
+        for piece in self.pieces.iter().skip(*next) {
+            let Some(data) = piece.as_ref().ok().and_then(Frame::data_ref) else { continue };
+            let mut parts = [IoSlice::new(&[]); MOST_PARTS];
+            let count = data.chunks_vectored(&mut parts);
+            let before = bytes.len();
+            for part in &parts[..count] {
+                bytes.extend_from_slice(&part[..part.len().min(most - bytes.len())]);
+            }
+            if bytes.len() - before < data.remaining() {
+                return false;
+            }
+        }
+        *next = self.pieces.len();
+        true
+    }
+
+    /// The error that it ended with, which then nobody else meets.
+    pub(crate) fn take_error(&mut self) -> Option<BoxError> {
+        let is_broken = matches!(self.pieces.back(), Some(Err(_)));
+        if is_broken { self.pieces.pop_back()?.err() } else { None }
     }
 
     /// Ends it here.
@@ -139,6 +170,9 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Ahead<B> {
 #[derive(Debug, thiserror::Error)]
 #[error("the rest of the answer was let go when its target was given up")]
 pub(crate) struct LetGo;
+
+/// In how many parts a piece is looked at.
+const MOST_PARTS: usize = 16;
 
 fn poll<B: Body<Error: Into<BoxError>> + Unpin>(
     stream: &mut B,

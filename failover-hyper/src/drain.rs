@@ -80,8 +80,7 @@ impl<B: Body> Drain<B> {
 
 impl<B: Body<Error: Into<BoxError>> + Unpin> Drain<B> {
     /// Reads what is at hand. If that is not all, it can be drained.
-    pub(crate) fn of(body: B) -> Result<Ahead<B>, Self> {
-        let mut body = Ahead::new(body);
+    pub(crate) fn of(mut body: Ahead<B>) -> Result<Ahead<B>, Self> {
         let _ = body.poll_ahead(DRAIN_SIZE, &mut Context::from_waker(Waker::noop()));
         if body.is_read() { Ok(body) } else { Err(Self(Arc::new(Mutex::new(Drained { body, task: None })))) }
     }
@@ -359,7 +358,7 @@ mod tests {
 
     fn given_up<B: Body<Error: Into<BoxError>> + Unpin>(body: B) -> (ResponseBody<B>, Option<Drain<B>>) {
         ResponseBody::given_up(
-            body,
+            Ahead::new(body),
             Origin { observed: Observed::new(group(), Clock::start::<Tokio>(), None), index: 0, body: None },
         )
     }

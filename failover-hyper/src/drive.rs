@@ -4,11 +4,12 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use failover_core::{Action, Attempt, Evidence, Stopped, Target, retry_after};
+use failover_core::{Action, Attempt, Evidence, Judgement, Stopped, Target, retry_after};
 use http::Response;
 use http_body::Body;
 use tracing::Span;
 
+use crate::ahead::Ahead;
 use crate::answered::Answered;
 use crate::clock::Clock;
 use crate::drain::{Drain, Drains};
@@ -17,6 +18,7 @@ use crate::exchange::Exchange;
 use crate::expect::Expectation;
 use crate::observe::{self, Watch};
 use crate::observed::{Met, Observed};
+use crate::peek::Bench;
 use crate::progress::{Bound, Patience, Progress};
 use crate::response_body::{Origin, ResponseBody};
 use crate::runtime::Runtime;
@@ -56,7 +58,8 @@ impl<X: Exchange> Driver<'_, X> {
     ) -> Result<Response<ResponseBody<X::Body>>, Stopped<Response<ResponseBody<X::Body>>, AttemptError>> {
         let began = self.clock.now();
         let mut watch = Watch::begin(self.span, self.observed, began);
-        let mut action = self.observed.group().begin(self.template.facts(), began);
+        let group = self.observed.group();
+        let mut action = group.begin(self.template.facts(&group.policy().judge), began);
         loop {
             action = match action {
                 Action::Send(attempt) => self.attempt::<R>(attempt, &mut watch).await,
@@ -116,12 +119,32 @@ impl<X: Exchange> Driver<'_, X> {
         if let Some(expectation) = &expectation {
             expectation.answered();
         }
-        let now = self.clock.now();
+        let mut now = self.clock.now();
         let took = now.since(began);
-        let response = match result.and_then(|response| self.checked(response)) {
-            Ok(response) => response,
+        let waited_in_vain = waiting.end();
+        let judged = match result.and_then(|response| self.checked(response)) {
+            Ok(response) => {
+                let mut response = response.map(Ahead::new);
+                let bench = Bench { judges: &self.observed.group().policy().judge, template: self.template };
+                let verdict = match bench.judge(&response) {
+                    Judgement::Is(verdict) => Ok(verdict),
+                    Judgement::Peek(asked) => {
+                        // Few calls wait here, and the others need not be as large.
+                        let time = attempt.time_left(now);
+                        let said = Box::pin(bench.peek::<R, _>(asked, &mut response, time)).await;
+                        let answered = std::mem::replace(&mut now, self.clock.now());
+                        attempt.peeked(now.since(answered));
+                        said.map(|said| said.unwrap_or_else(|| attempt.verdict(response.status())))
+                    }
+                    _ => Ok(attempt.verdict(response.status())),
+                };
+                verdict.map(|verdict| (verdict, response))
+            }
+            Err(error) => Err(error),
+        };
+        let (verdict, response) = match judged {
+            Ok(judged) => judged,
             Err(error) => {
-                let waited_in_vain = waiting.end();
                 let is_too_long = self.template.body().is_too_long();
                 let error = if is_too_long { AttemptError::too_long(error) } else { error };
                 watch.error(index, took, &error);
@@ -138,18 +161,18 @@ impl<X: Exchange> Driver<'_, X> {
         };
         let status = response.status();
         let origin = Origin { observed: self.observed.clone(), index, body: None };
-        let given_up = waiting.attempt.gives_up(status);
-        watch.response(index, took, status, given_up);
-        waiting.end();
-        if !given_up {
+        if !verdict.gives_up() {
+            watch.response(index, took, status, None);
             let response = response.map(|body| ResponseBody::new(body, Some(origin)));
-            return attempt.handle_response(status, None, response, now);
+            return attempt.handle_judged(verdict, status, None, response, now);
         }
+        let is_code = verdict == attempt.verdict(status);
+        watch.response(index, took, status, Some(if is_code { "failover_code" } else { "judged" }));
         let wait = retry_after(response.headers());
         let (parts, body) = response.into_parts();
         let (body, drain) = ResponseBody::given_up(body, origin);
         self.tell(&mut attempt, self.template.body().hold());
-        let action = attempt.handle_response(status, wait, Response::from_parts(parts, body), now);
+        let action = attempt.handle_judged(verdict, status, wait, Response::from_parts(parts, body), now);
         self.observed.tell(Met::Failures(action.failures()));
         let goes_on = matches!(action, Action::Send(_) | Action::Wait(_));
         match drain {

@@ -48,6 +48,7 @@ impl AttemptError {
                 | Fault::Connect
                 | Fault::Tls
                 | Fault::NotHttp2
+                | Fault::BrokeOff
                 | Fault::Closed
                 | Fault::Garbage
                 | Fault::Local
@@ -97,6 +98,9 @@ pub enum Fault {
     /// The connection was closed or reset before the head of the answer was complete.
     #[error("the connection closed before the answer")]
     Closed,
+    /// The body of the answer broke off, of which a judge waited for a part.
+    #[error("the answer broke off")]
+    BrokeOff,
     /// What came is no HTTP response, or its head is too large.
     #[error("the answer is not HTTP")]
     Garbage,

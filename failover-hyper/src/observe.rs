@@ -64,17 +64,23 @@ impl<'a> Watch<'a> {
         self.attempts += 1;
     }
 
-    /// An attempt was answered.
-    pub(crate) fn response(&self, index: usize, took: Duration, status: StatusCode, given_up: bool) {
+    /// An attempt was answered, and given up by the answer or not.
+    pub(crate) fn response(
+        &self,
+        index: usize,
+        took: Duration,
+        status: StatusCode,
+        given_up: Option<&'static str>,
+    ) {
         let (target_name, code, seconds) = (self.observed.name(index), status.as_u16(), took.as_secs_f64());
-        if given_up {
+        if given_up.is_some() {
             debug!(target: "failover", index, target_name, status = code, took = seconds, "attempt given up");
         } else {
             debug!(target: "failover", index, target_name, status = code, took = seconds, "attempt answered");
         }
         #[cfg(feature = "metrics")]
-        if given_up {
-            self.observed.series(index).given_up("failover_code", Some(status), took);
+        if let Some(outcome) = given_up {
+            self.observed.series(index).given_up(outcome, Some(status), took);
         } else {
             self.observed.series(index).answered(status, took);
         }

@@ -359,6 +359,7 @@ impl Met<'_> {
                 let failure = failures.iter().rfind(|failure| failure.target() == target)?;
                 Some(match failure.cause() {
                     Cause::Status(status) => answered(*status),
+                    Cause::Judged(status) => judged(*status),
                     Cause::Error(_, error) => {
                         error.cause().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
                     }
@@ -388,6 +389,7 @@ fn names(group: &Group<Target>) -> Box<[String]> {
 fn last_failure(target: &TargetSnapshot) -> String {
     match target.last_failure {
         Some(Cause::Status(status)) => answered(status),
+        Some(Cause::Judged(status)) => judged(status),
         Some(Cause::Error(evidence, ())) => evidence.as_str().to_owned(),
         None => String::new(),
     }
@@ -395,6 +397,10 @@ fn last_failure(target: &TargetSnapshot) -> String {
 
 fn answered(status: StatusCode) -> String {
     format!("answered {status}")
+}
+
+fn judged(status: StatusCode) -> String {
+    format!("answered {status}, which was judged a failure")
 }
 
 fn word(state: AdminState) -> &'static str {

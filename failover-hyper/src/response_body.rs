@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use failover_core::BodyToken;
+use failover_core::{BodyToken, Judge};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
@@ -16,7 +17,7 @@ use crate::drain::Drain;
 use crate::error::BoxError;
 use crate::idle::Idle;
 use crate::observe;
-use crate::observed::Observed;
+use crate::observed::{Met, Observed};
 use crate::runtime::Runtime;
 use crate::transport_body::TransportBody;
 
@@ -59,6 +60,19 @@ impl Origin {
         }
     }
 
+    /// Its trailers tell that the target failed.
+    fn failed(self) {
+        if let Some(body) = self.body {
+            self.observed.group().body_broke_off(body, self.observed.clock().now());
+            self.observed.tell(Met::Said(self.index, "its trailers told a failure"));
+        }
+    }
+
+    /// Whether trailers tell that.
+    fn is_failure(&self, trailers: &HeaderMap) -> bool {
+        self.observed.group().policy().judge.is_failure(trailers)
+    }
+
     /// The body broke off.
     fn broke_off(self) {
         if let Some(body) = self.body {
@@ -76,9 +90,9 @@ enum Content<B: Body> {
 }
 
 impl<B: Body + Unpin> ResponseBody<B> {
-    /// A body that streams `body`.
-    pub(crate) fn new(body: B, origin: Option<Origin>) -> Self {
-        Self::over(Content::Here(Ahead::new(body)), origin)
+    /// A body of which a part may have been read ahead.
+    pub(crate) fn new(body: Ahead<B>, origin: Option<Origin>) -> Self {
+        Self::over(Content::Here(body), origin)
     }
 
     fn over(content: Content<B>, origin: Option<Origin>) -> Self {
@@ -119,7 +133,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
 
 impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
     /// The body of an answer that is given up, and what drains it, unless all of it was at hand.
-    pub(crate) fn given_up(body: B, origin: Origin) -> (Self, Option<Drain<B>>) {
+    pub(crate) fn given_up(body: Ahead<B>, origin: Origin) -> (Self, Option<Drain<B>>) {
         match Drain::of(body) {
             Ok(ahead) => (Self::over(Content::Here(ahead), Some(origin)), None),
             Err(drain) => (Self::over(Content::Drained(drain.share()), Some(origin)), Some(drain)),
@@ -224,6 +238,12 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
                 Some(Err(error.into()))
             }
         };
+        if let Some(trailers) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.trailers_ref()) {
+            if let Some(origin) = body.0.origin.take_if(|origin| origin.is_failure(trailers)) {
+                origin.failed();
+            }
+        }
+        let this = &mut *body.0;
         let is_probe = |origin: &Origin| origin.body.is_some_and(BodyToken::is_probe);
         if matches!(frame, Some(Err(_))) || this.origin.as_ref().is_some_and(is_probe) {
             body.tell(frame.as_ref());
@@ -261,13 +281,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_read_whole_or_not_at_all() {
-        let body = |text| ResponseBody::new(Full::new(Bytes::from_static(text)), None);
+        let body = |text| ResponseBody::new(Ahead::new(Full::new(Bytes::from_static(text))), None);
         assert_eq!(body(b"[1, 2]").bytes().await.unwrap(), "[1, 2]");
         assert_eq!(body("höher".as_bytes()).text().await.unwrap(), "höher");
         assert!(body(b"\xff").text().await.unwrap_err().is::<std::string::FromUtf8Error>());
         let broken = || {
             let frames = [Ok(Frame::data(Bytes::from_static(b"[1]"))), Err("reset")];
-            ResponseBody::new(Frames(frames.into()), None)
+            ResponseBody::new(Ahead::new(Frames(frames.into())), None)
         };
         assert_eq!(broken().bytes().await.unwrap_err().to_string(), "reset");
         assert_eq!(broken().text().await.unwrap_err().to_string(), "reset");
@@ -281,7 +301,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn body_idle_a_reader_waits_for_the_next_piece_no_longer_than_its_bound() {
-        let mut body = ResponseBody::new(Stalled, None);
+        let mut body = ResponseBody::new(Ahead::new(Stalled), None);
         body.0.idle = Some(Idle::new::<Tokio>(SECOND));
         let began = Tokio::now();
         // Nobody reads, so that nothing stands still.
@@ -294,7 +314,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn body_idle_each_piece_has_the_whole_bound() {
         let (pieces, receiver) = tokio::sync::mpsc::channel(1);
-        let mut body = ResponseBody::new(Pieces(receiver), None);
+        let mut body = ResponseBody::new(Ahead::new(Pieces(receiver)), None);
         body.0.idle = Some(Idle::new::<Tokio>(SECOND));
         tokio::spawn(async move {
             for nth in 0..10 {

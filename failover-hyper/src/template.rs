@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use failover_core::{Facts, Head, PathError, Target};
+use failover_core::{Facts, Head, Judge, Judges, PathError, Replay, Target};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Extensions, Method, Request, StatusCode};
+use http::{Extensions, HeaderMap, Method, Request, StatusCode};
 
 use crate::expect::{self, Expectation};
 use crate::progress::Progress;
@@ -28,13 +28,42 @@ use crate::request_body::{AttemptBody, CallBody};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Within(pub Duration);
 
+/// Whether a second execution of a request is harmless, as an extension of the request, whatever its method and headers say.
+///
+/// # Examples
+///
+/// ```
+/// use failover_hyper::Idempotent;
+///
+/// let search = http::Request::post("/search").extension(Idempotent(true)).body("{}")?;
+/// # Ok::<(), http::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Idempotent(pub bool);
+
+/// The most attempts of a call, as an extension of its request, in place of the policy's
+/// [`max_attempts`](field@failover_core::Policy::max_attempts).
+///
+/// # Examples
+///
+/// ```
+/// use failover_hyper::Attempts;
+///
+/// let request = http::Request::get("/users").extension(Attempts(1)).body("")?;
+/// # Ok::<(), http::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Attempts(pub u8);
+
 /// A request without a target.
+///
+/// What is to hold for its call alone are extensions of the request: [`Within`], [`Replay`], [`Idempotent`] and [`Attempts`].
 #[derive(Debug)]
 pub struct Template {
     head: Head,
     extensions: Extensions,
     body: CallBody,
-    within: Option<Duration>,
+    own: Own,
     expects: bool,
 }
 
@@ -49,8 +78,8 @@ impl Template {
         let Parts { method, uri, headers, extensions, .. } = head;
         let path = uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
         let head = Head::new(method, path, headers, length)?;
-        let within = extensions.get().map(|Within(time)| *time);
-        Some(Self { head, extensions, body, within, expects })
+        let own = if extensions.is_empty() { Own::default() } else { Own::of(&extensions) };
+        Some(Self { head, extensions, body, own, expects })
     }
 
     /// The same without the request's extensions, for those that concern the connection that it came over.
@@ -64,11 +93,22 @@ impl Template {
         self.head.method()
     }
 
-    /// What the machine must know of it.
-    pub(crate) fn facts(&self) -> Facts {
+    /// The path, without the query.
+    pub(crate) fn path(&self) -> &str {
+        self.head.path()
+    }
+
+    /// The headers, without those that are a target's own.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.head.headers()
+    }
+
+    /// What the machine must know of it, some of which judges may know.
+    pub(crate) fn facts(&self, judges: &Judges) -> Facts {
         let facts = self.head.facts();
         let facts = if self.body.is_one_shot() { facts.one_shot() } else { facts };
-        self.within.map_or(facts, |time| facts.within(time))
+        let replay = self.own.replay.or_else(|| judges.replay(self.method(), self.path()));
+        self.own.add_to(replay.map_or(facts, |replay| facts.replay(replay)))
     }
 
     /// Whether each attempt's body waits until its target asks for it.
@@ -108,5 +148,31 @@ impl Template {
     /// Whether this status can be that of an answer.
     pub(crate) fn may_be_answered_by(&self, status: StatusCode) -> bool {
         self.head.may_be_answered_by(status)
+    }
+}
+
+/// What holds for one call alone.
+#[derive(Clone, Copy, Debug, Default)]
+struct Own {
+    within: Option<Duration>,
+    replay: Option<Replay>,
+    idempotent: Option<bool>,
+    attempts: Option<u8>,
+}
+
+impl Own {
+    fn of(extensions: &Extensions) -> Self {
+        Self {
+            within: extensions.get().map(|Within(time)| *time),
+            replay: extensions.get().copied(),
+            idempotent: extensions.get().map(|Idempotent(is_idempotent)| *is_idempotent),
+            attempts: extensions.get().map(|Attempts(most)| *most),
+        }
+    }
+
+    fn add_to(self, facts: Facts) -> Facts {
+        let facts = self.within.map_or(facts, |time| facts.within(time));
+        let facts = self.idempotent.map_or(facts, |is_idempotent| facts.idempotent(is_idempotent));
+        self.attempts.map_or(facts, |most| facts.attempts(most))
     }
 }

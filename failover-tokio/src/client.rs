@@ -57,8 +57,8 @@ impl FailoverClient {
 
     /// Sends a request with headers of its own.
     ///
-    /// Of its URI, path and query are used. `Host` is each target's. A [`Within`](crate::Within) among its extensions
-    /// bounds the call.
+    /// Of its URI, path and query are used. `Host` is each target's. Its extensions [`Within`](crate::Within),
+    /// [`Attempts`](crate::Attempts), [`Idempotent`](crate::Idempotent) and [`Replay`](crate::Replay) hold for the call.
     ///
     /// # Errors
     ///

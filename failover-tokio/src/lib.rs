@@ -31,7 +31,9 @@
 //! | to | use |
 //! | --- | --- |
 //! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`execute`](FailoverClient::execute) |
-//! | send headers, or bound one call by [`Within`] | [`FailoverClient::request`] |
+//! | send headers | [`FailoverClient::request`] |
+//! | bound one call, or say whether it may be sent again | its extensions [`Within`], [`Attempts`], [`Idempotent`], [`Replay`] |
+//! | fail over by more than the status, such as an error in a 200 | [`Judge`], [`Policy::judge`] |
 //! | pass a server's request on, websockets too | [`FailoverClient::forward`]; [`Tunnel`] |
 //! | let a call run in the background | [`FailoverClient::submit`] |
 //! | read an answer's body at once | [`ResponseBody::bytes`], [`text`](ResponseBody::text), `json` |
@@ -117,7 +119,7 @@
 //! | --- | --- | --- |
 //! | `failover_calls_total` | counter | `outcome`: `answered`, `abandoned` by its caller, or a [`Reason`] |
 //! | `failover_call_duration_seconds` | histogram | `outcome` |
-//! | `failover_attempts_total` | counter | `target`, `index`; `outcome`: `answered`, `failover_code`, or an [`Evidence`]; `status`: `2xx` and so on, or `none` |
+//! | `failover_attempts_total` | counter | `target`, `index`; `outcome`: `answered`, `failover_code`, `judged`, or an [`Evidence`]; `status`: `2xx` and so on, or `none` |
 //! | `failover_attempt_duration_seconds` | histogram | `target`, `index` |
 //! | `failover_failovers_total` | counter | `from`, `to`: targets |
 //! | `failover_broken_answers_total` | counter | `target`, `index` |
@@ -170,8 +172,9 @@ mod upgrade;
 
 pub use failover_core as core;
 pub use failover_core::{
-    Address, AdminState, BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy,
-    Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target, TargetSnapshot,
+    Address, AdminState, BuildError, Case, Cause, Evidence, Failure, Group, InvalidCodes, Judge, Judgement,
+    Judges, PathError, Peeked, Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target,
+    TargetSnapshot, Verdict,
 };
 #[cfg(feature = "serde")]
 pub use failover_core::{Config, Preset};
@@ -180,8 +183,8 @@ pub use failover_hyper::describe_metrics;
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{
-    Answered, AttemptBody, AttemptError, Classify, Fault, MOST_HEADERS, Proven, Resolve, ResponseBody,
-    Sending, TransportBody, TransportError, Within,
+    Answered, AttemptBody, AttemptError, Attempts, Classify, Fault, Idempotent, MOST_HEADERS, Proven,
+    Resolve, ResponseBody, Sending, TransportBody, TransportError, Within,
 };
 
 pub use crate::builder::Builder;

@@ -103,14 +103,16 @@ async fn perform(client: &FailoverClient, call: Call) -> Outcome {
 }
 
 async fn send(client: &FailoverClient, call: Call) -> Result<surf::Response, Error> {
-    if call.headers.is_empty() {
+    if call.headers.is_empty() && call.own.is_empty() {
         return client.execute(call.method.as_str(), &call.path, call.body).await;
     }
     let mut request = Request::builder().method(call.method.as_str()).uri(&call.path);
     for (name, value) in &call.headers {
         request = request.header(name, value);
     }
-    client.request(request.body(call.body).expect("the request can be built")).await
+    let mut request = request.body(call.body).expect("the request can be built");
+    *request.extensions_mut() = call.own;
+    client.request(request).await
 }
 
 async fn answered(mut response: surf::Response) -> Answered {

@@ -253,9 +253,9 @@ fn identity_a_snapshot_goes_through_json_and_back() {
             evidence.as_str()
         );
     }
-    for status in [100, 503, 999] {
-        let told = read(&changed("last_failure", json!(status))).expect("a snapshot");
-        assert_eq!(serde_json::to_value(told).expect("JSON")["targets"][0]["last_failure"], status);
+    for failure in [json!(100), json!(503), json!(999), json!("judged 100"), json!("judged 999")] {
+        let told = read(&changed("last_failure", failure.clone())).expect("a snapshot");
+        assert_eq!(serde_json::to_value(told).expect("JSON")["targets"][0]["last_failure"], failure);
     }
 }
 
@@ -263,7 +263,7 @@ fn identity_a_snapshot_goes_through_json_and_back() {
 #[test]
 fn rejected_json_that_is_no_snapshot_is_named() {
     let time = "a time in seconds must not be negative, and not be too long";
-    let failure = "a last failure must be a status or the name of an evidence";
+    let failure = "a last failure must be a status, one that was judged, or the name of an evidence";
     for (key, value, told) in [
         ("cooling", json!(-1.0), time),
         ("cooling", json!(1e300), time),

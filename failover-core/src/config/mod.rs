@@ -1,5 +1,6 @@
 //! The serde face of groups and policies: one configuration, in TOML, JSON or anything else that serde reads.
 
+mod judge;
 mod knobs;
 mod target;
 mod value;
@@ -30,6 +31,17 @@ use crate::wire::Target;
 /// `"maintenance"`), `protocol` (`"auto"`, `"http1"` or `"http2"`), `connect` (`"host:port"` or `"unix:/path"`), `server_name`
 /// and `tls`, the name of settings that the client has.
 ///
+/// `judge` is a list of rules that judge answers by more than their status; the first one that matches says it, as
+/// [`Judge`](crate::Judge) describes:
+///
+/// - `{ when, verdict }`: `when` has one or more of `method` and `path` (with `*` at the end: what begins so) of the request;
+///   `status`, `header` (a name, or a table of names and values) and `type` of the answer; of its body, or of its first event if it
+///   is a stream of events, a text that it has (`body_has`), and a place in its JSON (`json`, RFC 6901) that is there and not null, or
+///   is one of the values `in` a list. `verdict` is `"accept"`, `"pass"` or `"elsewhere"`, with `processed` and `harm` (both
+///   `true` unless set): whether going on needs proof, and whether it is a strike.
+/// - `{ when, replay }`: requests with this `method` and `path` may be sent again (`"always"`, `"methods"`, `"never"`).
+/// - `{ preset }`: `"json-rpc"`, `"llm"` (services of language models) or `"grpc"`.
+///
 /// The keys of Ballerina's client are read as well, with its meaning: `timeoutInMillis`, `intervalInMillis` and
 /// `failoverCodes`, or `timeout` and `interval` in seconds. Where one of them is used, the preset is `"ballerina"`
 /// unless another is named.
@@ -56,6 +68,20 @@ use crate::wire::Target;
 /// )?;
 /// let group = config.group()?;
 /// assert_eq!(group.targets()[1].to_string(), "https://us.example");
+///
+/// let config: failover_core::Config = toml::from_str(
+///     r#"
+///     targets = ["https://a.example/rpc", "https://b.example/rpc"]
+///     [[judge]]
+///     when = { json = "/error/code", in = [-32005] }
+///     verdict = "elsewhere"
+///     processed = false
+///     [[judge]]
+///     when = { method = "POST", path = "/rpc" }
+///     replay = "always"
+///     "#,
+/// )?;
+/// assert!(!config.policy.judge.is_empty());
 ///
 /// let error = toml::from_str::<failover_core::Config>("attempt_timeout = '2 parsecs'").unwrap_err();
 /// assert_eq!(error.message(), "attempt_timeout = 2 parsecs: expected a duration such as \"5s\" or \"500ms\"");
@@ -189,6 +215,7 @@ impl Config {
             }
             "checks" => policy.checks = value.unless_off(|| value.checks(key))?,
             "retry_after" => policy.retry_after = value.unless_off(|| value.duration(key))?,
+            "judge" => policy.judge = value.judges(key)?,
             "budget" => policy.budget = value.unless_off(|| value.budget(key))?,
             "seed" => policy.seed = value.integer(key)?,
             _ => return Err(value.refuse(key, &one_of(KEYS))),
@@ -240,6 +267,7 @@ const KEYS: &[&str] = &[
     "checks",
     "retry_after",
     "budget",
+    "judge",
     "seed",
     "timeout",
     "timeoutInMillis",

@@ -66,6 +66,12 @@ impl Head {
         &self.method
     }
 
+    /// The path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.path.path()
+    }
+
     /// The headers, without `Host` and what is a target's own.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {

@@ -16,6 +16,7 @@ mod checks;
 mod connections;
 mod expect;
 mod failures;
+mod judges;
 mod load;
 mod requests;
 mod routes;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use failover_core::{Evidence, Policy, Reason, Target};
 use failover_tests::lab::{Blackhole, Request, Server};
+use http::Extensions;
 
 use crate::Client;
 
@@ -37,6 +39,8 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// What holds for this call alone.
+    pub(crate) own: Extensions,
 }
 
 pub(crate) type Outcome = Result<Answered, Stopped>;
@@ -74,7 +78,8 @@ pub(crate) struct Failed {
 
 impl Call {
     pub(crate) fn new(method: &str, path: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { method: method.to_owned(), path: path.to_owned(), headers: vec![], body: body.into() }
+        let (headers, own) = (vec![], Extensions::new());
+        Self { method: method.to_owned(), path: path.to_owned(), headers, body: body.into(), own }
     }
 
     pub(crate) fn get(path: &str) -> Self {
@@ -87,6 +92,11 @@ impl Call {
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn own(mut self, extension: impl Clone + Send + Sync + 'static) -> Self {
+        self.own.insert(extension);
         self
     }
 }

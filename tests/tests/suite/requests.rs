@@ -1,10 +1,11 @@
 //! Requests on the wire: each target's own Host, path and headers, and nothing that leads elsewhere.
 
-use failover_core::Target;
+use failover_core::{Replay, Target};
 use failover_tests::lab::{Reply, Server};
+use failover_tokio::{Attempts, Idempotent};
 use http::header::{HeaderName, HeaderValue};
 
-use super::{Call, client, policy, target};
+use super::{Call, client, client_with, policy, target};
 use crate::Client;
 
 /// Guards: `Transport::send` whose path has no query.
@@ -171,5 +172,27 @@ fn every_method_arrives_as_it_is_called() {
         let answer = client.call(&Call::new(method, "/", body)).unwrap();
         assert_eq!(answer.header("x-method"), Some(method));
         assert_eq!(server.requests().last().unwrap().text(), body);
+    }
+}
+
+/// Guards: `Own::add_to` that drops one of them; `convert::head_of` that does.
+#[test]
+fn never_twice_a_caller_says_of_one_call_whether_it_may_be_sent_again_and_how_often() {
+    let (fails, works) = (Server::script([Reply::reset()]), Server::script([Reply::ok("")]));
+    let client = client_with([&fails, &works], policy().leave_after(u8::MAX));
+    for (call, sent) in [
+        (Call::post("x"), 0),
+        (Call::post("x").own(Idempotent(true)), 1),
+        (Call::post("x").own(Replay::Always), 1),
+        (Call::get("/"), 1),
+        (Call::get("/").own(Idempotent(false)), 0),
+        (Call::get("/").own(Replay::Never), 0),
+        (Call::get("/").own(Attempts(1)), 0),
+        (Call::get("/").own(Attempts(0)), 0),
+        (Call::get("/").own(Attempts(2)), 1),
+    ] {
+        let (before, told) = (works.requests().len(), format!("{call:?}"));
+        let outcome = client.call(&call);
+        assert_eq!((works.requests().len() - before, outcome.is_ok()), (sent, sent == 1), "{told}");
     }
 }

@@ -1,6 +1,6 @@
 //! An attempt that failed, as problems and the access log tell it.
 
-use failover_tokio::{AttemptError, Evidence, Failure};
+use failover_tokio::{AttemptError, Cause, Evidence, Failure};
 use serde::Serialize;
 
 /// How an attempt failed, whichever way its target is told.
@@ -8,6 +8,9 @@ use serde::Serialize;
 pub(crate) struct Failed {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+    /// The status says otherwise, and a judge that it is a failure.
+    #[serde(skip_serializing_if = "is_false")]
+    judged: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,9 +23,15 @@ impl Failed {
     pub(crate) fn of(failure: &Failure<AttemptError>) -> Self {
         Self {
             status: failure.status().map(|status| status.as_u16()),
+            judged: matches!(failure.cause(), Cause::Judged(_)),
             evidence: failure.evidence().map(Evidence::as_str),
             error: failure.error().map(ToString::to_string),
             took: failure.ended().since(failure.began()).as_secs_f64(),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_core::{Action, Answer, Attempt, Facts, Group, Stopped, Timestamp};
+use failover_core::{Action, Answer, Attempt, Cause, Facts, Group, Stopped, Timestamp};
 use http::{HeaderMap, Method};
 
 use crate::oracle::{Outcome, Request, Trace};
@@ -34,6 +34,10 @@ pub fn report(
         Outcome::Status(_) => {
             let status = outcome.status().expect("a status");
             attempt.handle_response(status, retry_after, nth, now)
+        }
+        Outcome::Judged(verdict) => {
+            let status = outcome.status().expect("a status");
+            attempt.handle_judged(verdict, status, retry_after, nth, now)
         }
         Outcome::Error(evidence) => attempt.handle_error(evidence, outcome, now),
     }
@@ -96,10 +100,13 @@ fn check_stopped(stopped: &Stopped<usize, Outcome>, tried: &[usize], seen: &[Out
 }
 
 fn check_failures(failures: &[failover_core::Failure<Outcome>], tried: &[usize], seen: &[Outcome]) {
-    let told = failures.iter().map(|failure| {
-        let outcome = failure.status().map(|status| Outcome::Status(status.as_u16()));
-        (failure.target(), outcome.or(failure.error().copied()))
-    });
-    let happened = tried.iter().zip(seen).map(|(&target, &outcome)| (target, Some(outcome)));
+    let told = failures.iter().map(|failure| (failure.target(), *failure.cause()));
+    let cause = |outcome: Outcome| match (outcome, outcome.status()) {
+        (Outcome::Judged(_), Some(status)) => Cause::Judged(status),
+        (_, Some(status)) => Cause::Status(status),
+        (Outcome::Error(evidence), _) => Cause::Error(evidence, outcome),
+        (_, None) => unreachable!("an answer has a status"),
+    };
+    let happened = tried.iter().zip(seen).map(|(&target, &outcome)| (target, cause(outcome)));
     assert!(told.eq(happened), "the failures are told in attempt order");
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use failover_core::{
-    Action, Attempt, Cause, Evidence, Expired, Follow, Policy, Reason, Replay, Snapshot, StatusCodes,
+    Action, Attempt, Cause, Evidence, Expired, Follow, Policy, Reason, Replay, Snapshot, StatusCodes, Verdict,
 };
 
 use crate::drive::Step;
@@ -496,7 +496,7 @@ impl Model {
     ) {
         let call = &self.calls[number];
         let (target, ended) = (call.target, call.asked.max(now));
-        let Outcome::Status(code) = outcome else {
+        if outcome.status().is_none() {
             let harm = self.row(call, outcome).harm;
             return self.give_up(
                 number,
@@ -505,10 +505,16 @@ impl Model {
                 ended,
                 step,
             );
-        };
+        }
         let not_processed = self.policy.not_processed.unwrap_or_default();
-        if !contains(self.policy.failover_codes, outcome) && !contains(not_processed, outcome) {
-            return self.answer(number, code, ended, step);
+        let verdict = match outcome {
+            Outcome::Judged(verdict) => Some(verdict),
+            _ if contains(self.policy.failover_codes, outcome) || contains(not_processed, outcome) => None,
+            Outcome::Status(429 | 500..=599) => Some(Verdict::Pass),
+            _ => Some(Verdict::Accept),
+        };
+        if let Some(verdict) = verdict.filter(|verdict| !verdict.gives_up()) {
+            return self.answer(number, verdict == Verdict::Accept, ended, step);
         }
         let floor = self.floor();
         self.targets[target].hear(ended, floor);
@@ -556,14 +562,13 @@ impl Model {
     }
 
     /// A call returns what its target answered.
-    fn answer(&mut self, number: usize, code: u16, ended: u64, step: &Step) {
+    fn answer(&mut self, number: usize, is_well: bool, ended: u64, step: &Step) {
         let Action::Return(answer) = step else { panic!("{step:?} instead of an answer") };
         let call = &self.calls[number];
         let (target, sticky, needed, floor) = (call.target, call.seen.0, self.needed(), self.floor());
         assert_eq!((answer.target(), answer.failures().len()), (target, call.failures.len()));
         assert_eq!((answer.began().as_nanos(), answer.ended().as_nanos()), (call.latest, ended));
 
-        let is_well = !matches!(code, 429 | 500..=599);
         let known = &mut self.targets[target];
         if is_well {
             known.learn(ended - call.sent, ended);
@@ -624,6 +629,7 @@ impl Model {
         let (target, probe) = (call.target, call.probe);
         self.targets[target].last_failure = Some(match outcome {
             Outcome::Status(_) => Cause::Status(outcome.status().expect("a status")),
+            Outcome::Judged(_) => Cause::Judged(outcome.status().expect("a status")),
             Outcome::Error(evidence) => Cause::Error(evidence, ()),
         });
         call.failures.push(Failure {
@@ -1067,6 +1073,11 @@ fn table(outcome: Outcome, free: bool, failover: bool, not_processed: bool) -> R
         Outcome::Error(Evidence::Refused) => (Needs::Body, false, Harm::Strike, true),
         Outcome::Error(Evidence::LocalFault) => (Needs::Never, false, Harm::None, true),
         Outcome::Error(_) => unreachable!("every kind has its row"),
+        Outcome::Judged(verdict) => {
+            let Verdict::Elsewhere { processed, harm } = verdict else { unreachable!("it is returned") };
+            let needs = if processed { Needs::Proof } else { Needs::Body };
+            (needs, false, if harm { Harm::Strike } else { Harm::None }, false)
+        }
         Outcome::Status(_) if !failover => (Needs::Body, false, by_status, true),
         Outcome::Status(_) if not_processed => (Needs::Body, false, by_status, false),
         Outcome::Status(_) => (Needs::Proof, false, by_status, false),

@@ -2,7 +2,7 @@
 //!
 //! It knows no marks, no clock and no other call; it is as slow as it likes.
 
-use failover_core::{Evidence, Follow, Policy, Reason};
+use failover_core::{Evidence, Follow, Policy, Reason, Verdict};
 use http::StatusCode;
 
 /// How one attempt ends.
@@ -10,6 +10,8 @@ use http::StatusCode;
 pub enum Outcome {
     /// An answer with this status.
     Status(u16),
+    /// An answer of 200 that was judged to be this.
+    Judged(Verdict),
     /// An error with this evidence.
     Error(Evidence),
 }
@@ -18,7 +20,7 @@ impl Outcome {
     /// An answer that every policy accepts.
     pub const OK: Self = Self::Status(200);
 
-    /// One outcome of each kind that the table distinguishes.
+    /// One outcome of each kind that the table distinguishes, but for those of judges.
     pub const KINDS: [Self; 15] = [
         Self::OK,
         Self::Status(404),
@@ -37,6 +39,15 @@ impl Outcome {
         Self::Error(Evidence::LocalFault),
     ];
 
+    /// One answer of each kind that a judge distinguishes.
+    pub const JUDGED: [Self; 5] = [
+        Self::Judged(Verdict::Pass),
+        Self::Judged(Verdict::Elsewhere { processed: false, harm: false }),
+        Self::Judged(Verdict::Elsewhere { processed: false, harm: true }),
+        Self::Judged(Verdict::Elsewhere { processed: true, harm: false }),
+        Self::Judged(Verdict::Elsewhere { processed: true, harm: true }),
+    ];
+
     /// The status, if there was an answer.
     ///
     /// # Panics
@@ -46,6 +57,7 @@ impl Outcome {
     pub fn status(self) -> Option<StatusCode> {
         match self {
             Self::Status(code) => Some(StatusCode::from_u16(code).expect("a status")),
+            Self::Judged(_) => Some(StatusCode::OK),
             Self::Error(_) => None,
         }
     }
@@ -73,8 +85,8 @@ pub fn ballerina(targets: usize, sticky: usize, outcome: &mut dyn FnMut(usize) -
         }
         trace.tried.push(target);
         match outcome(trace.tried.len() - 1) {
-            Outcome::Status(501..=504) | Outcome::Error(_) => {}
-            Outcome::Status(_) => {
+            Outcome::Status(501..=504) | Outcome::Judged(Verdict::Elsewhere { .. }) | Outcome::Error(_) => {}
+            Outcome::Status(_) | Outcome::Judged(_) => {
                 trace.end = Ok(target);
                 trace.cursor = target;
                 break;
@@ -159,6 +171,9 @@ pub fn strikes(policy: &Policy, targets: usize, tried: &[usize], met: &[Outcome]
         let is_returned = met[nth].status().is_some_and(|status| !codes.contains(status));
         let (before, added) = (strikes[target], strikes[target] + 1);
         strikes[target] = match met[nth] {
+            Outcome::Judged(Verdict::Pass | Verdict::Elsewhere { harm: false, .. }) => before,
+            Outcome::Judged(Verdict::Elsewhere { .. }) => added,
+            Outcome::Judged(_) => 0,
             Outcome::Status(429 | 500..=599) if is_returned => before,
             Outcome::Status(_) if is_returned => 0,
             Outcome::Status(421 | 429) => added,
@@ -192,9 +207,11 @@ fn needs(met: &[Outcome]) -> Option<Needs> {
         Outcome::Error(Evidence::Stale | Evidence::MaybeProcessed) | Outcome::Status(502..=504) => {
             Some(Needs::Proof)
         }
+        Outcome::Judged(Verdict::Elsewhere { processed: false, .. }) => Some(Needs::Body),
+        Outcome::Judged(Verdict::Elsewhere { .. }) => Some(Needs::Proof),
         Outcome::Error(Evidence::LocalFault) => Some(Needs::Never),
         Outcome::Error(_) => unreachable!("every kind has its row"),
-        Outcome::Status(_) => None,
+        Outcome::Status(_) | Outcome::Judged(_) => None,
     }
 }
 
@@ -216,11 +233,12 @@ fn cursor(policy: &Policy, targets: usize, sticky: usize, trace: &Trace, met: &[
         Outcome::Error(Evidence::Refused | Evidence::NoRoom | Evidence::LocalFault)
         | Outcome::Status(421 | 425) => false,
         Outcome::Error(_) => !is_free(policy, met),
-        Outcome::Status(_) => true,
+        Outcome::Status(_) | Outcome::Judged(_) => true,
     });
+    let is_well = !matches!(last, Outcome::Status(500) | Outcome::Judged(Verdict::Pass));
     match (policy.follow, trace.end) {
         (_, Ok(target)) if target == sticky => sticky,
-        (Follow::Strikes, Ok(target)) if is_down && last != Outcome::Status(500) => target,
+        (Follow::Strikes, Ok(target)) if is_down && is_well => target,
         (Follow::Strikes, Err(_)) if is_down && policy.cool_down.is_none() => {
             let is_left_out = (0..targets).any(|target| !trace.tried.contains(&target));
             if is_left_out { (sticky + 1) % targets } else { sticky }

@@ -418,6 +418,7 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => Just(Outcome::OK),
         2 => status.clone(),
         4 => select(&Outcome::KINDS[..]),
+        1 => select(&Outcome::JUDGED[..]),
     ];
     let asked = prop::option::weighted(0.2, prop_oneof![0..30_000_u64, Just(u64::MAX)]);
     let index = any::<Index>;

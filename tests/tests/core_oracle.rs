@@ -22,6 +22,15 @@ fn the_cursor_follows_strikes_or_answers_whatever_is_needed_to_leave() {
             let policy = if cool_down { policy } else { policy.cool_down(None) };
             let calls = each_call(3, &policy, &Request::ALL, &Outcome::KINDS, &careful);
             assert_eq!(calls, 48_856);
+            let others = [
+                Outcome::OK,
+                Outcome::Status(500),
+                Outcome::Status(503),
+                Outcome::Error(Evidence::NoConnection),
+            ];
+            let kinds = [&others[..], &Outcome::JUDGED].concat();
+            let calls = each_call(3, &policy, &Request::ALL, &kinds, &careful);
+            assert_eq!(calls, 1_784);
         }
     }
 }
@@ -37,6 +46,12 @@ fn the_preset_follows_the_seeds_rule() {
             ballerina(targets, sticky, outcome)
         });
     assert_eq!(calls, 347_476);
+    let kinds = [&[Outcome::OK, Outcome::Status(503)], &Outcome::JUDGED[..]].concat();
+    let calls =
+        each_call(3, &patient(&Policy::ballerina()), &requests, &kinds, &|_, targets, sticky, _, outcome| {
+            ballerina(targets, sticky, outcome)
+        });
+    assert_eq!(calls, 1_284);
 }
 
 /// A rule for one call.

@@ -48,6 +48,32 @@ fn a_backend_for_frontends_degrades_and_sends_an_order_again_only_with_a_key() {
     assert_eq!(story, told);
 }
 
+#[test]
+fn an_error_in_a_200_fails_over_unless_it_is_the_callers_own_or_too_late() {
+    let given_up = "  given up: target 0 answered 200 OK, which was judged a failure";
+    let told = [
+        "JSON-RPC, where the first node is over its limit",
+        given_up,
+        "  target 1 answered:",
+        r#"    {"id": 1, "result": "0x10d4f"}"#,
+        "JSON-RPC, where the caller asks for a method that there is not",
+        "  target 0 answered:",
+        r#"    {"id": 1, "error": {"code": -32601, "message": "what?"}}"#,
+        "a language model, where the first one is overloaded from the beginning",
+        given_up,
+        "  target 1 answered:",
+        r#"    data: {"delta": "Hello"}"#,
+        r#"    data: {"delta": " there"}"#,
+        "a language model, where the first one is overloaded in the middle of its answer",
+        "  target 0 answered:",
+        r#"    data: {"delta": "Hello"}"#,
+        r#"    data: {"delta": " there"}"#,
+        "    event: error",
+        r#"    data: {"type": "error", "error": {"type": "overloaded_error"}}"#,
+    ];
+    assert_eq!(run("judged", &[]), told);
+}
+
 /// Runs an example to its end, and returns what it prints.
 fn run(name: &str, args: &[&str]) -> Vec<String> {
     let run = Run::of(&example::build(name), args);

@@ -121,3 +121,24 @@ fn each(examine: impl Fn(&str, Fault) + Sync) {
         }
     });
 }
+
+/// Guards: a gateway whose reload leaves the judges as they were.
+#[test]
+fn an_error_in_a_200_fails_over_where_the_file_judges_so() {
+    let json = |body: &str| Reply::ok(body).header("content-type", "application/json");
+    let busy = Server::script([json(r#"{"error":{"code":-32005}}"#)]);
+    let works = Server::script([json(r#"{"result":1}"#)]);
+    let file = |judges: &str| {
+        config("", &[busy.url(), works.url()], &format!("leave_after = 255\njudge = [{judges}]"))
+    };
+    let gateway = Gateway::configured(&file(""));
+    assert_eq!(gateway.post("/", "{}").text(), r#"{"error":{"code":-32005}}"#);
+    gateway.reload(&file("{ preset = 'json-rpc' }"));
+    assert_eq!(gateway.post("/", "{}").text(), r#"{"result":1}"#);
+    let status = gateway.status();
+    assert_eq!(status["targets"][0]["last_failure"], "judged 200", "{status:#}");
+    gateway.reload(&file("{ when = { json = '/error' }, verdict = 'elsewhere' }"));
+    // It may have been executed.
+    assert_eq!(gateway.post("/", "{}").text(), r#"{"error":{"code":-32005}}"#);
+    assert_eq!((busy.requests().len(), works.requests().len()), (3, 1));
+}

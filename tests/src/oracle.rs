@@ -203,11 +203,12 @@ fn needs(met: &[Outcome]) -> Option<Needs> {
         Outcome::Error(
             Evidence::NoConnection | Evidence::NotSent | Evidence::NoRoom | Evidence::HandedBack,
         ) => Some(Needs::Nothing),
-        Outcome::Error(Evidence::Refused) | Outcome::Status(421 | 425 | 501) => Some(Needs::Body),
+        Outcome::Error(Evidence::Refused)
+        | Outcome::Status(421 | 425 | 501)
+        | Outcome::Judged(Verdict::Elsewhere { processed: false, .. }) => Some(Needs::Body),
         Outcome::Error(Evidence::Stale | Evidence::MaybeProcessed) | Outcome::Status(502..=504) => {
             Some(Needs::Proof)
         }
-        Outcome::Judged(Verdict::Elsewhere { processed: false, .. }) => Some(Needs::Body),
         Outcome::Judged(Verdict::Elsewhere { .. }) => Some(Needs::Proof),
         Outcome::Error(Evidence::LocalFault) => Some(Needs::Never),
         Outcome::Error(_) => unreachable!("every kind has its row"),

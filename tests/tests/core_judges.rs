@@ -83,8 +83,8 @@ fn a_place_in_json_is_found_wherever_it_is_and_nowhere_else() {
         ("/a", r#"{"\u0061": 1}"#, true),
     ] {
         let judges = read(&format!("[[judge]]\nwhen = {{ json = '{place}' }}\nverdict = 'pass'"));
-        let judged = Answer::new(200, &[], json).judged(&judges, "/");
-        assert_eq!(judged.is_some(), is_there, "{place} in {json}");
+        let found = Answer::new(200, &[], json).judged(&judges, "/");
+        assert_eq!(found.is_some(), is_there, "{place} in {json}");
     }
 }
 

@@ -53,6 +53,10 @@ shuttle:
 msrv:
     tests/msrv.sh {{published}}
 
+# The machine where there is no operating system.
+wasm:
+    cargo build --locked -p failover-core --all-features --target wasm32-unknown-unknown
+
 # The published crates with the lowest versions of what they depend on.
 minimal-versions:
     tests/minimal-versions.sh {{published}}
@@ -117,6 +121,7 @@ fire *options:
 
 # Everything that CI runs, in its order.
 ci: _begin fmt lint test readme doc loom shuttle msrv minimal-versions package browser (soak "10")
+    @just _where '[[ -d $(rustc --print target-libdir --target wasm32-unknown-unknown) ]]' wasm "no standard library for wasm32"
     @just _where "cargo deny --version" deny "no cargo-deny"
     @just _where "cargo +nightly fuzz --version" fuzz "no cargo-fuzz, or no nightly toolchain for it"
     @just _end

@@ -109,6 +109,8 @@
 //!
 //! *Proof* is an idempotent method, an `Idempotency-Key` header, or [`Replay::Always`].
 //!
+//! A driver says what a failure proves, which is the one thing that nobody checks for it: see the [`guide`].
+//!
 //! # Should later requests go elsewhere?
 //!
 //! Strikes are booked when an attempt ends, whatever becomes of its call. With `leave_after` of them in a row a target cools
@@ -136,6 +138,10 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../guide/evidence.md")]
+pub mod guide {}
 
 mod admin;
 mod attempt;

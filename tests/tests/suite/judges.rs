@@ -1,9 +1,12 @@
 //! Judges: answers whose status does not say that they are none.
 
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 use failover_core::{Case, Config, Evidence, Judgement, Policy, Reason, Verdict};
-use failover_tests::lab::{End, Gate, Reply, Server};
+use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
 
 use super::{ATTEMPT, Call, Failed, client_with, each, policy};
 
@@ -83,7 +86,7 @@ fn attempt_bound_an_answer_that_is_undecided_in_time_is_judged_by_its_status() {
         let rules = judged("[[judge]]\npreset = 'json-rpc'").attempt_timeout(ATTEMPT);
         let client = client_with([&slow, &works], rules);
         let call = client.start(Call::get("/"));
-        std::thread::sleep(ATTEMPT * 3 / 2);
+        thread::sleep(ATTEMPT * 3 / 2);
         gate.open();
         let answer = call.finish().unwrap();
         assert_eq!((answer.target, answer.status), (target, 200));
@@ -138,7 +141,7 @@ fn an_error_in_the_first_event_fails_over_at_once_and_one_in_a_later_event_is_se
             drop(second.wait_for_requests(1));
         } else {
             // Nothing tells from outside that the head was returned; the body is what it was, then.
-            std::thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(50));
         }
         gate.open();
         let answer = call.finish().unwrap();
@@ -195,6 +198,29 @@ fn a_judge_that_panics_leaves_its_answer_to_the_status() {
     for path in ["/odd", "/", "/odd"] {
         assert_eq!(client.call(&Call::get(path)).unwrap().text(), "right");
     }
+}
+
+#[test]
+fn a_judge_that_is_slow_holds_up_its_own_call_only() {
+    let (goes_on, waits) = channel();
+    let waits = Mutex::new(waits);
+    let (begun, asked) = channel();
+    let slow = move |case: &Case<'_>| {
+        if case.path == "/slow" {
+            begun.send(()).expect("somebody waits for that");
+            waits.lock().expect("one at a time").recv_timeout(LIMIT).expect("it is let go on");
+        }
+        Judgement::ByStatus
+    };
+    let server = Server::start(|_| Reply::ok("right"));
+    let client = client_with([&server], policy().judge(slow));
+    let call = client.start(Call::get("/slow"));
+    asked.recv_timeout(LIMIT).expect("the judge is asked");
+    for _ in 0..10 {
+        assert_eq!(client.call(&Call::get("/")).unwrap().text(), "right");
+    }
+    goes_on.send(()).expect("the judge waits");
+    assert_eq!(call.finish().unwrap().text(), "right");
 }
 
 fn json(body: &str) -> Reply {

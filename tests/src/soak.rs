@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use failover_core::{Failback, Policy};
+use failover_core::{Case, Failback, Judgement, Policy, Verdict};
 
 use self::adapter::{Adapter, Settings};
 use self::caller::Caller;
@@ -245,6 +245,20 @@ fn policy(seed: u64) -> Policy {
         .body_idle(ATTEMPT)
         .failback(Failback { after: Duration::from_secs(3), max: Duration::from_secs(30) })
         .seed(seed | 1)
+        .judge(judge)
+}
+
+/// Goes by what an answer says, once it has seen as much of it as that says.
+fn judge(case: &Case<'_>) -> Judgement {
+    let said = |name| case.headers.get(name).and_then(|value| value.to_str().ok());
+    match (said("x-peek").and_then(|size| size.parse().ok()), case.body) {
+        (Some(size @ 1..), None) => Judgement::Peek(size),
+        _ => match said("x-verdict") {
+            Some("not-done") => Verdict::Elsewhere { processed: false, harm: true }.into(),
+            Some("failed") => Verdict::Elsewhere { processed: true, harm: true }.into(),
+            _ => Judgement::ByStatus,
+        },
+    }
 }
 
 /// Whether it comes to be so.

@@ -28,11 +28,15 @@ pub(super) enum Kind {
     IdleCloseSoon,
     FinAtNext,
     ResetAtNext,
+    /// A 200 which says that nothing was done.
+    Overloaded,
+    /// A 200 which says that something failed.
+    Failed,
 }
 
 impl Kind {
     /// What is drawn from. Only a stream can be refused, which takes the place of garbage there.
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::Fine,
         Self::Slow,
         Self::SlowBody,
@@ -51,6 +55,8 @@ impl Kind {
         Self::IdleCloseSoon,
         Self::FinAtNext,
         Self::ResetAtNext,
+        Self::Overloaded,
+        Self::Failed,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -74,6 +80,22 @@ impl Kind {
             Self::IdleCloseSoon => "close a moment later",
             Self::FinAtNext => "FIN at the next request",
             Self::ResetAtNext => "reset at the next request",
+            Self::Overloaded => "200, judged not to be executed",
+            Self::Failed => "200, judged a failure",
+        }
+    }
+
+    /// Whether the request is executed.
+    pub(super) fn executes(self) -> bool {
+        !matches!(self, Self::Refused | Self::Overloaded)
+    }
+
+    /// What the answer says to the judge.
+    pub(super) fn verdict(self) -> &'static str {
+        match self {
+            Self::Overloaded => "not-done",
+            Self::Failed => "failed",
+            _ => "fine",
         }
     }
 
@@ -104,6 +126,8 @@ pub(super) struct Plan {
     pub(super) some_time: Duration,
     /// Where a body is cut.
     pub(super) cut: usize,
+    /// How much of the body the judge asks for.
+    pub(super) peek: usize,
 }
 
 /// Where all sites draw from.
@@ -172,20 +196,22 @@ impl Chaos {
     /// The numbers of an answer.
     pub(super) fn plan(&self, kind: Kind, site: usize, id: u64) -> Plan {
         let draw = pick(&[self.seed, 3, site as u64, id]);
-        let length = answer_length(id);
-        let cut = length.div_ceil(2).min(usize::try_from(draw >> 32).unwrap_or(usize::MAX) % length.max(1));
+        let whole = answer_length(id);
+        let cut = whole.div_ceil(2).min(usize::try_from(draw >> 32).unwrap_or(usize::MAX) % whole.max(1));
+        let peek = length(pick(&[id, 13]), 80 << 10);
         let status = match kind {
             Kind::Unavailable => 503,
             Kind::Internal => 500,
             _ => 200,
         };
-        Plan { status, is_chunked: draw % 2 == 0, some_time: Duration::from_millis(draw % 300), cut }
+        Plan { status, is_chunked: draw % 2 == 0, some_time: Duration::from_millis(draw % 300), cut, peek }
     }
 
     /// The answer to a request.
     pub(super) fn reply(&self, kind: Kind, site: usize, id: u64) -> Reply {
-        let Plan { status, is_chunked, some_time, cut } = self.plan(kind, site, id);
+        let Plan { status, is_chunked, some_time, cut, peek } = self.plan(kind, site, id);
         let reply = Reply::status(status).header("x-id", &id.to_string()).body(answer(id));
+        let reply = reply.header("x-peek", &peek.to_string()).header("x-verdict", kind.verdict());
         let reply = if is_chunked { reply.chunked() } else { reply };
         match kind {
             Kind::Slow => reply.after(some_time),
@@ -201,7 +227,13 @@ impl Chaos {
             Kind::IdleClose => reply.end(End::Fin),
             Kind::FinAtNext => reply.end(End::FinAtNext),
             Kind::ResetAtNext => reply.end(End::ResetAtNext),
-            Kind::Fine | Kind::Unavailable | Kind::Internal | Kind::Early | Kind::IdleCloseSoon => reply,
+            Kind::Fine
+            | Kind::Unavailable
+            | Kind::Internal
+            | Kind::Early
+            | Kind::IdleCloseSoon
+            | Kind::Overloaded
+            | Kind::Failed => reply,
         }
     }
 

@@ -57,7 +57,9 @@ pub(super) fn converse<L: Line>(conduct: &Conduct, line: L) -> io::Result<()> {
         let reply = chaos.reply(kind, *nth, id);
         if kind != Kind::Early {
             request.read_body(&mut reader)?;
-            conduct.execute(id, &request.method, &request.body, L::NAME);
+            if kind.executes() {
+                conduct.execute(id, &request.method, &request.body, L::NAME);
+            }
         }
         reply.write(reader.get_mut(), &request, &|hold| {
             hold.goes_on(|time| {

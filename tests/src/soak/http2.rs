@@ -80,7 +80,10 @@ async fn serve(
         return Ok(());
     }
     if kind != Kind::Early {
-        execute(&read(&mut body).await?);
+        let body = read(&mut body).await?;
+        if kind.executes() {
+            execute(&body);
+        }
     }
     match kind {
         Kind::Reset => {
@@ -99,6 +102,8 @@ async fn serve(
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(plan.status).expect("the status is one");
     response.headers_mut().insert("x-id", HeaderValue::from(id));
+    response.headers_mut().insert("x-peek", HeaderValue::from(plan.peek));
+    response.headers_mut().insert("x-verdict", HeaderValue::from_static(kind.verdict()));
     if !plan.is_chunked {
         response.headers_mut().insert("content-length", HeaderValue::from(answer.len()));
     }

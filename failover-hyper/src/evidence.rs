@@ -99,7 +99,7 @@ impl TransportError {
 impl From<ConnectError> for TransportError {
     /// Without a connection there is nothing that the request was sent on.
     fn from(error: ConnectError) -> Self {
-        if find::<io::Error>(&error).is_some_and(is_local) {
+        if is_short_of_room(&error) {
             return Self::new(Evidence::NoRoom, Fault::Local, error);
         }
         let fault = match &error {
@@ -197,10 +197,13 @@ fn is_closed(error: &io::Error) -> bool {
     )
 }
 
-/// Whether this process or machine is short of what a connection needs.
-fn is_local(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::OutOfMemory
-        || error.raw_os_error().is_some_and(|code| NO_DESCRIPTORS.contains(&code))
+/// Whether an error tells that this process or machine is short of what a connection needs: memory, or descriptors.
+#[must_use]
+pub fn is_short_of_room(error: &(dyn StdError + 'static)) -> bool {
+    find::<io::Error>(error).is_some_and(|error| {
+        error.kind() == io::ErrorKind::OutOfMemory
+            || error.raw_os_error().is_some_and(|code| NO_DESCRIPTORS.contains(&code))
+    })
 }
 
 /// The first error of type `E` among an error and its causes.

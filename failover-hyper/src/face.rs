@@ -168,10 +168,50 @@ macro_rules! remembered {
     };
 }
 
-/// The methods of a builder whose `settings` are [`Settings`](crate::Settings); the name of its crate is for examples.
+/// The methods of a builder of clients with a transport of their own.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! setters {
+    ($name:literal) => {
+        $crate::policy_setters!($name);
+
+        /// Sets what finds the addresses of names, which is the system otherwise.
+        pub fn resolver(mut self, resolver: impl $crate::Resolve + 'static) -> Self {
+            self.settings.resolver = $crate::Resolver(std::sync::Arc::new(resolver));
+            self
+        }
+
+        /// Sets what is spoken with targets that do not say it, which is [`Protocol::Auto`] otherwise.
+        pub fn protocol(mut self, protocol: Protocol) -> Self {
+            self.settings.protocol = protocol;
+            self
+        }
+
+        /// Sets how many header lines an answer over HTTP/1.1 may have, which are 100 otherwise; all heads are bounded by
+        /// 256 KiB. At most 10,000 can be allowed; reading more than 100 costs an allocation for each answer.
+        pub fn max_headers(mut self, count: usize) -> Self {
+            self.settings.max_headers = Some(count);
+            self
+        }
+
+        /// Sets how TLS is spoken with the targets that name these settings: see [`Target::tls`].
+        #[cfg(feature = "tls")]
+        pub fn tls_named(
+            mut self,
+            name: impl Into<String>,
+            config: impl Into<std::sync::Arc<$crate::rustls::ClientConfig>>,
+        ) -> Self {
+            self.settings.tls_named.push((name.into(), config.into()));
+            self
+        }
+    };
+}
+
+/// The methods of a builder whose `settings` are [`Settings`](crate::Settings), over whatever transport; the name of its crate
+/// is for examples.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! policy_setters {
     ($name:literal) => {
         /// Adds targets by their URLs, the preferred one first.
         pub fn targets(mut self, urls: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
@@ -244,36 +284,6 @@ macro_rules! setters {
         /// Sets the time that resolve, connect and TLS have together.
         pub fn connect_timeout(mut self, time: Duration) -> Self {
             self.settings.connect_timeout = Some(time);
-            self
-        }
-
-        /// Sets what finds the addresses of names, which is the system otherwise.
-        pub fn resolver(mut self, resolver: impl $crate::Resolve + 'static) -> Self {
-            self.settings.resolver = $crate::Resolver(std::sync::Arc::new(resolver));
-            self
-        }
-
-        /// Sets what is spoken with targets that do not say it, which is [`Protocol::Auto`] otherwise.
-        pub fn protocol(mut self, protocol: Protocol) -> Self {
-            self.settings.protocol = protocol;
-            self
-        }
-
-        /// Sets how many header lines an answer over HTTP/1.1 may have, which are 100 otherwise; all heads are bounded by
-        /// 256 KiB. At most 10,000 can be allowed; reading more than 100 costs an allocation for each answer.
-        pub fn max_headers(mut self, count: usize) -> Self {
-            self.settings.max_headers = Some(count);
-            self
-        }
-
-        /// Sets how TLS is spoken with the targets that name these settings: see [`Target::tls`].
-        #[cfg(feature = "tls")]
-        pub fn tls_named(
-            mut self,
-            name: impl Into<String>,
-            config: impl Into<std::sync::Arc<$crate::rustls::ClientConfig>>,
-        ) -> Self {
-            self.settings.tls_named.push((name.into(), config.into()));
             self
         }
 

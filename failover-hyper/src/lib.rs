@@ -91,7 +91,7 @@ pub use crate::connections::{Connections, Sending};
 pub use crate::drain::Drains;
 pub use crate::drive::perform;
 pub use crate::error::{AttemptError, BoxError, Fault};
-pub use crate::evidence::TransportError;
+pub use crate::evidence::{TransportError, is_short_of_room};
 pub use crate::exchange::{Exchange, receive, send};
 #[cfg(feature = "metrics")]
 pub use crate::metrics::describe_metrics;

@@ -126,6 +126,12 @@ impl<'a> Bound<'a> {
         &self.progress
     }
 
+    /// How long the attempt may be without a connection, from its beginning, for a transport that bounds that by itself.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.patience.connect_timeout()
+    }
+
     /// Runs `attempt` to its end, or drops it when it waits no longer.
     ///
     /// # Errors

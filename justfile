@@ -5,7 +5,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 export CARGO_TERM_COLOR := env("CARGO_TERM_COLOR", if env("CI", "") == "" { "auto" } else { "never" })
 
 # The crates that are published, each after those that it depends on.
-published := "failover-core failover-hyper failover-tokio failover-async-std failover-gateway"
+published := "failover-core failover-hyper failover-tokio failover-async-std failover-reqwest failover-gateway"
 chosen := "-p " + replace(published, " ", " -p ")
 # The crates that build without TLS too.
 adapters := "failover-hyper failover-tokio failover-async-std"

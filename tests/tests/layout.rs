@@ -227,5 +227,11 @@ fn read_tree<'a>(
 }
 
 /// The crates whose files are held to it.
-const CRATES: [&str; 5] =
-    ["failover-core", "failover-hyper", "failover-tokio", "failover-async-std", "failover-gateway"];
+const CRATES: [&str; 6] = [
+    "failover-core",
+    "failover-hyper",
+    "failover-tokio",
+    "failover-async-std",
+    "failover-reqwest",
+    "failover-gateway",
+];

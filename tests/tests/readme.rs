@@ -174,4 +174,5 @@ fn text(file: &str) -> String {
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The libraries that are published.
-const PUBLISHED: [&str; 4] = ["failover-core", "failover-hyper", "failover-tokio", "failover-async-std"];
+const PUBLISHED: [&str; 5] =
+    ["failover-core", "failover-hyper", "failover-tokio", "failover-async-std", "failover-reqwest"];

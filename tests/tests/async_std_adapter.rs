@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod suite;
+mod transport;
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -9,7 +10,7 @@ use std::fmt::Write as _;
 use async_std::future::timeout;
 use async_std::task::{self, JoinHandle};
 use failover_async_std::{AttemptError, Error, FailoverClient};
-use failover_core::{Failure, Policy, Reason, Target};
+use failover_core::{Evidence, Failure, Policy, Reason, Target};
 use failover_tests::lab::LIMIT;
 use http::Request;
 
@@ -26,6 +27,8 @@ pub(crate) struct Started {
 }
 
 impl Client {
+    pub(crate) const STALE: Evidence = Evidence::Stale;
+
     pub(crate) fn new(targets: Vec<Target>, policy: Policy) -> Self {
         let mut builder = FailoverClient::builder().policy(policy);
         for target in targets {

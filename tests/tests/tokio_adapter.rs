@@ -2,11 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod suite;
+mod transport;
 
 use std::error::Error as _;
 use std::fmt::Write as _;
 
-use failover_core::{Failure, Policy, Reason, Target};
+use failover_core::{Evidence, Failure, Policy, Reason, Target};
 use failover_tests::lab::LIMIT;
 use failover_tokio::{AttemptError, Error, FailoverClient, ResponseBody};
 use http::{Request, Response};
@@ -30,6 +31,8 @@ pub(crate) struct Started<'a> {
 }
 
 impl Client {
+    pub(crate) const STALE: Evidence = Evidence::Stale;
+
     pub(crate) fn new(targets: Vec<Target>, policy: Policy) -> Self {
         let mut builder = FailoverClient::builder().policy(policy);
         for target in targets {

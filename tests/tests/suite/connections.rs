@@ -1,6 +1,5 @@
 //! What becomes of connections, and that what is told of a request is what its server saw.
 
-use std::thread;
 use std::time::Duration;
 
 use failover_core::{Evidence, Reason};
@@ -17,7 +16,7 @@ fn never_twice_a_post_that_is_cut_anywhere_is_told_as_its_server_saw_it() {
             executed.push(seen);
             let Err(stopped) = outcome else { break };
             assert_eq!(stopped.reason, Reason::NoProof);
-            let evidence = if served { Evidence::Stale } else { Evidence::MaybeProcessed };
+            let evidence = if served { Client::STALE } else { Evidence::MaybeProcessed };
             assert_eq!(evidences(&stopped.failures), [Some(evidence)]);
         }
         // The last one was longer than the request, and the one before it as long.
@@ -42,47 +41,12 @@ fn never_twice_a_post_whose_answer_is_cut_anywhere_is_executed_once() {
                 Ok(answer) => assert_eq!((answer.status, answer.failures.len()), (200, 0)),
                 Err(stopped) => {
                     let is_stale = served && bytes == 0;
-                    let evidence = if is_stale { Evidence::Stale } else { Evidence::MaybeProcessed };
+                    let evidence = if is_stale { Client::STALE } else { Evidence::MaybeProcessed };
                     assert_eq!(evidences(&stopped.failures), [Some(evidence)], "{bytes}");
                 }
             }
         }
     });
-}
-
-/// Guards: `TransportError::from` a broken exchange for which no connection is stale.
-#[test]
-fn stale_connection_a_get_that_is_cut_anywhere_on_a_connection_that_served_is_answered() {
-    each([("fin", End::Fin), ("reset", End::Reset)], |end| {
-        let lab = Lab::new();
-        for bytes in 0.. {
-            let (outcome, seen) = lab.cut(&Call::get("/"), Cut::Request(bytes), end, true);
-            let answer = outcome.unwrap();
-            assert_eq!((answer.text(), answer.target), ("thanks", 0));
-            if answer.failures.is_empty() {
-                assert!(bytes > 30, "{bytes}");
-                break;
-            }
-            assert_eq!(evidences(&answer.failures), [Some(Evidence::Stale)]);
-            assert!((1..=2).contains(&seen), "{seen} at {bytes}");
-        }
-    });
-}
-
-#[test]
-fn a_connection_that_was_closed_while_idle_gets_no_request() {
-    for _ in 0..200 {
-        let server = Server::start(|request| match request.target.as_str() {
-            "/first" => Reply::ok("first").end(End::Fin),
-            _ => Reply::ok("next"),
-        });
-        let client = client([&server]);
-        assert_eq!(client.call(&Call::get("/first")).unwrap().text(), "first");
-        server.wait_for_closed(1);
-        let answer = client.call(&Call::post("money")).unwrap();
-        assert_eq!((answer.text(), evidences(&answer.failures)), ("next", vec![]));
-        assert_eq!(server.connections(), 2);
-    }
 }
 
 #[test]
@@ -109,28 +73,6 @@ fn a_connection_on_which_something_was_said_unasked_is_closed_and_gets_no_reques
     server.wait_for_closed(4);
     let answer = client.call(&Call::post("money")).unwrap();
     assert_eq!((answer.text(), evidences(&answer.failures)), ("right", vec![]));
-}
-
-#[test]
-fn keep_alive_a_connection_is_idle_for_as_long_as_its_server_says() {
-    let cases = [
-        ("no longer than a timeout", ("timeout=1", Duration::from_millis(1_200))),
-        ("not at all", ("max=0", Duration::ZERO)),
-        ("not at all, whatever the timeout", ("timeout=60, max=0", Duration::ZERO)),
-    ];
-    each(cases, |(hints, pause)| {
-        let server = Server::start(|_| Reply::ok("right").header("keep-alive", hints));
-        let client = client([&server]);
-        for nth in 0..3 {
-            let answer = client.call(&Call::post("money")).unwrap();
-            assert_eq!(evidences(&answer.failures), []);
-            let requests = server.requests();
-            assert_eq!((requests[nth].connection, requests[nth].position), (nth, 0));
-            // The idle time itself, of which the pause is a lower bound.
-            thread::sleep(pause);
-        }
-        server.wait_for_closed(2);
-    });
 }
 
 #[test]
@@ -218,14 +160,14 @@ fn cuts() -> [(&'static str, Case); 4] {
 }
 
 /// A server behind a proxy, and a client.
-struct Lab {
+pub(crate) struct Lab {
     server: Server,
     proxy: Proxy,
     client: Client,
 }
 
 impl Lab {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let server = Server::script([Reply::raw(ANSWER).end(End::KeepAlive)]);
         let proxy = Proxy::before(&server);
         let client = client([proxy.front()]);
@@ -233,7 +175,7 @@ impl Lab {
     }
 
     /// Cuts the connection of a call; its outcome, and how often it was executed.
-    fn cut(&self, call: &Call, cut: Cut, end: End, served: bool) -> (Outcome, usize) {
+    pub(crate) fn cut(&self, call: &Call, cut: Cut, end: End, served: bool) -> (Outcome, usize) {
         if served {
             assert_eq!(self.client.call(&Call::get("/")).unwrap().text(), "thanks");
         }
@@ -244,7 +186,7 @@ impl Lab {
     }
 }
 
-fn evidences(failures: &[Failed]) -> Vec<Option<Evidence>> {
+pub(crate) fn evidences(failures: &[Failed]) -> Vec<Option<Evidence>> {
     failures.iter().map(|failed| failed.evidence).collect()
 }
 

@@ -6,21 +6,20 @@
 //! - `call(&self, &Call) -> Outcome`: performs a call, reads the body of its answer, and panics after `LIMIT`
 //! - `skim(&self, &Call) -> u16`: performs a call and drops its answer with the body unread
 //! - `start(&self, Call) -> Started`, with `finish(self) -> Outcome` and `cancel(self)`, which drops the future
-//! - `set_targets(&self, targets: Vec<Target>, policy: Policy)`, `prefer(&self, target: usize)`
 //! - `sticky(&self) -> usize`
+//! - `STALE: Evidence`, for what a connection proves that had served and ended without an answer
+//!
+//! What only a transport of our own does is in `transport`, for the adapters that have one.
 //!
 //! Calls block, so that the tests read the same for every runtime and can wait for the lab's servers.
 
 mod bodies;
-mod checks;
-mod connections;
-mod expect;
+pub(crate) mod connections;
 mod failures;
 mod judges;
 mod load;
 mod requests;
-mod routes;
-mod stale;
+pub(crate) mod stale;
 mod time;
 
 use std::thread;
@@ -159,24 +158,24 @@ impl Place {
 }
 
 /// A client of these servers whose attempts may take [`PATIENCE`].
-fn client<const N: usize>(servers: [&Server; N]) -> Client {
+pub(crate) fn client<const N: usize>(servers: [&Server; N]) -> Client {
     client_with(servers, policy())
 }
 
-fn client_with<const N: usize>(servers: [&Server; N], policy: Policy) -> Client {
+pub(crate) fn client_with<const N: usize>(servers: [&Server; N], policy: Policy) -> Client {
     Client::new(servers.map(|server| target(&server.url())).into(), policy)
 }
 
-fn target(url: &str) -> Target {
+pub(crate) fn target(url: &str) -> Target {
     Target::parse(url).expect("the URL is one of a target")
 }
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy::default().attempt_timeout(PATIENCE).deadline(None)
 }
 
 /// Examines all cases at once, since many of them take a time to fail; the name of a case that panics is its thread's.
-fn each<C: Send>(cases: impl IntoIterator<Item = (&'static str, C)>, examine: impl Fn(C) + Sync) {
+pub(crate) fn each<C: Send>(cases: impl IntoIterator<Item = (&'static str, C)>, examine: impl Fn(C) + Sync) {
     thread::scope(|scope| {
         for (name, case) in cases {
             let examine = &examine;
@@ -193,4 +192,4 @@ fn each<C: Send>(cases: impl IntoIterator<Item = (&'static str, C)>, examine: im
 const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// The bound of an attempt at a target that answers, on a machine that is busy, too.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

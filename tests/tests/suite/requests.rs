@@ -20,7 +20,6 @@ fn per_target_request_host_and_base_path_are_the_targets() {
         ("/v1", "users", "/v1/users"),
         ("/v1/", "/users", "/v1/users"),
         ("/v1", "/", "/v1/"),
-        ("/v1", "/a/../b/./c", "/v1/a/../b/./c"),
         ("/v1", "?x=1", "/v1/?x=1"),
     ] {
         let targets =

@@ -7,7 +7,7 @@ use std::time::Duration;
 use failover_core::Checks;
 use failover_tests::lab::{Reply, Server};
 
-use super::{Call, PATIENCE, client_with, policy};
+use crate::suite::{Call, PATIENCE, client_with, policy};
 
 #[test]
 fn checks_only_reorder_a_target_whose_checks_fail_is_asked_last_until_they_succeed() {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use failover_core::Evidence;
 use failover_tests::lab::{Reply, Server};
 
-use super::{Call, Client, policy, target};
+use crate::Client;
+use crate::suite::{Call, policy, target};
 
 /// Guards: `AttemptBody` that does not wait; `Expectation::listen` that hears nothing.
 #[test]

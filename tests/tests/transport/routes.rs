@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use failover_core::{Address, Evidence, Protocol, Target};
 use failover_tests::lab::{Reply, Server};
 
-use super::{Call, Client, PATIENCE, client, policy, target};
+use crate::Client;
+use crate::suite::{Call, PATIENCE, client, policy, target};
 
 /// Guards: `Origin::address` that is the URL's.
 #[test]

@@ -84,7 +84,7 @@ async fn body_of(body: Body, length: Option<u64>, limit: usize) -> Result<CallBo
     })
 }
 
-/// A streamed body whose length is stated by its request, as reqwest does for several parts.
+/// A streamed body whose length is stated by its request, as reqwest does for several parts. Nobody asks for more than that.
 struct Stated {
     body: Body,
     /// How much of it is to come.

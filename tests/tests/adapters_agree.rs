@@ -1,4 +1,4 @@
-//! The two adapters do the same: equal traces for equal scripts.
+//! The adapters do the same: equal traces for equal scripts.
 
 use std::error::Error;
 use std::time::Duration;
@@ -19,7 +19,7 @@ struct Trace {
 const ENDINGS: [&str; 8] = ["ok", "404", "503", "501", "421", "fin", "reset", "down"];
 
 #[test]
-fn every_pair_of_endings_gives_the_same_two_calls_on_both() {
+fn every_pair_of_endings_gives_the_same_two_calls_on_all() {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let worlds = explore(|choices| {
         let endings = [choices.among(&ENDINGS), choices.among(&ENDINGS)];
@@ -28,7 +28,11 @@ fn every_pair_of_endings_gives_the_same_two_calls_on_both() {
             tokio.block_on(async { tokio::time::timeout(LIMIT, by_tokio(endings, methods)).await });
         let on_async_std =
             async_std::task::block_on(async_std::future::timeout(LIMIT, by_async_std(endings, methods)));
-        assert_eq!(on_tokio.expect("it ends"), on_async_std.expect("it ends"), "{endings:?} {methods:?}");
+        let on_reqwest =
+            tokio.block_on(async { tokio::time::timeout(LIMIT, by_reqwest(endings, methods)).await });
+        let on_tokio = on_tokio.expect("it ends");
+        assert_eq!(on_tokio, on_async_std.expect("it ends"), "{endings:?} {methods:?}");
+        assert_eq!(on_tokio, on_reqwest.expect("it ends"), "{endings:?} {methods:?}");
     });
     assert_eq!(worlds, 128);
 }
@@ -70,6 +74,30 @@ async fn by_async_std(endings: [&'static str; 2], methods: [&str; 2]) -> Vec<Tra
                 let failures = told(response.ext::<Answered>().expect("its story").failures());
                 let body = response.body_bytes().await.expect("a whole body");
                 (Ok((response.status().into(), text(&body))), failures)
+            }
+            Err(Error::Stopped(stopped)) => (Err(Some(stopped.reason())), told(stopped.failures())),
+            Err(_) => (Err(None), vec![]),
+        };
+        traces.push(Trace { end, failures, sticky: client.sticky(), executed: executed(&servers) });
+    }
+    traces
+}
+
+async fn by_reqwest(endings: [&'static str; 2], methods: [&str; 2]) -> Vec<Trace> {
+    use failover_reqwest::{Answered, Error, FailoverClient};
+
+    let servers = endings.map(server);
+    let urls = servers.each_ref().map(Server::url);
+    let builder = FailoverClient::builder().targets(urls).policy(policy());
+    let client = builder.client(reqwest::Client::builder().no_proxy()).build().expect("a client");
+    let mut traces = vec![];
+    for method in methods {
+        let request = client.request(method.parse().expect("a method"), "/pay").body("money");
+        let (end, failures) = match request.send().await {
+            Ok(response) => {
+                let failures = told(response.extensions().get::<Answered>().expect("its story").failures());
+                let status = response.status().as_u16();
+                (Ok((status, text(&response.bytes().await.expect("a whole body")))), failures)
             }
             Err(Error::Stopped(stopped)) => (Err(Some(stopped.reason())), told(stopped.failures())),
             Err(_) => (Err(None), vec![]),

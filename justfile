@@ -33,6 +33,10 @@ test:
     cargo nextest run --locked --workspace {{ if env("CI", "") == "" { "" } else { "--profile ci" } }}
     cargo test --locked --workspace --doc
 
+# The adapter for reqwest over its TLS, HTTP/2 and decompression.
+reqwest-features:
+    cargo test --locked --manifest-path tests/reqwest-features/Cargo.toml
+
 # The README's own command for all tests.
 readme:
     cargo test --workspace
@@ -120,7 +124,7 @@ fire *options:
     tests/proxies.sh fire {{options}}
 
 # Everything that CI runs, in its order.
-ci: _begin fmt lint test readme doc loom shuttle msrv minimal-versions package browser (soak "10")
+ci: _begin fmt lint test reqwest-features readme doc loom shuttle msrv minimal-versions package browser (soak "10")
     @just _where '[[ -d $(rustc --print target-libdir --target wasm32-unknown-unknown) ]]' wasm "no standard library for wasm32"
     @just _where "cargo deny --version" deny "no cargo-deny"
     @just _where "cargo +nightly fuzz --version" fuzz "no cargo-fuzz, or no nightly toolchain for it"

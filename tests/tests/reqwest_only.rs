@@ -31,7 +31,10 @@ async fn no_nesting_what_a_client_was_told_of_redirects_retries_and_its_time_is_
         "/dies" => Reply::reset(),
         _ => Reply::ok("late and whole").after(Duration::from_millis(400)),
     });
-    let again = retry::for_host("127.0.0.1").classify_fn(|request| request.retryable());
+    let again = retry::for_host("127.0.0.1").classify_fn(|request| match request.status() {
+        Some(_) => request.success(),
+        None => request.retryable(),
+    });
     let reqwest = plain().redirect(redirect::Policy::limited(5)).retry(again);
     let client = over([&server], reqwest.timeout(Duration::from_millis(100)), policy());
 

@@ -290,13 +290,15 @@ async fn a_proxy_that_is_down_is_no_connection_and_one_that_answers_is_its_targe
 }
 
 /// reqwest's pool sends a request again by itself that a connection did not take; it must not do so with one that it took.
+///
+/// Guards: `failed` that takes each error for one of connecting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn never_twice_posts_while_connections_that_are_kept_die_all_the_time() {
-    let dies = |request: &Request| match request.position % 4 {
-        0 => Reply::ok("right"),
+    let dies = |request: &Request| match (2 * request.connection + request.position) % 5 {
         1 => Reply::ok("right").end(End::Fin),
         2 => Reply::ok("right").end(End::ResetAtNext),
-        _ => Reply::fin(),
+        3 => Reply::fin(),
+        _ => Reply::ok("right"),
     };
     let servers = [Server::start(dies), Server::start(dies)];
     let client = over([&servers[0], &servers[1]], plain(), policy());
@@ -329,6 +331,15 @@ async fn never_twice_posts_while_connections_that_are_kept_die_all_the_time() {
     assert_eq!(executed.len(), all, "none was executed twice");
     assert!(answered.iter().all(|order| executed.binary_search(order).is_ok()));
     assert!(answered.len() > 200, "{} of 800", answered.len());
+}
+
+/// Guards: `template_of` that keeps what is expected.
+#[tokio::test]
+async fn a_body_goes_at_once_since_reqwest_does_not_tell_what_a_target_asks_for() {
+    let server = Server::script([Reply::ok("")]);
+    let request = over([&server], plain(), policy()).put("/").header("expect", "100-continue");
+    request.body("money").send().await.unwrap();
+    assert_eq!((server.requests()[0].header("expect"), server.requests()[0].text()), (None, "money"));
 }
 
 #[tokio::test]

@@ -41,7 +41,8 @@
 //! | keep code that has whole URLs | the same: a URL below one of the targets is a path below all |
 //! | send what a builder of reqwest's made | [`FailoverClient::execute`] |
 //! | add failover to a client of reqwest-middleware | a [`FailoverClient`] as its last middleware, with the feature `middleware` |
-//! | bound one call | [`RequestBuilder::timeout`], [`Within`] |
+//! | bound one call, or say whether it may be sent again | [`RequestBuilder::timeout`]; the [extensions](RequestBuilder::extension) [`Attempts`], [`Idempotent`], [`Replay`] |
+//! | fail over by more than the status, such as an error in a 200 | [`Judge`], [`Policy::judge`] |
 //! | learn which target answered | [`Answered`], in each response's extensions |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response; or [`Error::is_timeout`] and its like |
 //! | set how requests are sent | [`Builder::client`] |
@@ -130,14 +131,15 @@ mod template;
 
 pub use failover_core as core;
 pub use failover_core::{
-    AdminState, BuildError, Cause, Evidence, Failure, Group, InvalidCodes, PathError, Policy, Reason, Replay,
-    Snapshot, StatusCodes, Stopped, Target, TargetSnapshot,
+    AdminState, BuildError, Case, Cause, Evidence, Failure, Group, InvalidCodes, Judge, Judgement, Judges,
+    PathError, Peeked, Policy, Reason, Replay, Snapshot, StatusCodes, Stopped, Target, TargetSnapshot,
+    Verdict,
 };
 #[cfg(feature = "serde")]
 pub use failover_core::{Config, Preset};
 #[cfg(feature = "metrics")]
 pub use failover_hyper::describe_metrics;
-pub use failover_hyper::{Answered, AttemptError, Fault, Within};
+pub use failover_hyper::{Answered, AttemptError, Attempts, Fault, Idempotent, Within};
 pub use reqwest;
 
 pub use crate::builder::Builder;

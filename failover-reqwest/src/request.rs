@@ -97,7 +97,8 @@ impl RequestBuilder {
         self.map(|request| request.multipart(form))
     }
 
-    /// Adds an extension, for whoever sends the attempts or decides on the call, such as [`Within`](crate::Within).
+    /// Adds an extension, for whoever sends the attempts or decides on the call, such as [`Attempts`](crate::Attempts)
+    /// or [`Replay`](crate::Replay).
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, extension: T) -> Self {
         self.extensions.insert(extension);
         self

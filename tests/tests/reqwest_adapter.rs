@@ -7,7 +7,9 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 
 use failover_core::{Evidence, Failure, Policy, Reason, Target};
-use failover_reqwest::{Answered as Story, AttemptError, Error, FailoverClient};
+use failover_reqwest::{
+    Answered as Story, AttemptError, Attempts, Error, FailoverClient, Idempotent, Replay,
+};
 use failover_tests::lab::LIMIT;
 use http::Method;
 use reqwest::Response;
@@ -110,6 +112,15 @@ async fn send(client: &FailoverClient, call: Call) -> Result<Response, Error> {
     let mut request = client.request(method, &call.path);
     for (name, value) in &call.headers {
         request = request.header(name, value);
+    }
+    if let Some(&own) = call.own.get::<Replay>() {
+        request = request.extension(own);
+    }
+    if let Some(&own) = call.own.get::<Idempotent>() {
+        request = request.extension(own);
+    }
+    if let Some(&own) = call.own.get::<Attempts>() {
+        request = request.extension(own);
     }
     request.body(call.body).send().await
 }

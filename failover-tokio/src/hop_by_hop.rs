@@ -8,18 +8,22 @@ use crate::forwarded::OF_THE_CLIENT;
 ///
 /// What the servers on the way say of the client is for the target, and no client can take it away by naming it.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    // Most messages have at most one of them, and passing over all is faster than looking for one.
-    let mut present = headers.keys().filter(|name| is_hop_by_hop(name.as_str()));
-    let (Some(first), second) = (present.next(), present.next()) else { return };
-    let others: Vec<_> = second.into_iter().chain(present).cloned().collect();
-    let first = first.clone();
+    // Passing over all is faster than looking for one.
+    let mut lines = headers.iter().filter(|(name, _)| is_hop_by_hop(name.as_str()));
+    let Some((name, value)) = lines.next() else { return };
+    // Most messages have one of them, which names no other.
+    if lines.next().is_none() && (*name != CONNECTION || value == "keep-alive" || value == "close") {
+        let name = name.clone();
+        headers.remove(name);
+        return;
+    }
+    let present = headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned();
     let named = elements(headers, &CONNECTION).filter(|name| !is_hop_by_hop(name) && *name != "close");
     let named = named.filter_map(|name| HeaderName::try_from(name).ok());
-    let named: Vec<_> = named.filter(|name| *name != VIA && !OF_THE_CLIENT.contains(name)).collect();
-    for name in others.into_iter().chain(named) {
+    let named = named.filter(|name| *name != VIA && !OF_THE_CLIENT.contains(name));
+    for name in present.chain(named).collect::<Vec<_>>() {
         headers.remove(name);
     }
-    headers.remove(first);
 }
 
 fn is_hop_by_hop(name: &str) -> bool {

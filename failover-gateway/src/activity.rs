@@ -65,7 +65,7 @@ impl Activity {
         self.after(limit, |state| state.is_idle().then_some(state.idle)).await;
     }
 
-    /// Waits until its place is needed for another connection.
+    /// Waits until its place is needed for another connection, or the process is to end.
     pub(crate) async fn unwanted(&self) {
         self.leave.notified().await;
     }
@@ -172,6 +172,13 @@ impl Open {
         match idle.min_by_key(|(since, _)| *since) {
             Some((since, idlest)) if since.elapsed() >= GRACE => idlest.leave.notify_one(),
             _ => {}
+        }
+    }
+
+    /// Has all leave.
+    pub(crate) fn dismiss_all(&self) {
+        for activity in self.lock().iter().filter_map(Weak::upgrade) {
+            activity.leave.notify_one();
         }
     }
 

@@ -47,8 +47,6 @@ pub(crate) struct Manners<H> {
     pub(crate) max_headers: Option<u32>,
     /// TLS is spoken as this says now, if it is.
     pub(crate) tls: Option<watch::Receiver<Arc<ServerConfig>>>,
-    /// Whether the process is to end.
-    pub(crate) draining: watch::Receiver<bool>,
 }
 
 impl<H, F, B> Manners<H>
@@ -192,8 +190,8 @@ where
     where
         C: Future<Output = hyper::Result<()>>,
     {
-        let mut draining = self.draining.clone();
         tokio::select! {
+            biased;
             result = connection.as_mut() => return ended(result),
             () = activity.idle(self.idle_timeout) => {
                 if let Patience::Spent = patience {
@@ -201,7 +199,6 @@ where
                 }
             }
             () = activity.unwanted() => {}
-            _ = draining.wait_for(|draining| *draining) => {}
         }
         activity.dismissed();
         shut_down(connection.as_mut());
@@ -215,14 +212,12 @@ where
         }
     }
 
-    /// Waits for the beginning of a conversation, unless it takes too long or there is no more time for it.
+    /// Waits for the beginning of a conversation, unless it takes too long or the client is to go.
     async fn unless_left<T>(&self, beginning: impl Future<Output = T>, activity: &Activity) -> Option<T> {
-        let mut draining = self.draining.clone();
         tokio::select! {
             begun = beginning => Some(begun),
             () = activity.idle(self.idle_timeout) => None,
             () = activity.unwanted() => None,
-            _ = draining.wait_for(|draining| *draining) => None,
         }
     }
 }

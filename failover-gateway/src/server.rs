@@ -34,9 +34,8 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let open = Open::default();
-    let (drain, draining) = watch::channel(false);
     let Limits { idle_timeout, max_headers, .. } = limits;
-    let manners = Arc::new(Manners { handler, idle_timeout, max_headers, tls, draining });
+    let manners = Arc::new(Manners { handler, idle_timeout, max_headers, tls });
     let mut end = pin!(end);
     loop {
         let next = async {
@@ -65,7 +64,7 @@ where
         }
     }
     drop(listener);
-    drain.send_replace(true);
+    open.dismiss_all();
     timeout(limits.drain_timeout, places.acquire_many(limits.max_connections)).await.is_ok()
 }
 

@@ -42,16 +42,16 @@ impl Trusted {
 }
 
 impl Door {
-    /// Makes of a client's request that of its targets; there is none if nobody but the gateway is asked.
+    /// Makes of a client's request that of its targets; `false` if nobody but the gateway is asked.
     ///
     /// # Errors
     ///
     /// It is for no target.
     pub(crate) fn enter<B>(
         &self,
-        mut request: Request<B>,
+        request: &mut Request<B>,
         caller: &Caller,
-    ) -> Result<Option<Request<B>>, Refusal> {
+    ) -> Result<bool, Refusal> {
         if self.max_body.is_some_and(|most| length(request.headers()).is_some_and(|length| length > most)) {
             return Err(TOO_LARGE);
         }
@@ -68,11 +68,11 @@ impl Door {
             drop_underscores(request.headers_mut());
         }
         if self.trusted.has(caller.address) {
-            caller.peer.clone().trusted().introduce(&mut request);
+            caller.peer.clone().trusted().introduce(request);
         } else {
-            caller.peer.introduce(&mut request);
+            caller.peer.introduce(request);
         }
-        Ok(may_pass_on(&mut request).then_some(request))
+        Ok(may_pass_on(request))
     }
 
     /// The part of a request's path that is below the base, which counts in whole segments; `None` if that is all of it.

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use failover_tokio::rustls::ServerConfig;
-use failover_tokio::{Error, FailoverClient, Preset, Reason, Target};
+use failover_tokio::{Error, FailoverClient, Preset, Reason, ResponseBody, Target};
 use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Limited};
@@ -20,8 +20,8 @@ use crate::access::{AccessLog, Record};
 use crate::caller::Caller;
 use crate::conversation::Answered;
 use crate::door::{Door, Refusal, check};
-use crate::ledger::{Ledger, Watched};
-use crate::outgoing::{BoxError, Kept};
+use crate::ledger::{Entry, Ledger, Watched};
+use crate::outgoing::Kept;
 use crate::places::{Place, Places};
 use crate::problem::{Body, Problem, answer};
 use crate::settings::{Admin, Limits, Routes, Settings};
@@ -161,7 +161,20 @@ impl Gateway {
             return response.into();
         }
         let mut record = live.access.as_ref().map(|log| log.begin(&mut request, &caller));
-        let (response, place) = self.admit(request, &caller, &live, record.as_deref_mut()).await;
+        let (response, place) = match self.admit(&mut request, &caller, &live).await {
+            Ok(place) => {
+                let entry = self.ledger.begin(request.method());
+                let result = match live.door.max_body {
+                    None => self.client.forward(request).await,
+                    Some(most) => {
+                        let most = usize::try_from(most).unwrap_or(usize::MAX);
+                        self.client.forward(request.map(|body| Limited::new(body, most))).await
+                    }
+                };
+                (self.conclude(result, entry, &live, record.as_deref_mut()), Some(place))
+            }
+            Err(response) => (response, None),
+        };
         if let Some(record) = &mut record {
             record.answer(response.status());
         }
@@ -181,48 +194,38 @@ impl Gateway {
         Some(refused.unwrap_or_else(shown))
     }
 
-    /// Lets a request in, and passes it on once it has its place.
-    async fn admit(
+    /// Lets a request in once it has its place, as one for the targets.
+    ///
+    /// # Errors
+    ///
+    /// It goes no further: the answer of the gateway.
+    async fn admit<B>(
         &self,
-        request: Request<Incoming>,
+        request: &mut Request<B>,
         caller: &Caller,
-        live: &Arc<Live>,
-        record: Option<&mut Record>,
-    ) -> (Response<Body>, Option<Place>) {
-        let entered = check(&request).and_then(|()| live.door.enter(request, caller));
-        let request = match entered {
-            Ok(Some(request)) => request,
+        live: &Live,
+    ) -> Result<Place, Response<Body>> {
+        match check(request).and_then(|()| live.door.enter(request, caller)) {
+            Ok(true) => {}
             // Nobody but the gateway is asked.
-            Ok(None) => return (allowing(answer(StatusCode::OK, "text/plain", "")), None),
-            Err(refusal) => return (refuse(refusal), None),
-        };
-        let Some(place) = self.places.enter(&caller.place).await else {
+            Ok(false) => return Err(allowing(answer(StatusCode::OK, "text/plain", ""))),
+            Err(refusal) => return Err(refuse(refusal)),
+        }
+        self.places.enter(&caller.place).await.ok_or_else(|| {
             let mut full = refuse((StatusCode::SERVICE_UNAVAILABLE, "too many calls wait for their turn"));
             full.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            return (full, None);
-        };
-        let response = match live.door.max_body {
-            None => self.forward(request, live, record).await,
-            Some(most) => {
-                let most = usize::try_from(most).unwrap_or(usize::MAX);
-                self.forward(request.map(|body| Limited::new(body, most)), live, record).await
-            }
-        };
-        (response, Some(place))
+            full
+        })
     }
 
-    /// Passes a request on to the targets.
-    async fn forward<B>(
+    /// The answer to a request that was passed on to the targets, whose call ended so.
+    fn conclude(
         &self,
-        request: Request<B>,
+        result: Result<Response<ResponseBody>, Error>,
+        entry: Entry<'_>,
         live: &Arc<Live>,
         record: Option<&mut Record>,
-    ) -> Response<Body>
-    where
-        B: hyper::body::Body<Error: Into<BoxError>> + Send + 'static,
-    {
-        let entry = self.ledger.begin(request.method());
-        let result = self.client.forward(request).await;
+    ) -> Response<Body> {
         // After a change, the indices may be those of other targets.
         let targets = if Arc::ptr_eq(live, &self.live()) { &live.targets[..] } else { &[] };
         let error = match result {

@@ -309,6 +309,7 @@ impl Entry<'_> {
         self.ended = true;
         let now = self.ledger.now();
         let mut pages = self.ledger.pages();
+        pages.totals.waiting -= 1;
         if let End::Stopped(reason, words) = end {
             // Where the indices are of other targets, what happened there is told of none.
             let failures = if targets.is_empty() { &[] } else { failures };
@@ -357,13 +358,14 @@ impl Entry<'_> {
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
         let now = self.ledger.now();
         let mut pages = self.ledger.pages();
         pages.totals.waiting -= 1;
-        if !self.ended {
-            pages.totals.abandoned += 1;
-            pages.calls.at(now).abandoned += 1;
-        }
+        pages.totals.abandoned += 1;
+        pages.calls.at(now).abandoned += 1;
     }
 }
 

@@ -54,7 +54,8 @@ pub(crate) struct Origin {
 impl Origin {
     /// The body ended whole, or enough of it passed.
     fn whole(&self) {
-        if let Some(body) = self.body {
+        // Of others nobody waits for it.
+        if let Some(body) = self.body.filter(|body| body.is_probe()) {
             self.observed.group().body_whole(body, self.observed.clock().now());
             self.observed.tell_moves(&[]);
         }

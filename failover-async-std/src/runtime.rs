@@ -76,7 +76,7 @@ impl Runtime for AsyncStd {
     }
 
     fn io(stream: Stream) -> HyperIo {
-        HyperIo(stream.put_off_reads())
+        HyperIo(stream)
     }
 }
 

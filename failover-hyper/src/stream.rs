@@ -14,24 +14,13 @@ pub struct Stream {
     io: Take<Box<dyn Duplex>>,
     http2: bool,
     wire: Wire,
-    /// Whether a read that gave less than there was room for is the last one for now.
-    puts_off: bool,
 }
 
 impl Stream {
     /// A connection of HTTP/2 or of HTTP/1.1, whose bytes go over `wire`.
     pub(crate) fn over(io: impl Duplex + 'static, http2: bool, wire: Wire) -> Self {
         let io: Box<dyn Duplex> = Box::new(io);
-        Self { io: io.take(MOST_READ), http2, wire, puts_off: false }
-    }
-
-    /// The same for a runtime whose sockets ask the system with each read: over HTTP/1.1 no more is read at once where a read
-    /// gave all that there was.
-    #[must_use]
-    pub fn put_off_reads(mut self) -> Self {
-        // A connection of HTTP/2 has a task of its own, which would be woken for that.
-        self.puts_off = !self.http2;
-        self
+        Self { io: io.take(MOST_READ), http2, wire }
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -58,7 +47,8 @@ impl AsyncRead for Stream {
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         self.wire.heard(buf.filled().len() - before);
         let is_all = self.io.limit() > 0 && buf.remaining() > 0;
-        if self.puts_off && is_all && self.wire.is_driven() {
+        // hyper reads on at once, in vain. A connection of HTTP/2 is not driven.
+        if is_all && self.wire.is_driven() {
             self.wire.put_off(true);
         }
         Poll::Ready(Ok(()))

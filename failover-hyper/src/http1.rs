@@ -152,7 +152,10 @@ impl Http1 {
     /// anything unasked, as far as is known, or as it `reads`.
     fn is_usable(&mut self, reads: bool) -> bool {
         self.relay.rest();
-        self.drive(reads);
+        // One that waits for the next request has done what it could with the last piece of the answer.
+        if reads || !self.sender.is_ready() {
+            self.drive(reads);
+        }
         self.end.is_none() && self.sender.is_ready()
     }
 

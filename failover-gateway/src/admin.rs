@@ -47,7 +47,7 @@ impl Gateway {
     pub(crate) async fn administer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        caller: Caller,
+        caller: Arc<Caller>,
     ) -> Answered<Body> {
         self.operate(request, &caller).await.unwrap_or_else(|refusal| *refusal).into()
     }

@@ -7,7 +7,6 @@ use failover_tokio::Peer;
 use tokio::sync::Semaphore;
 
 /// Who asks, and over which connection.
-#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) peer: Peer,
     /// `None` over a Unix socket.

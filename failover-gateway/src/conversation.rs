@@ -51,7 +51,7 @@ pub(crate) struct Manners<H> {
 
 impl<H, F, B> Manners<H>
 where
-    H: Fn(Request<Incoming>, Caller) -> F + Send + Sync + 'static,
+    H: Fn(Request<Incoming>, Arc<Caller>) -> F + Send + Sync + 'static,
     F: Future<Output = Answered<B>> + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
@@ -103,19 +103,19 @@ where
             },
         };
         if is_http2 {
-            self.speak_http2(stream, caller, activity).await;
+            self.speak_http2(stream, Arc::new(caller), activity).await;
         } else {
-            self.speak_http1(stream, caller, activity).await;
+            self.speak_http1(stream, Arc::new(caller), activity).await;
         }
     }
 
-    async fn speak_http1<S>(self: &Arc<Self>, stream: S, caller: Caller, activity: &Arc<Activity>)
+    async fn speak_http1<S>(self: &Arc<Self>, stream: S, caller: Arc<Caller>, activity: &Arc<Activity>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let upgraded = Arc::new(OnceLock::new());
         let service = service_fn(|request: Request<Incoming>| {
-            let (call, manners, caller) = (Call::begin(activity), Arc::clone(self), caller.clone());
+            let (call, manners, caller) = (Call::begin(activity), Arc::clone(self), Arc::clone(&caller));
             let upgraded = Arc::clone(&upgraded);
             async move {
                 let (version, is_head) = (request.version(), *request.method() == Method::HEAD);
@@ -152,12 +152,12 @@ where
         }
     }
 
-    async fn speak_http2<S>(self: &Arc<Self>, stream: S, caller: Caller, activity: &Arc<Activity>)
+    async fn speak_http2<S>(self: &Arc<Self>, stream: S, caller: Arc<Caller>, activity: &Arc<Activity>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let service = service_fn(|request: Request<Incoming>| {
-            let (call, manners, caller) = (Call::begin(activity), Arc::clone(self), caller.clone());
+            let (call, manners, caller) = (Call::begin(activity), Arc::clone(self), Arc::clone(&caller));
             async move {
                 let (version, is_head) = (request.version(), *request.method() == Method::HEAD);
                 let Answered { response, kept } = (manners.handler)(request, caller).await;

@@ -47,11 +47,7 @@ impl Door {
     /// # Errors
     ///
     /// It is for no target.
-    pub(crate) fn enter<B>(
-        &self,
-        request: &mut Request<B>,
-        caller: &Caller,
-    ) -> Result<bool, Refusal> {
+    pub(crate) fn enter<B>(&self, request: &mut Request<B>, caller: &Caller) -> Result<bool, Refusal> {
         if self.max_body.is_some_and(|most| length(request.headers()).is_some_and(|length| length > most)) {
             return Err(TOO_LARGE);
         }

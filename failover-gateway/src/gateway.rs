@@ -154,15 +154,17 @@ impl Gateway {
     pub(crate) async fn answer(
         self: Arc<Self>,
         mut request: Request<Incoming>,
-        caller: Caller,
+        caller: Arc<Caller>,
     ) -> Answered<Body> {
         let live = Arc::clone(&self.live());
         if let Some(response) = self.answer_itself(&request, &live) {
             return response.into();
         }
-        let mut record = live.access.as_ref().map(|log| log.begin(&mut request, &caller));
-        let (response, place) = match self.admit(&mut request, &caller, &live).await {
+        let record = live.access.as_ref().map(|log| log.begin(&mut request, &caller));
+        let mut kept = Kept { place: None, record };
+        let response = match self.admit(&mut request, &caller, &live).await {
             Ok(place) => {
+                kept.place = Some(place);
                 let entry = self.ledger.begin(request.method());
                 let result = match live.door.max_body {
                     None => self.client.forward(request).await,
@@ -171,14 +173,14 @@ impl Gateway {
                         self.client.forward(request.map(|body| Limited::new(body, most))).await
                     }
                 };
-                (self.conclude(result, entry, &live, record.as_deref_mut()), Some(place))
+                self.conclude(result, entry, &live, kept.record.as_deref_mut())
             }
-            Err(response) => (response, None),
+            Err(response) => response,
         };
-        if let Some(record) = &mut record {
+        if let Some(record) = &mut kept.record {
             record.answer(response.status());
         }
-        Answered { response, kept: Kept { place, record } }
+        Answered { response, kept }
     }
 
     /// Answers a request for the status or the metrics, whatever the load.

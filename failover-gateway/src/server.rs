@@ -29,7 +29,7 @@ pub(crate) async fn serve<H, F, B>(
     end: impl Future<Output = ()>,
 ) -> bool
 where
-    H: Fn(Request<Incoming>, Caller) -> F + Send + Sync + 'static,
+    H: Fn(Request<Incoming>, Arc<Caller>) -> F + Send + Sync + 'static,
     F: Future<Output = Answered<B>> + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static,
 {

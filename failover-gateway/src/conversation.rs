@@ -26,6 +26,7 @@ use crate::outgoing::{BoxError, Kept, Outgoing};
 use crate::places::Places;
 use crate::preface::Prefaced;
 use crate::socket::Socket;
+use crate::woken::when_woken;
 
 /// An answer, and what goes on until it was sent.
 pub(crate) struct Answered<B> {
@@ -190,15 +191,21 @@ where
     where
         C: Future<Output = hyper::Result<()>>,
     {
+        // A connection is polled for each call, and neither of these has news of it.
+        let is_over = when_woken(async {
+            tokio::select! {
+                () = activity.idle(self.idle_timeout) => true,
+                () = activity.unwanted() => false,
+            }
+        });
         tokio::select! {
             biased;
             result = connection.as_mut() => return ended(result),
-            () = activity.idle(self.idle_timeout) => {
-                if let Patience::Spent = patience {
+            is_over = is_over => {
+                if is_over && matches!(patience, Patience::Spent) {
                     return End::OfPatience;
                 }
             }
-            () = activity.unwanted() => {}
         }
         activity.dismissed();
         shut_down(connection.as_mut());

@@ -40,6 +40,7 @@ mod stops;
 mod supervisor;
 mod tls;
 mod why;
+mod woken;
 
 use std::env;
 use std::future::pending;

@@ -1,6 +1,7 @@
 //! The connections to one target, as a service that sends requests to it.
 
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -52,65 +53,70 @@ impl<R: Runtime> Connections<R> {
     /// # Errors
     ///
     /// There is none, or the request is for another target.
-    pub async fn send(
+    #[expect(clippy::manual_async_fn, reason = "that would hold the request twice")]
+    pub fn send(
         &self,
         mut request: Request<AttemptBody>,
-    ) -> Result<Response<TransportBody>, TransportError> {
-        if !self.pool.origin().is_of(request.uri()) {
-            return Err(TransportError::no_origin(OriginError::Other));
-        }
-        let progress = request.body().progress().clone();
-        // Most requests have `Host` only, which is told sooner than a name is looked up.
-        let upgrades = request.headers().len() > 1
-            && request.headers().contains_key(UPGRADE)
-            && self.pool.origin().may_speak_http1();
-        let response = loop {
-            let connection = if upgrades {
-                Connection::Alone(self.pool.connection_to_upgrade(self.bound, &progress).await?)
-            } else {
-                self.pool.connection(self.bound, &progress).await?
-            };
-            match connection {
-                Connection::Alone(mut connection) => {
-                    *request.uri_mut() = path_of(request.uri());
-                    let response = match connection.exchange(request, &progress).await {
-                        Ok(response) => response,
-                        Err(Broken { handed_back: Some(unsent), began, .. }) if began.has_served() => {
-                            request = unsent;
-                            *request.uri_mut() = self.pool.origin().uri(request.uri());
-                            continue;
-                        }
-                        Err(broken) => return Err(broken.into()),
-                    };
-                    let switches = upgrades && response.status() == StatusCode::SWITCHING_PROTOCOLS;
-                    if switches && !connection.switch().await {
-                        return Err(TransportError::closed());
-                    }
-                    let version = response.version();
-                    let reading = Reading::new(connection, self.pool.clone());
-                    break response
-                        .map(|body| TransportBody::new(Received::new(body, version), Held::Alone(reading)));
-                }
-                Connection::Among(joined) => {
-                    // TE is not named in `Connection` there, and hyper would drop what is.
-                    if request.headers().get_all(CONNECTION).iter().any(|named| named == "te") {
-                        request.headers_mut().remove(CONNECTION);
-                    }
-                    let expected = request.body().expectation().map(Expectation::while_read);
-                    let (response, place) = joined.exchange(request, &progress).await?;
-                    let version = response.version();
-                    let held = Held::Among { place, expected };
-                    break response.map(|body| TransportBody::new(Received::new(body, version), held));
-                }
+    ) -> impl Future<Output = Result<Response<TransportBody>, TransportError>> + Send {
+        async move {
+            if !self.pool.origin().is_of(request.uri()) {
+                return Err(TransportError::no_origin(OriginError::Other));
             }
-        };
-        if is_too_large(response.headers()) { Err(TransportError::large_head()) } else { Ok(response) }
+            let progress = request.body().progress().clone();
+            // Few headers are passed over faster than one is looked up.
+            let asks_to = request.headers().keys().any(|name| *name == UPGRADE);
+            let upgrades = asks_to && self.pool.origin().may_speak_http1();
+            let response = loop {
+                let connection = if upgrades {
+                    // In a box, since what few calls need would make room for itself in all.
+                    let opening = Box::pin(self.pool.connection_to_upgrade(self.bound, &progress));
+                    Connection::Alone(opening.await?)
+                } else {
+                    self.pool.connection(self.bound, &progress).await?
+                };
+                match connection {
+                    Connection::Alone(mut connection) => {
+                        *request.uri_mut() = path_of(mem::take(request.uri_mut()));
+                        let response = match connection.exchange(request, &progress).await {
+                            Ok(response) => response,
+                            Err(Broken { handed_back: Some(unsent), began, .. }) if began.has_served() => {
+                                request = unsent;
+                                *request.uri_mut() = self.pool.origin().uri(request.uri());
+                                continue;
+                            }
+                            Err(broken) => return Err(broken.into()),
+                        };
+                        let switches = upgrades && response.status() == StatusCode::SWITCHING_PROTOCOLS;
+                        if switches && !connection.switch().await {
+                            return Err(TransportError::closed());
+                        }
+                        let version = response.version();
+                        let reading = Reading::new(connection, self.pool.clone());
+                        break response.map(|body| {
+                            TransportBody::new(Received::new(body, version), Held::Alone(reading))
+                        });
+                    }
+                    Connection::Among(joined) => {
+                        // TE is not named in `Connection` there, and hyper would drop what is.
+                        if request.headers().get_all(CONNECTION).iter().any(|named| named == "te") {
+                            request.headers_mut().remove(CONNECTION);
+                        }
+                        let expected = request.body().expectation().map(Expectation::while_read);
+                        let (response, place) = joined.exchange(request, &progress).await?;
+                        let version = response.version();
+                        let held = Held::Among { place, expected };
+                        break response.map(|body| TransportBody::new(Received::new(body, version), held));
+                    }
+                }
+            };
+            if is_too_large(response.headers()) { Err(TransportError::large_head()) } else { Ok(response) }
+        }
     }
 }
 
 /// What a request's URI is over HTTP/1.1 (RFC 9112, section 3.2.1).
-fn path_of(uri: &Uri) -> Uri {
-    uri.path_and_query().map_or_else(Uri::default, |path| path.clone().into())
+fn path_of(uri: Uri) -> Uri {
+    uri.into_parts().path_and_query.map_or_else(Uri::default, Uri::from)
 }
 
 impl<R: Runtime> Service<Request<AttemptBody>> for Connections<R> {

@@ -112,7 +112,7 @@ impl<X: Exchange> Driver<'_, X> {
             waited_in_vain: false,
             ended: false,
         };
-        let result = match request {
+        let mut result = match request {
             Ok(request) => self.exchange.exchange(index, request, Bound::new(&mut waiting, progress)).await,
             Err(error) => Err(AttemptError::unbuilt(error)),
         };
@@ -121,8 +121,13 @@ impl<X: Exchange> Driver<'_, X> {
         }
         let mut now = self.clock.now();
         let took = now.since(began);
+        if let Ok(response) = &mut result {
+            if let Err(error) = self.check(response) {
+                result = Err(error);
+            }
+        }
         let waited_in_vain = waiting.end();
-        let judged = match result.and_then(|response| self.checked(response)) {
+        let judged = match result {
             Ok(response) => {
                 let mut response = response.map(Ahead::new);
                 let bench = Bench { judges: &self.observed.group().policy().judge, template: self.template };
@@ -195,13 +200,16 @@ impl<X: Exchange> Driver<'_, X> {
         }
     }
 
-    /// A response, if it is one to this request.
-    fn checked<B>(&self, response: Response<B>) -> Result<Response<B>, AttemptError> {
-        if self.template.may_be_answered_by(response.status()) {
-            Ok(response)
-        } else {
-            Err(AttemptError::garbage())
+    /// Makes a response one for the caller.
+    ///
+    /// # Errors
+    ///
+    /// It is none to this request.
+    fn check(&self, response: &mut Response<X::Body>) -> Result<(), AttemptError> {
+        if !self.template.may_be_answered_by(response.status()) {
+            return Err(AttemptError::garbage());
         }
+        self.exchange.received(response)
     }
 
     /// Ends the attempt's body before the attempt is reported, so that what the machine knows of it stays true.

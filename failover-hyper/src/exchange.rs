@@ -28,6 +28,16 @@ pub trait Exchange: Sync {
         request: Request<AttemptBody>,
         bound: Bound<'_>,
     ) -> impl Future<Output = Result<Response<Self::Body>, AttemptError>> + Send;
+
+    /// Makes an answer one for the caller, before it is judged.
+    ///
+    /// # Errors
+    ///
+    /// It is none to the request.
+    fn received(&self, response: &mut Response<Self::Body>) -> Result<(), AttemptError> {
+        let _ = response;
+        Ok(())
+    }
 }
 
 /// Sends a request by a service: waits for the service to be ready, and for the head of the answer, within `bound`.
@@ -65,13 +75,13 @@ impl<R: Runtime> Connections<R> {
     ///
     /// There is no answer.
     #[inline]
-    pub async fn exchange(
+    pub fn exchange(
         &self,
         request: Request<AttemptBody>,
         bound: Bound<'_>,
-    ) -> Result<Response<TransportBody>, AttemptError> {
+    ) -> impl Future<Output = Result<Response<TransportBody>, AttemptError>> + Send {
         let fails = |error| AttemptError::service(Proven.classify(&error), error);
-        hold::<R, _, _>(bound, pin!(self.send(request)), fails).await
+        async move { hold::<R, _, _>(bound, pin!(self.send(request)), fails).await }
     }
 }
 
@@ -80,12 +90,16 @@ async fn hold<R: Runtime, B: Send, E: Send>(
     answer: Pin<&mut (impl Future<Output = Result<Response<B>, E>> + Send)>,
     fails: impl FnOnce(E) -> AttemptError,
 ) -> Result<Response<B>, AttemptError> {
-    match bound.hold::<R, _>(answer).await {
-        Ok(answer) => receive(answer.map_err(fails)?),
-        Err(elapsed) => {
+    let mut answered = None;
+    // An answer is large, and what holds it would move it again and again.
+    let waiting = pin!(async { answered = Some(answer.await) });
+    match (bound.hold::<R, _>(waiting).await, answered) {
+        (_, Some(answer)) => receive(answer.map_err(fails)?),
+        (Err(elapsed), None) => {
             elapsed.suspect_connection();
             Err(AttemptError::timeout(&elapsed))
         }
+        (Ok(()), None) => unreachable!("what was held to its end has an answer"),
     }
 }
 

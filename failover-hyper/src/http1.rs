@@ -181,28 +181,31 @@ impl Http1 {
     /// # Errors
     ///
     /// There is none; then the connection is closed.
-    pub(crate) async fn exchange(
+    pub(crate) fn exchange(
         &mut self,
         mut request: Request<AttemptBody>,
         progress: &Progress,
-    ) -> Result<Response<Incoming>, Broken> {
+    ) -> impl Future<Output = Result<Response<Incoming>, Broken>> + Send {
         request.body_mut().go_over(&self.wire);
         let began = self.wire.mark();
         progress.reach(Stage::Alone(began.clone()));
-        let mut answer = pin!(self.sender.try_send_request(request));
+        let answer = self.sender.try_send_request(request);
         self.ask_for_news();
-        match poll_fn(|cx| self.poll_driven(cx, |cx| answer.as_mut().poll(cx))).await {
-            Ok(response) => {
-                self.wire.serve();
-                self.idle_time = idle_time(response.headers());
-                Ok(response)
+        async move {
+            let mut answer = pin!(answer);
+            match poll_fn(|cx| self.poll_driven(cx, |cx| answer.as_mut().poll(cx))).await {
+                Ok(response) => {
+                    self.wire.serve();
+                    self.idle_time = idle_time(response.headers());
+                    Ok(response)
+                }
+                Err(mut error) => Err(Broken {
+                    handed_back: error.take_message(),
+                    error: error.into_error(),
+                    lost: self.end == Some(End::Whole),
+                    began,
+                }),
             }
-            Err(mut error) => Err(Broken {
-                handed_back: error.take_message(),
-                error: error.into_error(),
-                lost: self.end == Some(End::Whole),
-                began,
-            }),
         }
     }
 

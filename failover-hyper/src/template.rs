@@ -82,10 +82,9 @@ impl Template {
         Some(Self { head, extensions, body, own, expects })
     }
 
-    /// The same without the request's extensions, for those that concern the connection that it came over.
-    #[must_use]
-    pub fn without_extensions(self) -> Self {
-        Self { extensions: Extensions::new(), ..self }
+    /// Drops the request's extensions, for those that concern the connection that it came over.
+    pub fn drop_extensions(&mut self) {
+        self.extensions = Extensions::new();
     }
 
     /// The method.
@@ -127,7 +126,8 @@ impl Template {
         progress: Progress,
         expectation: Option<&Expectation>,
     ) -> Result<Request<AttemptBody>, PathError> {
-        let mut request = self.head.aim(target)?.map(|()| self.body.attempt(progress, expectation.cloned()));
+        let body = self.body.attempt(progress, expectation.cloned());
+        let mut request = self.head.aim(target, body)?;
         *request.extensions_mut() = self.extensions.clone();
         if let Some(expectation) = expectation {
             expectation.listen(&mut request);

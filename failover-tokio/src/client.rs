@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
-use failover_hyper::{CallBody, Proven, ResponseBody, Targets, Template};
+use failover_hyper::{CallBody, Proven, ResponseBody, Targets, Template, perform};
 use http::{Method, Request, Response};
 
 use crate::error::Error;
-use crate::exchange::{Connected, run};
+use crate::exchange::Connected;
+use crate::runtime::Tokio;
 use crate::service::Failover;
 use crate::submit::Submitted;
 use crate::transport::{Connections, Transport};
@@ -78,9 +79,11 @@ impl FailoverClient {
     /// ```
     pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<Response<ResponseBody>, Error> {
         let (head, body) = request.into_parts();
-        let template = Template::new(head, CallBody::whole(body));
+        let template = Template::new(head, CallBody::whole(body)).ok_or(Error::Method)?;
         let list = self.failover.targets.current();
-        run(&list, template, &Connected(&list)).await
+        let connected = Connected(&list);
+        let call = perform::<Tokio, _>(list.observed(), list.drains(), &template, &connected);
+        call.await.map_err(Error::Stopped)
     }
 
     /// Begins a request that runs on by itself, and hands back what waits for its result.

@@ -1,31 +1,14 @@
 //! Attempts by what sends to the targets.
 
 use failover_hyper::{
-    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, List, ResponseBody, Template,
-    TransportBody, perform, send,
+    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, List, TransportBody, send,
 };
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::error::Error;
 use crate::runtime::Tokio;
 use crate::transport::Connections;
-
-/// Runs a call on a list from its first attempt to its end.
-///
-/// # Errors
-///
-/// The call stopped without an acceptable answer.
-pub(crate) async fn run<S, X: Exchange>(
-    list: &List<S>,
-    template: Option<Template>,
-    exchange: &X,
-) -> Result<Response<ResponseBody<X::Body>>, Error<X::Body>> {
-    let template = template.ok_or(Error::Method)?;
-    let call = perform::<Tokio, _>(list.observed(), list.drains(), &template, exchange);
-    call.await.map_err(Error::Stopped)
-}
 
 /// The connections of a client.
 pub(crate) struct Connected<'a>(pub(crate) &'a List<Connections>);

@@ -1,8 +1,9 @@
 //! A server's inbound request, passed on as a proxy does (RFC 9110, section 7.6).
 
-use failover_core::{PathError, settle_framing};
+use failover_core::{Group, PathError, Policy, Target, settle_framing};
 use failover_hyper::{
     AttemptBody, AttemptError, Bound, BoxError, CallBody, Classify, Exchange, List, ResponseBody, Template,
+    perform,
 };
 use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderValue, TE, UPGRADE, VIA};
 use http::request::Parts;
@@ -13,9 +14,10 @@ use tower_service::Service;
 
 use crate::client::FailoverClient;
 use crate::error::Error;
-use crate::exchange::{Connected, Services, run};
+use crate::exchange::{Connected, Services};
 use crate::forwarded::{add, is_looping, via};
-use crate::hop_by_hop::{elements, strip};
+use crate::hop_by_hop::{elements, is_hop_by_hop, strip};
+use crate::runtime::Tokio;
 use crate::service::Failover;
 use crate::upgrade::Offer;
 
@@ -52,12 +54,16 @@ impl FailoverClient {
     ///     client.forward(inbound).await
     /// }
     /// ```
-    pub async fn forward<B>(&self, request: Request<B>) -> Result<Response<ResponseBody>, Error>
+    pub fn forward<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<ResponseBody>, Error>> + Send
     where
         B: Body<Error: Into<BoxError>> + Send + 'static,
     {
         let list = self.failover.targets.current();
-        pass_on(&list, request, Connected(&list)).await
+        let inbound: Result<_, Error> = Inbound::of(request, list.group().policy());
+        async move { inbound?.pass_on(&list, Connected(&list)).await }
     }
 }
 
@@ -75,10 +81,6 @@ where
     /// # Errors
     ///
     /// See [`Error`].
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "the compiler proves `Send` here only where an error is a box"
-    )]
     pub fn forward<B>(
         &self,
         request: Request<B>,
@@ -86,62 +88,86 @@ where
     where
         B: Body<Error: Into<BoxError>> + Send + 'static,
     {
-        async move {
-            let list = self.targets.current();
-            let services = Services { list: &list, classify: &self.classify };
-            pass_on(&list, request, services).await
-        }
+        let list = self.targets.current();
+        let inbound: Result<_, Error<R>> = Inbound::of(request, list.group().policy());
+        async move { inbound?.pass_on(&list, Services { list: &list, classify: &self.classify }).await }
     }
 }
 
-/// Passes a request on by what sends to the targets of a list.
-///
-/// # Errors
-///
-/// No target is asked for such a request, or there is no answer.
-async fn pass_on<S, X: Exchange, B>(
-    list: &List<S>,
-    request: Request<B>,
-    exchange: X,
-) -> Result<Response<ResponseBody<X::Body>>, Error<X::Body>>
-where
-    B: Body<Error: Into<BoxError>> + Send + 'static,
-{
-    let policy = list.group().policy();
-    let (mut head, body) = request.into_parts();
-    let said = Said::of(&head.headers);
-    check(&mut head, &said)?;
-    let offer = if said.upgrade { Offer::of(&mut head, &policy.upgrades) } else { None };
-    let mut codings = said.te.then(|| elements(&head.headers, &TE)).into_iter().flatten();
-    let trailers = codings.any(|coding| coding.eq_ignore_ascii_case("trailers"));
-    drop(codings);
-    strip(&mut head.headers);
-    // Those that `Connection` names are gone by now.
-    if said.cookies > 1 {
-        join_cookies(&mut head.headers);
+/// An inbound request, made one that can be passed on.
+struct Inbound {
+    template: Template,
+    via: HeaderValue,
+    offer: Option<Offer>,
+}
+
+impl Inbound {
+    /// # Errors
+    ///
+    /// No target is asked for such a request.
+    fn of<B, R>(request: Request<B>, policy: &Policy) -> Result<Self, Error<R>>
+    where
+        B: Body<Error: Into<BoxError>> + Send + 'static,
+        R: Body,
+    {
+        let (mut head, body) = request.into_parts();
+        let said = Said::of(&head.headers);
+        check(&mut head, &said)?;
+        let offer = if said.upgrade { Offer::of(&mut head, &policy.upgrades) } else { None };
+        let mut codings = said.te.then(|| elements(&head.headers, &TE)).into_iter().flatten();
+        let trailers = codings.any(|coding| coding.eq_ignore_ascii_case("trailers"));
+        drop(codings);
+        if said.hop_by_hop {
+            strip(&mut head.headers);
+        }
+        // Those that `Connection` names are gone by now.
+        if said.cookies > 1 {
+            join_cookies(&mut head.headers);
+        }
+        if let Some(offer) = &offer {
+            offer.make(&mut head.headers);
+        }
+        if trailers {
+            head.headers.insert(TE, HeaderValue::from_static("trailers"));
+            head.headers.append(CONNECTION, HeaderValue::from_static("te"));
+        }
+        let via = HeaderValue::from_static(via(head.version));
+        if said.via {
+            add(&mut head.headers, VIA, via.clone());
+        } else {
+            head.headers.append(VIA, via.clone());
+        }
+        let body = CallBody::received(body, &head, policy.replay_buffer);
+        // What a server noted of a request in its extensions concerns the connection that it came over.
+        let mut template = Template::new(head, body).ok_or(Error::Method)?;
+        template.drop_extensions();
+        Ok(Self { template, via, offer })
     }
-    if let Some(offer) = &offer {
-        offer.make(&mut head.headers);
+
+    /// Passes it on by what sends to the targets of a list.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer.
+    async fn pass_on<S, X: Exchange>(
+        &mut self,
+        list: &List<S>,
+        exchange: X,
+    ) -> Result<Response<ResponseBody<X::Body>>, Error<X::Body>> {
+        let onward = Onward { exchange, group: list.group(), via: &self.via, offer: self.offer.as_ref() };
+        let call = perform::<Tokio, _>(list.observed(), list.drains(), &self.template, &onward);
+        let mut answer = call.await.map_err(Error::Stopped)?;
+        if let Some(offer) = self.offer.take() {
+            offer.join(&mut answer, list.group().policy().body_idle);
+        }
+        Ok(answer)
     }
-    if trailers {
-        head.headers.insert(TE, HeaderValue::from_static("trailers"));
-        head.headers.append(CONNECTION, HeaderValue::from_static("te"));
-    }
-    let via = HeaderValue::from_static(via(head.version));
-    let body = CallBody::received(body, &head, policy.replay_buffer);
-    // What a server noted of a request in its extensions concerns the connection that it came over.
-    let template = Template::new(head, body).map(Template::without_extensions);
-    let mut answer =
-        run(list, template, &Inbound { exchange, via, came_by: said.via, offer: offer.as_ref() }).await?;
-    if let Some(offer) = offer {
-        offer.join(&mut answer, policy.body_idle);
-    }
-    Ok(answer)
 }
 
 /// Which headers a request has of those that a proxy cares for.
 #[derive(Default)]
 struct Said {
+    hop_by_hop: bool,
     upgrade: bool,
     te: bool,
     via: bool,
@@ -152,8 +178,9 @@ impl Said {
     /// Passes over all headers once, which is faster than looking for each.
     fn of(headers: &HeaderMap) -> Self {
         let mut said = Self::default();
-        for name in headers.iter().map(|(name, _)| name) {
-            match name.as_str() {
+        for name in headers.iter().map(|(name, _)| name.as_str()) {
+            said.hop_by_hop |= is_hop_by_hop(name);
+            match name {
                 "upgrade" => said.upgrade = true,
                 "te" => said.te = true,
                 "via" => said.via = true,
@@ -204,31 +231,32 @@ fn leads_out(path: &str) -> bool {
 }
 
 /// What sends inbound requests on.
-struct Inbound<'a, X> {
+struct Onward<'a, X> {
     exchange: X,
-    via: HeaderValue,
-    /// Whether it came by another proxy, which says so.
-    came_by: bool,
+    group: &'a Group<Target>,
+    via: &'a HeaderValue,
     offer: Option<&'a Offer>,
 }
 
-impl<X: Exchange> Exchange for Inbound<'_, X> {
+impl<X: Exchange> Exchange for Onward<'_, X> {
     type Body = X::Body;
 
-    async fn exchange(
+    fn exchange(
         &self,
         target: usize,
         mut request: Request<AttemptBody>,
         bound: Bound<'_>,
-    ) -> Result<Response<X::Body>, AttemptError> {
-        if self.came_by {
+    ) -> impl Future<Output = Result<Response<X::Body>, AttemptError>> {
+        // A target's own headers replace the request's.
+        if self.group.targets()[target].headers().contains_key(VIA) {
             add(request.headers_mut(), VIA, self.via.clone());
-        } else {
-            request.headers_mut().append(VIA, self.via.clone());
         }
-        let mut response = self.exchange.exchange(target, request, bound).await?;
+        self.exchange.exchange(target, request, bound)
+    }
+
+    fn received(&self, response: &mut Response<X::Body>) -> Result<(), AttemptError> {
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let protocol = self.offer.filter(|_| switches).and_then(|offer| offer.taken_up(&response));
+        let protocol = self.offer.filter(|_| switches).and_then(|offer| offer.taken_up(response));
         strip(response.headers_mut());
         match protocol {
             Some(protocol) => {
@@ -239,7 +267,7 @@ impl<X: Exchange> Exchange for Inbound<'_, X> {
             None => {}
         }
         *response.version_mut() = Version::HTTP_11;
-        Ok(response)
+        Ok(())
     }
 }
 

@@ -26,7 +26,8 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     }
 }
 
-fn is_hop_by_hop(name: &str) -> bool {
+/// Whether a header concerns one connection only.
+pub(crate) fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection"

@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
 use failover_hyper::{
     AttemptBody, BoxError, CallBody, Classify, Clock, List, Observed, Proven, ResponseBody, Targets,
-    Template, group_by_uri,
+    Template, group_by_uri, perform,
 };
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::error::Error;
-use crate::exchange::{Services, run};
+use crate::exchange::Services;
 use crate::runtime::Tokio;
 
 /// A tower service that sends each request to the target that works, by an inner service.
@@ -173,8 +173,10 @@ where
             let list = failover.targets.current();
             let (head, body) = request.into_parts();
             let body = CallBody::received(body, &head, list.group().policy().replay_buffer);
+            let template = Template::new(head, body).ok_or(Error::Method)?;
             let services = Services { list: &list, classify: &failover.classify };
-            run(&list, Template::new(head, body), &services).await
+            let call = perform::<Tokio, _>(list.observed(), list.drains(), &template, &services);
+            call.await.map_err(Error::Stopped)
         })
     }
 }

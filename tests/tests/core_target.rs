@@ -137,7 +137,7 @@ fn exact_the_length_of_a_body_is_stated_where_it_is_known_and_expected() {
         let head =
             Head::new(method, PathAndQuery::from_static("/"), headers.collect(), length).expect("no tunnel");
         let target = Target::parse("http://h").expect("a target");
-        let request = head.aim(&target).expect("a request");
+        let request = head.aim(&target, ()).expect("a request");
         let coding = request.headers().get("transfer-encoding");
         assert_eq!(coding, length.is_none().then_some(&HeaderValue::from_static("chunked")));
         request.headers().get("content-length").map(|value| value.to_str().expect("a number").to_owned())
@@ -223,7 +223,7 @@ fn per_target_request_each_target_gets_its_own_host_and_headers() {
     for (target, url, host, key) in
         [(own, "http://a/v1/x", "a", "a"), (other, "http://b:81/x", "b:81", "caller")]
     {
-        let request = head.aim(&target).expect("a request");
+        let request = head.aim(&target, ()).expect("a request");
         assert_eq!(
             (request.uri().to_string().as_str(), &request.headers()["host"]),
             (url, &host.parse().expect("a host"))

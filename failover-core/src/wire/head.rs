@@ -18,7 +18,7 @@ use crate::wire::target::{PathError, Target};
 /// use http::{HeaderMap, Method};
 ///
 /// let head = Head::new(Method::POST, Target::path("/orders")?, HeaderMap::new(), Some(2)).ok_or("a tunnel")?;
-/// let request = head.aim(&Target::parse("http://api.example/v1")?)?;
+/// let request = head.aim(&Target::parse("http://api.example/v1")?, "{}")?;
 /// assert_eq!(request.uri(), "http://api.example/v1/orders");
 /// assert_eq!((&request.headers()["host"], &request.headers()["content-length"]), (&"api.example".parse()?, &2.into()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -48,8 +48,15 @@ impl Head {
         if method == Method::CONNECT {
             return None;
         }
-        headers.remove(TRANSFER_ENCODING);
-        let stated = headers.remove(CONTENT_LENGTH).is_some();
+        // Few headers are passed over faster than one is looked up.
+        let has = |name| headers.keys().any(|key| *key == name);
+        let (coded, stated) = (has(TRANSFER_ENCODING), has(CONTENT_LENGTH));
+        if coded {
+            headers.remove(TRANSFER_ENCODING);
+        }
+        if stated {
+            headers.remove(CONTENT_LENGTH);
+        }
         let expected = stated || matches!(method, Method::POST | Method::PUT | Method::PATCH);
         if let Some(length) = length.filter(|&length| length > 0 || expected) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -91,14 +98,14 @@ impl Head {
         status != StatusCode::SWITCHING_PROTOCOLS || self.headers.contains_key(UPGRADE)
     }
 
-    /// The request as it is sent to `target`: the target's URL, `Host` and own headers (`per_target_request`), else
+    /// The request as it is sent to `target` with its body: the target's URL, `Host` and own headers (`per_target_request`), else
     /// the same for every target (`exact`, `same_key`).
     ///
     /// # Errors
     ///
     /// The target's path and the request's are too long together.
-    pub fn aim(&self, target: &Target) -> Result<Request<()>, PathError> {
-        let mut request = Request::new(());
+    pub fn aim<B>(&self, target: &Target, body: B) -> Result<Request<B>, PathError> {
+        let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = target.uri(&self.path)?;
         let headers = request.headers_mut();

@@ -348,7 +348,8 @@ impl<T, R, E> Call<T, R, E> {
             self.struck = self.book(Harm::Cut, now);
             self.end_probe(true, now);
         }
-        let is_left = self.probe || self.group.shared().health.cools(target, now);
+        let health = &self.group.shared().health;
+        let is_left = self.probe || health.cools(target, now) || health.is_down(target);
         !(is_late && is_left && could_go_on && self.has_ready_target(now))
     }
 

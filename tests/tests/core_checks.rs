@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use failover_core::{
-    AdminState, CheckNext, CheckState, Checker, Checks, Config, Evidence, Facts, Group, Policy, Target,
-    Timestamp,
+    Action, AdminState, CheckNext, CheckState, Checker, Checks, Config, Evidence, Expired, Facts, Group,
+    Policy, Target, Timestamp,
 };
-use failover_tests::world::{BUSY, DEAD, OK, READ, UNCLEAR, World, at, codes, entries, first, seconds};
+use failover_tests::world::{
+    BUSY, DEAD, OK, READ, UNCLEAR, WRITE, World, at, codes, entries, first, seconds,
+};
 use http::{HeaderMap, Method, StatusCode};
 
 /// How a check ended.
@@ -252,6 +254,34 @@ fn checks_only_reorder_the_cursor_stays_until_calls_say_otherwise() {
     }
     lab.rounds(2, [GOOD, GOOD]);
     assert_eq!(lab.world.call(READ, &[OK]).tried, [0]);
+}
+
+/// Guards: `Call::waits_on` that heeds cool-downs only; one that goes to a target which is down as well, or needs no proof.
+#[test]
+fn late_a_read_goes_on_from_a_target_that_is_down_to_one_that_is_not_and_a_write_waits_on() {
+    for (request, heard, is_late, goes_on) in [
+        (READ, [BAD, GOOD], true, true),
+        (READ, [BAD, GOOD], false, false),
+        (READ, [GOOD, GOOD], true, false),
+        (READ, [BAD, BAD], true, false),
+        (WRITE, [BAD, GOOD], true, false),
+    ] {
+        let mut lab = Lab::new(2, Checks { fall: 1, every: seconds(0.01), ..Checks::at("/") });
+        (0..8).for_each(|_| assert_eq!(lab.world.answered(0.02), 0));
+        lab.world.sleep(0.001);
+        let mut attempt = lab.world.begin(request);
+        if is_late {
+            lab.world.sleep(1.0);
+            let expired = attempt.expired(Evidence::MaybeProcessed, UNCLEAR, lab.world.now);
+            let Expired::WaitOn(same) = expired else { panic!("no check says anything yet") };
+            attempt = same;
+        }
+        lab.rounds(1, heard);
+        lab.world.sleep(0.9);
+        let expired = attempt.expired(Evidence::MaybeProcessed, UNCLEAR, lab.world.now);
+        assert_eq!(matches!(expired, Expired::Next(Action::Send(_))), goes_on, "{request:?} after {heard:?}");
+        assert_eq!((lab.world.strikes()[0], lab.world.group.sticky()), (u8::from(is_late), 0));
+    }
 }
 
 /// Guards: `Checker::report` that waits for the connection of another target although there is none.

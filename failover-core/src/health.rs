@@ -303,10 +303,11 @@ impl Health {
         let silence = known.pace.silence_before(first).saturating_mul(8);
         let silence = silence.clamp(self.floor, self.floor.saturating_mul(IDLE));
         let is_too_soon = mark.strikes().saturating_add(1) == self.leave_after && now.since(first) < silence;
-        let counts = now.since(since) >= late.least_wait(known.pace.usual(now))
+        let usual = known.pace.usual(now);
+        let counts = now.since(since) >= late.least_wait(usual)
             && !known.pace.was_heard_since(since)
             && !is_too_soon
-            && known.pace.counts(since, self.floor);
+            && known.pace.counts(late.counts_as_of(usual, since, now), self.floor);
         if counts {
             self.add(known, 1, 0, began, now, jitter);
         }

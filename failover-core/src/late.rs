@@ -9,7 +9,8 @@ use crate::time::Timestamp;
 ///
 /// That is `factor` times what is usual there, at least `floor`. What is usual is learned from the answers; before eight of
 /// them, or when the last is more than ten minutes old, nothing is late. Being late is a strike, unless the target has
-/// answered anybody since the attempt began, or another attempt that began within half a floor was a strike by being late.
+/// answered anybody since the attempt began, or another attempt that became late within half a floor was a strike by that.
+/// An attempt that waits on is looked at again each floor, so that those which began together are strikes one after another.
 /// An attempt that its caller leaves, or that ends at a bound that is shorter than the policy's, is judged alike: by
 /// `factor` times what is usual alone, or by the floor where that is not known (`late`, `abandoned`, `haste`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,6 +39,12 @@ impl Late {
         usual.map_or(self.floor, |usual| self.times(usual).max(self.floor / 64))
     }
 
+    /// As of when an attempt counts that has waited since a moment: one that is late as if it had become so just now, so that
+    /// those which began together can count one after another.
+    pub(crate) fn counts_as_of(self, usual: Option<Duration>, since: Timestamp, now: Timestamp) -> Timestamp {
+        usual.map_or(since, |usual| since + now.since(since).saturating_sub(self.bound(usual)))
+    }
+
     fn times(self, usual: Duration) -> Duration {
         usual.saturating_mul(self.factor)
     }
@@ -52,7 +59,7 @@ pub(crate) struct Pace {
     usual: SharedMark,
     /// When the target last answered anybody, to an eighth of the floor.
     heard: Moment,
-    /// When the last attempt began that was a strike by being late.
+    /// As of when the last attempt counted that was a strike by being late.
     counted: Moment,
 }
 
@@ -156,10 +163,9 @@ impl Pace {
         self.heard.read().map_or(Duration::ZERO, |heard| moment.since(heard))
     }
 
-    /// Takes the right to count an attempt that began at a moment, unless one counted that began less than half a floor
-    /// before, or after it.
-    pub(crate) fn counts(&self, began: Timestamp, floor: Duration) -> bool {
-        self.counted.raise_if(began, |last| began >= last + floor / 2)
+    /// Takes the right to count an attempt as of a moment, unless one counted as of less than half a floor before, or later.
+    pub(crate) fn counts(&self, as_of: Timestamp, floor: Duration) -> bool {
+        self.counted.raise_if(as_of, |last| as_of >= last + floor / 2)
     }
 }
 
@@ -199,6 +205,26 @@ mod tests {
                     let bounds = (late.bound(usual).as_nanos(), late.least_wait(Some(usual)).as_nanos());
                     let expected = (times.max(floor.as_nanos()), times.max(floor.as_nanos() / 64));
                     assert_eq!(bounds, expected, "{late:?} where {usual:?} are usual");
+                }
+            }
+        }
+    }
+
+    /// Guards: `Late::counts_as_of` that takes the floor for the bound, or what ended before it was late for later.
+    #[test]
+    fn late_an_attempt_counts_as_if_it_had_become_late_just_now_and_from_its_beginning_if_it_is_not_late() {
+        let late = Late { factor: 3, floor: Duration::from_nanos(1_000) };
+        let at = Timestamp::from_nanos;
+        for since in [0, 5, 1 << 40, u64::MAX - 900] {
+            for (usual, bound) in
+                [(0, 1_000), (333, 1_000), (500, 1_500), (u64::MAX, u128::from(u64::MAX) * 3)]
+            {
+                for waited in [0, 1, 999, 1_000, 1_001, 1_499, 1_500, 1_501, 9_000, u64::MAX] {
+                    let now = at(since) + Duration::from_nanos(waited);
+                    let later = now.since(at(since)).as_nanos().saturating_sub(bound);
+                    let as_of = late.counts_as_of(Some(Duration::from_nanos(usual)), at(since), now);
+                    assert_eq!(u128::from(as_of.as_nanos()), u128::from(since) + later, "{usual} {waited}");
+                    assert_eq!(late.counts_as_of(None, at(since), now), at(since), "nothing is late");
                 }
             }
         }

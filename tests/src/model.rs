@@ -53,7 +53,7 @@ struct Target {
     adapted: Option<u64>,
     /// When it answered anybody; not noted again within an eighth of the floor.
     heard: Option<u64>,
-    /// When the last attempt began that was a strike by waiting.
+    /// As of when the last attempt counted that was a strike by waiting.
     waited: Option<u64>,
     last_failure: Option<Cause<()>>,
     /// What its failback clock may be: one, unless it was set while no snapshot shows it.
@@ -753,7 +753,7 @@ impl Model {
             _ if struck => return true,
             Harm::Cut if !self.waited_too_long(target, latest, sent, now) => return false,
             Harm::Cut => {
-                self.targets[target].waited = Some(sent);
+                self.targets[target].waited = Some(self.counts_as_of(target, sent, now));
                 self.strike(target, 0, 0, latest, now);
             }
             Harm::Connect if !known.was_heard_since(latest.min(now.saturating_sub(floor))) => {
@@ -776,7 +776,12 @@ impl Model {
         now - sent >= least
             && !known.was_heard_since(sent)
             && !(is_last && now.saturating_sub(first) < silent)
-            && known.waited.is_none_or(|last| sent >= last + floor / 2)
+            && known.waited.is_none_or(|last| self.counts_as_of(target, sent, now) >= last + floor / 2)
+    }
+
+    /// As of when an attempt counts that waits: when it was sent, or as much later as it has been late.
+    fn counts_as_of(&self, target: usize, sent: u64, now: u64) -> u64 {
+        self.late_after(target, now).map_or(sent, |late| sent.max(now.saturating_sub(late)))
     }
 
     /// Adds a strike to a target that does not cool, and those that are there again, up to `least` at least.

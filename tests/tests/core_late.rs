@@ -334,6 +334,48 @@ fn late_half_a_floor_questions_that_are_asked_at_once_count_once() {
     }
 }
 
+/// Guards: `Late::counts_as_of` that counts each attempt from its beginning; one that counts all of them when they are asked
+/// again; `Health::waited` that asks whether the target was heard since the attempt counts.
+#[test]
+fn late_callers_who_all_came_at_once_leave_a_target_that_hangs_although_nobody_comes_after_them() {
+    // What was usual, and when the target answers somebody who came after them: when it cools.
+    for (usual, heard, cools) in
+        [(0.02, None, Some(3.0)), (0.5, None, Some(3.5)), (0.02, Some(0.5), None), (0.02, Some(1.5), None)]
+    {
+        let mut world = World::new(2, Policy::default());
+        warm(&mut world, usual);
+        let began = world.now;
+        let mut waiting: Vec<_> = (0..64).map(|_| world.begin(READ)).collect();
+        if heard == Some(0.5) {
+            world.sleep(0.5);
+            assert_eq!(world.returned(world.begin(READ), OK), 0);
+        }
+        let mut asked = began + seconds(1.0_f64.max(usual * 3.0));
+        let mut left = vec![];
+        while world.now < began + seconds(6.0) {
+            world.now = asked;
+            let strikes = world.strikes()[0];
+            for call in std::mem::take(&mut waiting) {
+                match expire(&world, call) {
+                    Expired::WaitOn(call) => waiting.push(call),
+                    Expired::Next(Action::Send(next)) => left.push((world.now, next)),
+                    Expired::Next(ended) => panic!("{ended:?}"),
+                }
+            }
+            assert!(world.strikes()[0] <= strikes + 1, "one each time that they are asked");
+            if heard == Some(1.5) && world.now < began + seconds(1.5) {
+                world.now = began + seconds(1.5);
+                assert_eq!(world.returned(world.begin(READ), OK), 0);
+            }
+            asked = asked + seconds(1.0);
+        }
+        let first = left.first().map(|(at, next)| (at.since(began), next.index()));
+        assert_eq!(first, cools.map(|cools| (seconds(cools), 1)), "{usual} {heard:?}");
+        assert_eq!((waiting.len(), left.len()), if cools.is_some() { (0, 64) } else { (64, 0) });
+        assert_eq!(world.strikes()[0], if cools.is_some() { 3 } else { 0 });
+    }
+}
+
 /// Guards: `Health::waited` whose last strike counts as soon as the target was silent for a floor, though it was idle before.
 #[test]
 fn late_idle_six_slow_questions_at_an_idle_service_move_nobody() {

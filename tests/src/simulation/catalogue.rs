@@ -83,6 +83,49 @@ pub static SCENES: &[Scene] = &[
         ..HANG
     },
     Scene {
+        name: "hang_at_once",
+        shows: "target 0 hangs just as 64 call at once, after whom nobody comes: left in some four floors",
+        callers: &[
+            Callers {
+                arrivals: Arrivals::Random(ms(20)),
+                when: When::Between(s(0), s(30)),
+                ..Callers::READERS
+            },
+            Callers {
+                arrivals: Arrivals::Bursts { of: 64, apart: ms(0), every: s(30) },
+                when: When::Between(s(0), s(31)),
+                ..Callers::READERS
+            },
+        ],
+        cells: Cells::OWN_RATE,
+        wanted: &[answered(0.999), best(1.0), leave(4.1, 0), worst(2.0)],
+        ..HANG
+    },
+    Scene {
+        name: "hang_at_once_idle",
+        shows: "target 0, which had a call in 20 s, hangs just as 64 call at once, after whom nobody comes",
+        targets: &[Target::with(&[Fault::new(What::Hang, When::From(s(610)))]), Target::FAST],
+        callers: &[
+            Callers {
+                arrivals: Arrivals::Regular(s(20)),
+                when: When::Between(s(0), s(610)),
+                ..Callers::READERS
+            },
+            Callers {
+                arrivals: Arrivals::Bursts { of: 64, apart: ms(0), every: s(610) },
+                when: When::Between(s(0), s(611)),
+                ..Callers::READERS
+            },
+        ],
+        best: &[(s(0), 0), (s(610), 1)],
+        fails: Some(s(610)),
+        lasts: s(700),
+        least: s(700),
+        cells: Cells::OWN_RATE,
+        wanted: &[answered(0.999), best(1.0), leave(5.1, 0), worst(2.0)],
+        ..Scene::QUIET
+    },
+    Scene {
         name: "hang_deadline",
         shows: "target 0 hangs; callers state a deadline of 2 s",
         callers: &[Callers { within: Some(s(2)), ..Callers::READERS }],
@@ -480,7 +523,7 @@ pub static SCENES: &[Scene] = &[
         callers: &[
             Callers { arrivals: Arrivals::Regular(s(20)), ..Callers::READERS },
             Callers {
-                arrivals: Arrivals::Bursts { of: 6, apart: ms(0), every: s(600) },
+                arrivals: Arrivals::Bursts { of: 6, apart: ms(0), every: s(610) },
                 latency: Some(Latency::Fixed(s(4))),
                 ..Callers::READERS
             },
@@ -496,7 +539,7 @@ pub static SCENES: &[Scene] = &[
         callers: &[
             Callers { arrivals: Arrivals::Regular(s(20)), ..Callers::READERS },
             Callers {
-                arrivals: Arrivals::Bursts { of: 6, apart: ms(500), every: s(600) },
+                arrivals: Arrivals::Bursts { of: 6, apart: ms(500), every: s(610) },
                 latency: Some(Latency::Fixed(s(4))),
                 ..Callers::READERS
             },

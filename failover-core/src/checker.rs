@@ -8,6 +8,7 @@ use http::StatusCode;
 use crate::checks::{Checks, Heard};
 use crate::evidence::Evidence;
 use crate::group::Group;
+use crate::mark::Mark;
 use crate::time::Timestamp;
 
 /// Says which target is to be checked when, and is told how that went. One per group.
@@ -44,6 +45,7 @@ pub struct Checker<T> {
     /// When the round began, if one did.
     began: Option<Timestamp>,
     slots: Box<[Slot]>,
+    rows: Box<[Row]>,
 }
 
 /// One target in a round.
@@ -57,6 +59,15 @@ enum Slot {
     /// It was not asked, for a reason on this side.
     Unsent,
     Connected,
+}
+
+/// The good checks in a row of one target that began after its failback clock was set.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    clock: Mark,
+    good: u8,
+    /// When the last check of the target began.
+    began: Timestamp,
 }
 
 /// What the driver of a [`Checker`] does next.
@@ -74,7 +85,9 @@ impl<T> Group<T> {
     pub fn checker(&self) -> Option<Checker<T>> {
         let rule = self.policy().checks.clone()?;
         let slots = self.targets().iter().map(|_| Slot::Unsent).collect();
-        Some(Checker { group: self.clone(), rule, began: None, slots })
+        let row = Row { clock: Mark::CLEAN, good: 0, began: Timestamp::ORIGIN };
+        let rows = self.targets().iter().map(|_| row).collect();
+        Some(Checker { group: self.clone(), rule, began: None, slots, rows })
     }
 }
 
@@ -104,6 +117,9 @@ impl<T> Checker<T> {
         match due.min() {
             Some((due, index)) if due <= now => {
                 self.slots[index] = Slot::Asked;
+                let (clock, row) = (self.group.shared().failback.due(index), &mut self.rows[index]);
+                let good = if clock == row.clock { row.good } else { 0 };
+                *row = Row { clock, good, began: now };
                 CheckNext::Ask(index)
             }
             Some((due, _)) => CheckNext::Wait(due.since(now)),
@@ -131,17 +147,27 @@ impl<T> Checker<T> {
             Err(Evidence::NoConnection) if !is_sole => return,
             Err(_) => Heard::Nothing,
         };
+        self.book(index, heard);
+    }
+
+    /// Books a check. Enough good ones make the failback clock of a target due that the cursor has left.
+    fn book(&mut self, index: usize, heard: Heard) {
         self.group.shared().health.checked(index, heard, &self.rule);
+        let row = &mut self.rows[index];
+        row.good = if heard == Heard::Good { row.good.saturating_add(1) } else { 0 };
+        if row.good >= self.rule.rise {
+            self.group.shared().failback.cut_short(index, row.clock, row.began);
+        }
     }
 
     /// Ends the round, and begins the next one.
     fn begin_round(&mut self, now: Timestamp) {
         // If no target could be connected to, the cause is likely here.
         if self.slots.iter().any(|slot| matches!(slot, Slot::Connected)) {
-            for (index, _) in
-                self.slots.iter().enumerate().filter(|(_, slot)| matches!(slot, Slot::Unconnected))
-            {
-                self.group.shared().health.checked(index, Heard::Nothing, &self.rule);
+            for index in 0..self.slots.len() {
+                if matches!(self.slots[index], Slot::Unconnected) {
+                    self.book(index, Heard::Nothing);
+                }
             }
         }
         let began = self.began.map_or(now, |began| (began + self.rule.every).max(now));

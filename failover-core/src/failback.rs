@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use crate::mark::{Mark, SharedMark, doubled};
+use crate::mark::{Mark, Moment, SharedMark, doubled};
 use crate::pause::Jitter;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Timestamp;
@@ -16,6 +16,9 @@ use crate::time::Timestamp;
 /// passed, unless it is one of 5xx or 429, which is no recovery. A strike and a late probe double the clock; what says
 /// nothing about the target leaves it due, for one call a second. After a return the doubling is forgotten when the target
 /// has kept the cursor for as long as the last wait, so that one that flaps returns ever more seldom (`flap`).
+///
+/// Where there are checks, `rise` good ones in a row that began after the clock was armed make it due, unless it was doubled. A
+/// return that came early by that gains nothing: the target must keep the cursor until a wait after the clock would have been due.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Failback {
     /// How long the cursor stays away before the first probe.
@@ -41,23 +44,51 @@ impl Failback {
 /// The failback clocks, and the lease of the one probe.
 #[derive(Debug)]
 pub(crate) struct Clocks {
-    /// Of each target: when its next probe is due, and how often that was doubled. Of the target with the cursor: since when
-    /// it has it; clean if it has not been away.
-    due: Box<[SharedMark]>,
+    targets: Box<[Clock]>,
     /// Until when nobody else may probe; zero if anybody may.
     lease: AtomicU64,
     probes: AtomicU64,
 }
 
+/// The clock of one target.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    /// When its next probe is due, and how often that was doubled. Of the target with the cursor: since when it has it; clean if
+    /// it has not been away.
+    due: SharedMark,
+    /// When it would have been due that checks made due before.
+    cut_short: Moment,
+}
+
+impl Clock {
+    pub(crate) fn new(due: Mark) -> Self {
+        Self { due: SharedMark::new(due), cut_short: Moment::none() }
+    }
+
+    /// How often the clock is to be doubled when the cursor leaves its target, which has had it as was `seen`: as if it had never
+    /// been away if it kept the cursor for as long as its last wait, else once more than then.
+    fn times_after_stay(&self, rule: Failback, seen: Mark, now: Timestamp) -> u8 {
+        let since = self.cut_short.read().map_or(seen.until(), |due| due.max(seen.until()));
+        let kept = seen == Mark::CLEAN || now.since(since) >= rule.wait(seen.strikes());
+        if kept { 0 } else { seen.strikes().saturating_add(1) }
+    }
+}
+
 impl Clocks {
-    pub(crate) fn new(due: impl IntoIterator<Item = Mark>) -> Self {
-        let due = due.into_iter().map(SharedMark::new).collect();
-        Self { due, lease: AtomicU64::new(0), probes: AtomicU64::new(0) }
+    pub(crate) fn new(clocks: impl IntoIterator<Item = Clock>) -> Self {
+        let targets = clocks.into_iter().collect();
+        Self { targets, lease: AtomicU64::new(0), probes: AtomicU64::new(0) }
+    }
+
+    /// The clock of a target, for another group.
+    pub(crate) fn copied(&self, target: usize) -> Clock {
+        let cut_short = self.targets.get(target).map_or_else(Moment::none, |clock| clock.cut_short.copied());
+        Clock { due: SharedMark::new(self.due(target)), cut_short }
     }
 
     #[inline]
     pub(crate) fn due(&self, target: usize) -> Mark {
-        self.due.get(target).map_or(Mark::CLEAN, SharedMark::read)
+        self.targets.get(target).map_or(Mark::CLEAN, |clock| clock.due.read())
     }
 
     pub(crate) fn probes(&self) -> u64 {
@@ -66,7 +97,7 @@ impl Clocks {
 
     /// Sets the clock of a target to what another group had.
     pub(crate) fn restore(&self, target: usize, due: Mark) {
-        self.due.get(target).map(|clock| clock.update(|_| Some(due)));
+        self.targets.get(target).map(|clock| clock.due.update(|_| Some(due)));
     }
 
     /// Starts the clocks of the target that the cursor leaves, and of those that it passes, right before it does. `is_there`
@@ -82,8 +113,8 @@ impl Clocks {
         jitter: &Jitter,
         now: Timestamp,
     ) -> bool {
-        for target in from..to {
-            let (clock, seen) = (self.due.get(target), self.due(target));
+        for (target, clock) in self.targets.iter().enumerate().take(to).skip(from) {
+            let seen = clock.due.read();
             if !is_there() {
                 return false;
             }
@@ -91,17 +122,27 @@ impl Clocks {
                 // Another call, which leaves it as well, has just started it.
                 continue;
             }
-            let times = if target == from { times_after_stay(rule, seen, now) } else { seen.strikes() };
+            let times = if target == from { clock.times_after_stay(rule, seen, now) } else { seen.strikes() };
             let due = (now + jitter.lengthen(rule.wait(times))).max(seen.until());
-            clock.map(|clock| clock.replace(seen, Mark::new(due, times)));
+            clock.due.replace(seen, Mark::new(due, times));
         }
         true
     }
 
+    /// Makes the clock of a target due as of a moment, since its checks say that it is well, if it is as it was `seen` when the
+    /// first of these began. What was doubled stays.
+    pub(crate) fn cut_short(&self, target: usize, seen: Mark, as_of: Timestamp) {
+        let is_running = seen.strikes() == 0 && seen.until() > as_of;
+        if let Some(clock) = self.targets.get(target).filter(|_| is_running) {
+            clock.cut_short.raise(seen.until());
+            clock.due.replace(seen, Mark::new(as_of, 0));
+        }
+    }
+
     /// Notes since when a target has the cursor, if its clock is as it was `seen` before.
     pub(crate) fn arrive(&self, target: usize, seen: Mark, now: Timestamp) {
-        if let Some(clock) = self.due.get(target) {
-            clock.replace(seen, Mark::new(now, seen.strikes()));
+        if let Some(clock) = self.targets.get(target) {
+            clock.due.replace(seen, Mark::new(now, seen.strikes()));
         }
     }
 
@@ -153,8 +194,8 @@ impl Clocks {
         jitter: &Jitter,
         now: Timestamp,
     ) {
-        if let Some(clock) = self.due.get(target).filter(|_| self.has(lease)) {
-            clock.update(|seen| {
+        if let Some(clock) = self.targets.get(target).filter(|_| self.has(lease)) {
+            clock.due.update(|seen| {
                 let times = seen.strikes().saturating_add(1);
                 Some(Mark::new((now + jitter.lengthen(rule.wait(times))).max(seen.until()), times))
             });
@@ -177,13 +218,6 @@ impl Clocks {
         // A failed exchange means that the lease is another call's by now.
         let _ = self.lease.compare_exchange(lease.0, expires, Ordering::AcqRel, Ordering::Relaxed);
     }
-}
-
-/// How often the clock of a target is to be doubled that the cursor leaves: as if it had never been away if it kept the
-/// cursor for as long as its last wait, else once more than then.
-fn times_after_stay(rule: Failback, since: Mark, now: Timestamp) -> u8 {
-    let kept = since == Mark::CLEAN || now.since(since.until()) >= rule.wait(since.strikes());
-    if kept { 0 } else { since.strikes().saturating_add(1) }
 }
 
 /// A call's right to probe.
@@ -214,7 +248,7 @@ mod tests {
         let jitter = Jitter::new(7);
         for kept in [Mark::CLEAN, Mark::new(at(1), 3), Mark::new(at(900), 3), Mark::new(at(999), 0)] {
             for later in 0..30 {
-                let clocks = Clocks::new([kept, Mark::CLEAN]);
+                let clocks = clocks([kept, Mark::CLEAN]);
                 assert!(clocks.leave(0, 1, || true, RULE, &jitter, at(1_000)));
                 let armed = clocks.due(0);
                 assert!(armed.until() > at(1_029), "it runs");
@@ -230,7 +264,7 @@ mod tests {
         let jitter = Jitter::new(7);
         for target in 0..2 {
             for armed in [Mark::new(at(1_001), 0), Mark::new(at(1_500), 4)] {
-                let clocks = Clocks::new([Mark::CLEAN, Mark::new(at(10), 2), Mark::CLEAN]);
+                let clocks = clocks([Mark::CLEAN, Mark::new(at(10), 2), Mark::CLEAN]);
                 let asked = Cell::new(0);
                 let other_leaves = || {
                     if asked.replace(asked.get() + 1) == target {
@@ -247,9 +281,44 @@ mod tests {
     /// Guards: `Clocks::leave` that arms a clock although the cursor has left.
     #[test]
     fn epoch_a_call_that_finds_the_cursor_moved_arms_no_clock() {
-        let clocks = Clocks::new([Mark::CLEAN, Mark::new(at(10), 2)]);
+        let clocks = clocks([Mark::CLEAN, Mark::new(at(10), 2)]);
         assert!(!clocks.leave(0, 2, || false, RULE, &Jitter::new(7), at(1_000)));
         assert_eq!([clocks.due(0), clocks.due(1)], [Mark::CLEAN, Mark::new(at(10), 2)]);
+    }
+
+    /// Guards: `Clocks::cut_short` that stores over a clock which another call has set since, or cuts what was doubled or is due;
+    /// `Clock::times_after_stay` that takes an early return for a long stay.
+    #[test]
+    fn failback_a_clock_that_is_cut_short_is_the_one_that_was_seen_and_a_stay_counts_from_when_it_would_have_been_due()
+     {
+        let (running, jitter) = (Mark::new(at(1_030), 0), Jitter::new(7));
+        for (seen, expected) in [
+            (running, Mark::new(at(1_010), 0)),
+            (Mark::new(at(1_029), 0), running),
+            (Mark::new(at(1_030), 1), running),
+        ] {
+            let clocks = clocks([running, Mark::CLEAN]);
+            clocks.cut_short(0, seen, at(1_010));
+            assert_eq!(clocks.due(0), expected, "{seen:?}");
+        }
+        for stays in [Mark::new(at(1_030), 1), Mark::new(at(1_010), 0), Mark::CLEAN] {
+            let clocks = clocks([stays, Mark::CLEAN]);
+            clocks.cut_short(0, stays, at(1_010));
+            assert_eq!(clocks.due(0), stays);
+        }
+        for (left, times) in [(1_011, 1), (1_045, 1), (1_059, 1), (1_060, 0)] {
+            let clocks = clocks([running, Mark::CLEAN]);
+            clocks.cut_short(0, running, at(1_010));
+            clocks.arrive(0, clocks.due(0), at(1_011));
+            let clocks = [clocks.copied(0), Clock::new(Mark::CLEAN)];
+            let clocks = Clocks::new(clocks);
+            assert!(clocks.leave(0, 1, || true, RULE, &jitter, at(left)));
+            assert_eq!(clocks.due(0).strikes(), times, "left at {left}");
+        }
+    }
+
+    fn clocks<const N: usize>(due: [Mark; N]) -> Clocks {
+        Clocks::new(due.map(Clock::new))
     }
 
     fn at(seconds: u64) -> Timestamp {

@@ -14,7 +14,7 @@ use crate::cursor::{Cursor, Position};
 use crate::entry::{Bounds, Entry};
 use crate::error::BuildError;
 use crate::evidence::{Needs, Standing};
-use crate::failback::{Clocks, Lease};
+use crate::failback::{Clock, Clocks, Lease};
 use crate::health::{Health, Rules, TargetHealth};
 use crate::mark::Mark;
 use crate::outcome::BodyToken;
@@ -67,7 +67,7 @@ impl<T> Group<T> {
     pub fn of(targets: impl IntoIterator<Item = Entry<T>>, policy: Policy) -> Result<Self, BuildError> {
         let (entries, names) = checked(targets, &policy)?;
         let health = Health::new(rules(&policy), entries.iter().map(|entry| TargetHealth::new(entry.state)));
-        let clocks = Clocks::new(entries.iter().map(|_| Mark::CLEAN));
+        let clocks = Clocks::new(entries.iter().map(|_| Clock::new(Mark::CLEAN)));
         Ok(Self::assemble((entries, names), policy, 0, health, clocks, Spent::new()))
     }
 
@@ -97,8 +97,9 @@ impl<T> Group<T> {
         let known: Vec<_> = entries.iter().enumerate().map(known).collect();
         let health = Health::new(rules, known);
         let before = |index| before(index).filter(|_| policy.failback.is_some());
-        let due = |index| before(index).map_or(Mark::CLEAN, |index| shared.failback.due(index));
-        let clocks = Clocks::new((0..entries.len()).map(due));
+        let clock =
+            |index| before(index).map_or(Clock::new(Mark::CLEAN), |index| shared.failback.copied(index));
+        let clocks = Clocks::new((0..entries.len()).map(clock));
         let place = |index: usize| names.iter().position(|name| *name == shared.names[index]);
         let sticky = (self.sticky()..self.targets().len()).find_map(place).unwrap_or(0);
         Ok(Self::assemble((entries, names), policy, sticky, health, clocks, shared.spent.copied()))

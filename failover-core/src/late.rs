@@ -213,7 +213,7 @@ mod tests {
     /// Guards: `Late::counts_as_of` that takes the floor for the bound, or what ended before it was late for later.
     #[test]
     fn late_an_attempt_counts_as_if_it_had_become_late_just_now_and_from_its_beginning_if_it_is_not_late() {
-        let late = Late { factor: 3, floor: Duration::from_nanos(1_000) };
+        let late = Late { factor: 3, floor: Duration::from_micros(1) };
         let at = Timestamp::from_nanos;
         for since in [0, 5, 1 << 40, u64::MAX - 900] {
             for (usual, bound) in

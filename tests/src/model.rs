@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use failover_core::{
-    Action, Attempt, Cause, Evidence, Expired, Follow, Policy, Reason, Replay, Snapshot, StatusCodes, Verdict,
+    Action, Attempt, Cause, Checks, Evidence, Expired, Follow, Policy, Reason, Replay, Snapshot, StatusCodes,
+    Verdict,
 };
 
 use crate::drive::Step;
@@ -58,6 +59,21 @@ struct Target {
     last_failure: Option<Cause<()>>,
     /// What its failback clock may be: one, unless it was set while no snapshot shows it.
     clocks: Vec<Clock>,
+    /// When it would have been due that checks made due before.
+    cut_short: u64,
+    /// The checks in a row that were good, or bad; neither if there were none.
+    checks: (usize, usize),
+    is_down: bool,
+    row: GoodRow,
+}
+
+/// The good checks of a target in a row that began after its clock was set to what it was then.
+#[derive(Clone, Debug, Default)]
+struct GoodRow {
+    clocks: Vec<Clock>,
+    good: usize,
+    /// When the last check began.
+    began: u64,
 }
 
 /// The moments that a moment may be.
@@ -176,6 +192,10 @@ impl Target {
             waited: None,
             last_failure: None,
             clocks: vec![Clock::default()],
+            cut_short: 0,
+            checks: (0, 0),
+            is_down: false,
+            row: GoodRow::default(),
         }
     }
 
@@ -257,11 +277,12 @@ impl Model {
         for (target, &known) in model.targets.iter_mut().zip(&places(names, &self.names)) {
             let Some(known) = known else { continue };
             *target = self.targets[known].clone();
+            target.row = GoodRow::default();
             if model.policy.cool_down.is_none() {
                 target.cools = Span::default();
             }
             if model.policy.failback.is_none() {
-                target.clocks = vec![Clock::default()];
+                (target.clocks, target.cut_short) = (vec![Clock::default()], 0);
             }
         }
         let stay = places(&self.names, names);
@@ -366,6 +387,37 @@ impl Model {
         self.move_cursor(self.cursor, target, now);
     }
 
+    /// A check of a target begins.
+    pub fn check_begins(&mut self, target: usize, now: u64) {
+        let known = &mut self.targets[target];
+        if known.row.clocks != known.clocks {
+            known.row = GoodRow { clocks: known.clocks.clone(), ..GoodRow::default() };
+        }
+        known.row.began = now;
+    }
+
+    /// A check of a target ends.
+    ///
+    /// # Panics
+    ///
+    /// There are none.
+    pub fn checked(&mut self, target: usize, good: bool) {
+        let rule = self.policy.checks.as_ref().expect("checks");
+        let known = &mut self.targets[target];
+        let (rise, fall) = (usize::from(rule.rise), usize::from(rule.fall));
+        known.checks = if good { (known.checks.0 + 1, 0) } else { (0, known.checks.1 + 1) };
+        known.is_down = known.checks.1 >= fall || known.is_down && known.checks.0 < rise;
+        known.row.good = if good { known.row.good + 1 } else { 0 };
+        let began = known.row.began;
+        if known.row.good >= rise && known.row.clocks == known.clocks {
+            let clock = known.clocks[0];
+            if clock.doubled == 0 && clock.due.least > began {
+                known.cut_short = known.cut_short.max(clock.due.least);
+                known.clocks = vec![Clock { due: Span::at(kept(began)), doubled: 0 }];
+            }
+        }
+    }
+
     /// The target of a call's attempt took bytes of the request.
     pub fn progress(&mut self, number: usize, now: u64) {
         let call = &mut self.calls[number];
@@ -436,9 +488,9 @@ impl Model {
             self.end_probe(number, true, now);
             let call = &self.calls[number];
             let rounds = rounds(call);
-            let is_ready =
-                |other: usize| other != target && call.tries[other] <= rounds && !self.cools(other, now);
-            let is_left = call.probe || self.cools(target, now);
+            let is_bad = |target: usize| self.cools(target, now) || self.targets[target].is_down;
+            let is_ready = |other: usize| other != target && call.tries[other] <= rounds && !is_bad(other);
+            let is_left = call.probe || is_bad(target);
             is_over = is_left && could_go_on && (0..self.targets.len()).any(is_ready);
         }
         match expired {
@@ -847,11 +899,12 @@ impl Model {
             let wait = |doubled_times: u32| doubled(rule.after, doubled_times, rule.max);
             for target in from..to {
                 let mut clocks = vec![];
+                let cut_short = self.targets[target].cut_short;
                 for clock in &self.targets[target].clocks {
                     let again = (clock.doubled + 1).min(255);
                     let stay = wait(clock.doubled);
-                    let (least, most) =
-                        (now.saturating_sub(clock.due.most), now.saturating_sub(clock.due.least));
+                    let stayed = |since: u64| now.saturating_sub(since.max(cut_short));
+                    let (least, most) = (stayed(clock.due.most), stayed(clock.due.least));
                     let possible = match target {
                         _ if target != from => vec![clock.doubled],
                         _ if *clock == Clock::default() || least >= stay => vec![0],
@@ -889,7 +942,11 @@ impl Model {
             let clock = self.targets[target].clocks[0];
             let patience =
                 if call.proof && call.body { 0 } else { doubled(rule.after, clock.doubled, rule.max) };
-            now >= clock.due.least + patience && !self.cools(target, now)
+            let Target { checks, is_down, .. } = self.targets[target];
+            let is_well = |rule: &Checks| checks == (0, 0) || !is_down && checks.0 >= rule.rise.into();
+            now >= clock.due.least + patience
+                && !self.cools(target, now)
+                && self.policy.checks.as_ref().is_none_or(is_well)
         };
         (0..self.cursor).find(|&target| is_due(target)).filter(|_| now >= self.lease.until)
     }
@@ -932,12 +989,10 @@ impl Model {
         let all_cool = (0..count).all(|target| self.cools(target, call.latest));
         let order = (0..count).map(|k| (call.seen.0 + k) % count);
         let mut left: Vec<usize> = order.filter(|&target| call.tries[target] <= rounds).collect();
-        if !all_cool {
-            left.sort_by_key(|&target| {
-                let until = self.targets[target].cools.least;
-                if self.cools(target, call.latest) { until } else { 0 }
-            });
-        }
+        left.sort_by_key(|&target| {
+            let Target { is_down, cools, .. } = self.targets[target];
+            (is_down, if self.cools(target, call.latest) && !all_cool { cools.least } else { 0 })
+        });
         left[0]
     }
 

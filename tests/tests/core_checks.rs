@@ -359,6 +359,106 @@ fn best_first_a_probe_is_offered_after_rise_good_checks_only() {
     failback(&mut lab, &[(Err(Evidence::NoRoom), true)]);
 }
 
+/// Guards: `Checker::book` that counts checks which began before, or others than in a row; `Clocks::cut_short` that does nothing.
+#[test]
+fn failback_rise_good_checks_in_a_row_that_began_after_the_cursor_left_make_a_probe_due() {
+    for (rise, story, due) in [
+        (2, &[][..], false),
+        (2, &[GOOD], false),
+        (2, &[GOOD, GOOD], true),
+        (2, &[GOOD, GOOD, GOOD], true),
+        (2, &[GOOD, BAD, GOOD], false),
+        (2, &[GOOD, BAD, GOOD, GOOD], true),
+        (2, &[GOOD, UNCONNECTED, GOOD], false),
+        (2, &[GOOD, Err(Evidence::NoRoom), GOOD], true),
+        (1, &[GOOD], true),
+        (3, &[GOOD, GOOD], false),
+        (3, &[GOOD, GOOD, GOOD], true),
+    ] {
+        let mut lab = Lab::new(3, Checks { rise, every: seconds(1.0), ..Checks::at("/") });
+        lab.rounds(5, [GOOD; 3]);
+        let all = all_asked(&mut lab.checker, &mut lab.world.now);
+        lab.world.group.prefer(2, lab.world.now).expect("a target");
+        for target in all {
+            lab.checker.report(target, GOOD);
+        }
+        for &heard in story {
+            lab.rounds(1, [heard, BAD, GOOD]);
+        }
+        let told = lab.world.group.snapshot(lab.world.now).targets;
+        assert_eq!(told[0].probe_in == Some(Duration::ZERO), due, "{rise} of {story:?}");
+        assert!(told[1].probe_in > Some(seconds(20.0)), "it is not well");
+        let probe = lab.world.begin(READ);
+        assert_eq!((probe.is_probe(), probe.index()), (due, if due { 0 } else { 2 }), "{rise} of {story:?}");
+        assert_eq!(lab.world.begin(WRITE).index(), 2, "a write is the last resort");
+        let answered = lab.world.returned(probe, OK);
+        assert_eq!(lab.world.group.sticky(), answered, "the call decides");
+    }
+}
+
+/// Guards: `Clocks::cut_short` as of the moment of the report, or none; by which a write would have to wait for longer, or less.
+#[test]
+fn failback_what_checks_made_due_is_due_for_a_write_when_it_has_been_so_for_as_long_again() {
+    let mut lab = Lab::new(2, Checks { every: seconds(1.0), rise: 1, ..Checks::at("/") });
+    lab.rounds(1, [GOOD; 2]);
+    lab.world.group.prefer(1, lab.world.now).expect("a target");
+    let all = all_asked(&mut lab.checker, &mut lab.world.now);
+    let asked = lab.world.now;
+    lab.world.sleep(1.5);
+    for target in all {
+        lab.checker.report(target, GOOD);
+    }
+    lab.world.now = asked + seconds(29.8);
+    assert_eq!(lab.world.begin(WRITE).index(), 1);
+    lab.world.now = asked + seconds(30.0);
+    assert!(lab.world.begin(WRITE).is_probe());
+}
+
+/// Guards: `Clocks::cut_short` that cuts what was doubled; `Checker::book` that goes on counting when the clock was set anew.
+#[test]
+fn flap_checks_make_no_probe_due_whose_clock_was_doubled() {
+    for fails in [&[DEAD, OK][..], &[UNCLEAR, OK]] {
+        let mut lab = Lab::new(2, Checks { every: seconds(1.0), ..Checks::at("/") });
+        lab.world.group.prefer(1, lab.world.now).expect("a target");
+        lab.rounds(3, [GOOD; 2]);
+        assert_eq!(lab.world.call(READ, fails).tried, [0, 1], "the probe fails");
+        lab.rounds(50, [GOOD; 2]);
+        let told = lab.world.group.snapshot(lab.world.now).targets;
+        assert_eq!(told[0].failed_probes, 1);
+        assert!(told[0].probe_in > Some(seconds(3.0)), "{told:?}");
+    }
+}
+
+/// Guards: `Clock::times_after_stay` that takes the stay after an early return for one that lasted.
+#[test]
+fn flap_a_target_that_returned_early_and_fails_before_a_wait_after_it_would_have_is_doubled() {
+    for (stays, doubled) in [(5.0, true), (31.0, true), (55.0, true), (71.0, false)] {
+        let mut lab = Lab::new(2, Checks { every: seconds(1.0), ..Checks::at("/") });
+        lab.world.group.prefer(1, lab.world.now).expect("a target");
+        lab.rounds(3, [GOOD; 2]);
+        assert_eq!((lab.world.answered(0.0), lab.world.group.sticky()), (0, 0), "early");
+        lab.world.sleep(stays);
+        assert_eq!(lab.world.call(READ, &[DEAD, OK]).cursor, 1);
+        lab.rounds(10, [GOOD; 2]);
+        let told = lab.world.group.snapshot(lab.world.now).targets;
+        assert_eq!(told[0].failed_probes, u8::from(doubled), "after {stays} s");
+        assert_eq!(told[0].probe_in == Some(Duration::ZERO), !doubled, "{told:?} after {stays} s");
+        assert_eq!(lab.world.answered(0.0), usize::from(doubled));
+    }
+}
+
+/// Guards: `Checker::next` that goes on counting where the cursor left the target meanwhile.
+#[test]
+fn failback_checks_of_the_target_with_the_cursor_and_of_those_after_it_change_nothing() {
+    let mut lab = Lab::new(3, Checks { every: seconds(1.0), ..Checks::at("/") });
+    lab.world.group.prefer(1, lab.world.now).expect("a target");
+    lab.rounds(20, [BAD, GOOD, GOOD]);
+    lab.world.group.prefer(2, lab.world.now).expect("a target");
+    let told = lab.world.group.snapshot(lab.world.now).targets;
+    assert!(told[1].probe_in >= Some(seconds(29.9)), "what was good before counts no more: {told:?}");
+    assert_eq!(lab.world.begin(READ).index(), 2);
+}
+
 /// Guards: `SharedRecord::may_be_probed` that waits for checks that nobody makes, or that say nothing.
 #[test]
 fn best_first_where_nobody_checks_a_probe_is_as_without_checks() {

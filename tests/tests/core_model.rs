@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use failover_core::{
-    Action, Backoff, BodyToken, Budget, CoolDown, Evidence, Expired, Failback, Follow, Group, Late, Policy,
-    Replay, StatusCodes, Timestamp,
+    Action, Backoff, BodyToken, Budget, CheckNext, Checker, Checks, CoolDown, Evidence, Expired, Failback,
+    Follow, Group, Late, Policy, Replay, StatusCodes, Timestamp,
 };
 use failover_tests::drive::{Step, facts, report};
 use failover_tests::model::Model;
@@ -56,6 +56,9 @@ enum Act {
     Leave(usize, u64),
     /// A call is answered well, an operator may move the cursor, then its body ends, whole or not, and another call begins.
     Return(Option<Index>, bool),
+    /// So often: the checks that are under way end well, badly or without a word, each as its place has it; if there are none, a
+    /// round begins.
+    Check(usize, Vec<Option<bool>>),
     /// The list of targets or the policy changes, between two callers who leave after so long; calls that are open go on in
     /// the group in which they began.
     Change(Vec<usize>, Knob, u64),
@@ -110,6 +113,9 @@ struct Play {
     policy: Policy,
     /// The last one is the one where calls begin.
     groups: Vec<(Group<usize>, Model)>,
+    /// The last one's, and which targets are asked.
+    checker: Option<Checker<usize>>,
+    asked: Vec<usize>,
     /// Each by the place of its group and by its number.
     open: Vec<(usize, usize, Step)>,
     bodies: Vec<(usize, usize, BodyToken)>,
@@ -118,8 +124,10 @@ struct Play {
 
 fn play(names: Vec<usize>, policy: Policy, origin: u64, history: Vec<Event>) {
     let group = Group::of(entries(names.iter().copied()), policy.clone()).expect("a valid group");
+    let checker = group.checker();
     let groups = vec![(group, Model::new(&names, policy.clone()))];
-    let mut play = Play { names, policy, groups, open: vec![], bodies: vec![], now: origin * 1_000_000_000 };
+    let (open, bodies, asked, now) = (vec![], vec![], vec![], origin * 1_000_000_000);
+    let mut play = Play { names, policy, groups, checker, asked, open, bodies, now };
     for Event { wait, late, act } in history {
         play.wait(&wait);
         play.act(act, late * 1_000_000);
@@ -199,6 +207,7 @@ impl Play {
                     self.check(last);
                 }
             }
+            Act::Check(times, heard) => (0..times).for_each(|_| self.check_targets(&heard)),
             Act::Change(names, knob, millis) => {
                 self.act(Act::Leave(1, millis), 0);
                 self.change(names, knob);
@@ -342,6 +351,39 @@ impl Play {
         self.check(world);
     }
 
+    /// Ends the checks that are under way, or begins a round of them.
+    fn check_targets(&mut self, heard: &[Option<bool>]) {
+        let Some(checker) = &mut self.checker else { return };
+        let world = self.groups.len() - 1;
+        let model = &mut self.groups[world].1;
+        if self.asked.is_empty() {
+            while self.asked.len() < self.names.len() {
+                match checker.next(Timestamp::from_nanos(self.now)) {
+                    CheckNext::Ask(target) => {
+                        model.check_begins(target, self.now);
+                        self.asked.push(target);
+                    }
+                    CheckNext::Wait(time) => {
+                        self.now += u64::try_from(time.as_nanos()).expect("a short time");
+                    }
+                }
+            }
+        } else {
+            for (target, heard) in self.asked.drain(..).zip(heard.iter().cycle()) {
+                let result = match heard {
+                    Some(true) => Ok(StatusCode::OK),
+                    Some(false) => Err(Evidence::MaybeProcessed),
+                    None => Err(Evidence::NoRoom),
+                };
+                checker.report(target, result);
+                if let Some(good) = *heard {
+                    model.checked(target, good);
+                }
+            }
+        }
+        self.check(world);
+    }
+
     fn change(&mut self, names: Vec<usize>, knob: Knob) {
         let world = self.groups.len() - 1;
         let (group, model) = &self.groups[world];
@@ -360,8 +402,10 @@ impl Play {
             }
         }
         let changed = group.with_targets(entries(names.iter().copied()), policy.clone());
+        let changed = changed.expect("a valid group");
         let model = model.with_targets(&names, policy);
-        self.groups.push((changed.expect("a valid group"), model));
+        (self.checker, self.asked) = (changed.checker(), vec![]);
+        self.groups.push((changed, model));
         self.names = names;
         self.check(world + 1);
     }
@@ -427,6 +471,7 @@ fn acts() -> impl Strategy<Value = Act> {
     let answers = prop_oneof![6 => Just(Outcome::OK), 1 => status];
     let took = || prop_oneof![2 => 0..10_u64, 2 => 10..100_u64, 2 => 100..5_000_u64];
     let knob = select(&[Knob::None, Knob::CoolDown, Knob::Failback, Knob::Follow, Knob::Late][..]);
+    let heard = select(&[Some(true), Some(true), Some(true), Some(false), None][..]);
     let fails = select(&[Evidence::MaybeProcessed, Evidence::NoConnection][..]);
     prop_oneof![
         18 => (request, within).prop_map(|(request, within)| Act::Begin(request, within)),
@@ -443,6 +488,7 @@ fn acts() -> impl Strategy<Value = Act> {
         4 => (1..6_usize, fails, took()).prop_map(|(count, fails, took)| Act::Fail(count, fails, took)),
         3 => (1..6_usize, took()).prop_map(|(count, took)| Act::Leave(count, took)),
         3 => (prop::option::of(index()), any::<bool>()).prop_map(|(moved, whole)| Act::Return(moved, whole)),
+        8 => (1..8_usize, prop::collection::vec(heard, 1..4)).prop_map(|(times, heard)| Act::Check(times, heard)),
         2 => (names(), knob, took()).prop_map(|(names, knob, took)| Act::Change(names, knob, took)),
     ]
 }
@@ -463,12 +509,15 @@ fn policies() -> impl Strategy<Value = Policy> {
         prop_oneof![2 => 1..3_000_u64, 3 => 3_000..60_000_u64],
     );
     let retry_after = prop::option::weighted(0.7, 1..20_u64);
+    let checks = prop::option::weighted(0.5, (1..4_u8, 1..4_u8));
     let (millis, seconds) = (Duration::from_millis, Duration::from_secs);
-    let memory = (failback, cool_down, follow, late, retry_after).prop_map(
-        move |(failback, cool_down, (follow, leave_after), late, retry_after)| {
+    let every = millis(1);
+    let memory = (failback, cool_down, follow, late, retry_after, checks).prop_map(
+        move |(failback, cool_down, (follow, leave_after), late, retry_after, checks)| {
             Policy::default()
                 .follow(follow)
                 .leave_after(leave_after)
+                .checks(checks.map(|(rise, fall)| Checks { rise, fall, every, ..Checks::at("/") }))
                 .late(late.map(|(factor, floor)| Late { factor, floor: millis(floor) }))
                 .failback(
                     failback.map(|(after, times)| Failback {

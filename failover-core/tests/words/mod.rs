@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use failover_core::{Action, Attempt, BodyToken, Budget, Evidence, Facts, Group, Policy, Reason, Timestamp};
+use failover_core::{
+    Action, Attempt, BodyToken, Budget, CheckNext, Checker, Checks, Evidence, Facts, Group, Policy, Reason,
+    Timestamp,
+};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::scheduler::{Arc, AtomicUsize, Ordering, explore, explore_some, thread};
@@ -148,6 +151,38 @@ fn failback_a_call_that_was_held_up_sets_no_clock_back() {
 }
 
 #[test]
+fn failback_a_check_that_began_before_the_cursor_left_makes_no_clock_due() {
+    explore(|| {
+        let policy = without_cool_down(1).checks(Checks { rise: 1, ..Checks::at("/") });
+        let group = Group::new(0..2, policy).expect("a valid group");
+        let (call, mut checker) = (begin(&group, at(1)), asked(&group, at(1)));
+        let leaves = thread::spawn(move || drop(answer(fail(call, at(1)))));
+        let checks = thread::spawn(move || checker.report(0, Ok(StatusCode::OK)));
+        leaves.join().expect("no panic");
+        checks.join().expect("no panic");
+        let told = group.snapshot(at(1));
+        assert_eq!(told.sticky, 1);
+        assert!(told.targets[0].probe_in >= Some(Duration::from_secs(30)), "{told:?}");
+    });
+}
+
+#[test]
+fn flap_a_check_makes_no_clock_due_that_a_failed_probe_has_doubled_meanwhile() {
+    explore(|| {
+        let group = away(without_cool_down(1).checks(Checks { rise: 1, ..Checks::at("/") }));
+        let (probe, mut checker) = (begin(&group, at(40)), asked(&group, at(5)));
+        assert!(probe.is_probe());
+        let fails = thread::spawn(move || drop(fail(probe, at(40))));
+        let checks = thread::spawn(move || checker.report(0, Ok(StatusCode::OK)));
+        fails.join().expect("no panic");
+        checks.join().expect("no panic");
+        let told = &group.snapshot(at(40)).targets[0];
+        assert_eq!(told.failed_probes, 1);
+        assert!(told.probe_in >= Some(Duration::from_secs(60)), "{told:?}");
+    });
+}
+
+#[test]
 fn budget_exact_is_never_issued_over_or_under() {
     explore_some(|| {
         let budget = Some(Budget { percent: 0, reserve: 1 });
@@ -270,6 +305,19 @@ fn begin(group: &Group<usize>, now: Timestamp) -> Call {
         Action::Send(attempt) => attempt,
         other => panic!("{other:?} of a call with time"),
     }
+}
+
+/// The checker of a group that has just asked both targets, a moment after `now`.
+fn asked(group: &Group<usize>, mut now: Timestamp) -> Checker<usize> {
+    let mut checker = group.checker().expect("there are checks");
+    let mut left = 2;
+    while left > 0 {
+        match checker.next(now) {
+            CheckNext::Ask(_) => left -= 1,
+            CheckNext::Wait(time) => now = now + time,
+        }
+    }
+    checker
 }
 
 fn fail(call: Call, now: Timestamp) -> Call {

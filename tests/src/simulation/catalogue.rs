@@ -31,6 +31,17 @@ pub static SCENES: &[Scene] = &[
         ..Scene::QUIET
     },
     Scene {
+        name: "crash_checks",
+        shows: "the sticky target is down for ten seconds, and there are checks: back when two of them were good",
+        targets: &[Target::with(&[Fault::new(What::Refuse, When::Between(s(30), s(40)))]), Target::FAST],
+        knobs: CHECKED,
+        best: &[(s(0), 0), (s(30), 1), (s(40), 0)],
+        fails: Some(s(30)),
+        well: Some(s(40)),
+        wanted: &[answered(0.999), best(0.8), leave(0.5, 2), back(11.0, 1), needless(0.0), worst(2.0)],
+        ..Scene::QUIET
+    },
+    Scene {
         name: "hang_left",
         shows: "target 0 hangs, target 1 works; callers leave after 3 s: left within a few calls",
         callers: &[Callers { patience: Some(s(3)), ..Callers::READERS }],
@@ -666,6 +677,30 @@ pub static SCENES: &[Scene] = &[
         ..Scene::QUIET
     },
     Scene {
+        name: "flap_checks",
+        shows: "target 0 is up for 20 s and down for 20 s, and there are checks: it is returned to ever more seldom",
+        targets: &[Target::with(&[Fault::new(What::Refuse, FLAPS)]), Target::FAST],
+        knobs: CHECKED,
+        best: &[(s(0), 1)],
+        lasts: s(3_600),
+        least: s(1_200),
+        cells: Cells::LONG,
+        wanted: &[answered(0.999), returns(20.0), best(0.85)],
+        ..Scene::QUIET
+    },
+    Scene {
+        name: "flap_checks_briefly",
+        shows: "target 0 is down for 5 s of each 50 s, and there are checks: it is returned to ever more seldom, too",
+        targets: &[Target::with(&[Fault::new(What::Refuse, BRIEF_FLAPS)]), Target::FAST],
+        knobs: CHECKED,
+        best: &[(s(0), 1)],
+        lasts: s(3_600),
+        least: s(1_200),
+        cells: Cells::LONG,
+        wanted: &[answered(0.999), returns(20.0), best(0.75)],
+        ..Scene::QUIET
+    },
+    Scene {
         name: "flap_hang",
         shows: "target 0 is up for 20 s and hangs for 20 s; callers leave after 3 s",
         targets: &[Target::with(&[Fault::new(What::Hang, FLAPS)]), Target::FAST],
@@ -694,7 +729,9 @@ const STANDBY: Scene = Scene {
 };
 
 const PATIENT: Knobs = Knobs { attempt_timeout: Some(s(60)), deadline: Some(s(120)), ..Knobs::DEFAULT };
+const CHECKED: Knobs = Knobs { checks: true, ..Knobs::DEFAULT };
 const FLAPS: When = When::Flapping { every: s(40), last: s(20) };
+const BRIEF_FLAPS: When = When::Flapping { every: s(50), last: s(5) };
 const BLIPS: When = When::Flapping { every: s(20), last: s(2) };
 
 const fn slow(latency: Duration) -> Target {

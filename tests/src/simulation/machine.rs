@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use failover_core::{
-    Action, Attempt, BodyToken, Budget, Evidence, Expired, Facts, Group, Policy, Timestamp, Wait,
+    Action, Attempt, BodyToken, Budget, CheckNext, Checker, Checks, Evidence, Expired, Facts, Group, Policy,
+    Timestamp, Wait,
 };
 use http::{HeaderMap, Method, StatusCode};
 
@@ -14,6 +15,7 @@ use crate::simulation::subject::{Step, Subject};
 #[derive(Debug)]
 pub struct Machine {
     group: Group<usize>,
+    checker: Option<Checker<usize>>,
     calls: Vec<Open>,
 }
 
@@ -36,8 +38,10 @@ impl Machine {
     pub fn new(targets: usize, policy: Policy, knobs: Knobs, seed: u64) -> Self {
         let policy = policy.with_bounds(knobs.attempt_timeout, knobs.deadline);
         let budget = knobs.budget.then(Budget::default);
-        let policy = policy.interval(knobs.interval).budget(budget).seed(seed);
-        Self { group: Group::new(0..targets, policy).expect("a valid group"), calls: vec![] }
+        let checks = knobs.checks.then(|| Checks::at("/healthz"));
+        let policy = policy.interval(knobs.interval).budget(budget).checks(checks).seed(seed);
+        let group = Group::new(0..targets, policy).expect("a valid group");
+        Self { checker: group.checker(), group, calls: vec![] }
     }
 
     fn attempt(&mut self, call: usize) -> Attempt<usize, (), ()> {
@@ -121,6 +125,15 @@ impl Subject for Machine {
             let now = Timestamp::from(now);
             if whole { self.group.body_whole(body, now) } else { self.group.body_broke_off(body, now) }
         }
+    }
+
+    fn next_check(&mut self, now: Duration) -> Option<CheckNext> {
+        self.checker.as_mut().map(|checker| checker.next(Timestamp::from(now)))
+    }
+
+    fn checked(&mut self, target: usize, good: bool) {
+        let result = if good { Ok(StatusCode::OK) } else { Err(Evidence::MaybeProcessed) };
+        self.checker.iter_mut().for_each(|checker| checker.report(target, result));
     }
 
     fn cursor(&self) -> usize {

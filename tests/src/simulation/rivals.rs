@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_core::Evidence;
+use failover_core::{CheckNext, Evidence};
 
 use crate::simulation::scene::{Callers, Knobs};
 use crate::simulation::subject::{Step, Subject};
@@ -37,6 +37,7 @@ struct Known {
     down: bool,
     ejections: u32,
     ejected_until: Duration,
+    check_at: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,13 +51,19 @@ struct Call {
 
 impl Rival {
     /// A fresh one with so many targets.
+    ///
+    /// # Panics
+    ///
+    /// There are too many to count.
     #[must_use]
     pub fn new(rule: Rule, targets: usize, knobs: Knobs) -> Self {
+        let count = u32::try_from(targets).expect("some targets");
+        let known = |nth| Known { check_at: CHECK_EVERY * nth / count, ..Known::default() };
         Self {
             rule,
             attempt_timeout: knobs.attempt_timeout.unwrap_or(Duration::from_secs(10)),
             deadline: knobs.deadline.unwrap_or(Duration::from_secs(30)),
-            targets: vec![Known::default(); targets],
+            targets: (1..=count).map(known).collect(),
             calls: vec![],
             now: Duration::ZERO,
         }
@@ -152,8 +159,15 @@ impl Subject for Rival {
         self.is_bad(target, now)
     }
 
-    fn checks(&self) -> Option<Duration> {
-        (self.rule == Rule::Checks).then_some(Duration::from_secs(5))
+    fn next_check(&mut self, now: Duration) -> Option<CheckNext> {
+        let checked = self.targets.iter_mut().filter(|_| self.rule == Rule::Checks).enumerate();
+        let (target, known) = checked.min_by_key(|(_, known)| known.check_at)?;
+        let left = known.check_at.saturating_sub(now);
+        if !left.is_zero() {
+            return Some(CheckNext::Wait(left));
+        }
+        known.check_at += CHECK_EVERY;
+        Some(CheckNext::Ask(target))
     }
 
     fn checked(&mut self, target: usize, good: bool) {
@@ -162,3 +176,6 @@ impl Subject for Rival {
         known.down = if known.down { known.good < 2 } else { known.bad >= 3 };
     }
 }
+
+/// How often each target is checked.
+const CHECK_EVERY: Duration = Duration::from_secs(5);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use failover_core::Evidence;
+use failover_core::{CheckNext, Evidence};
 
 use crate::simulation::fate::{End, Fate, Load};
 use crate::simulation::measure::Measure;
@@ -94,7 +94,7 @@ enum Event {
     Resume(Ticket),
     BodyBreaks(Ticket),
     Leave(Ticket),
-    Check(usize),
+    Check,
     Checked {
         target: usize,
         is_good: bool,
@@ -132,12 +132,7 @@ impl Run<'_> {
             let first = self.gap(kind);
             self.push(from + first, Event::Call(kind));
         }
-        if let Some(every) = self.subject.checks() {
-            for target in 0..self.scene.targets.len() {
-                let first = every.mul_f64(self.arrivals.unit());
-                self.push(first, Event::Check(target));
-            }
-        }
+        self.push(Duration::ZERO, Event::Check);
     }
 
     fn happen(&mut self, event: Event, now: Duration) {
@@ -160,7 +155,7 @@ impl Run<'_> {
                 self.subject.left(ticket.call, now);
                 self.lose(ticket.call, now);
             }
-            Event::Check(target) => self.check(target, now),
+            Event::Check => self.check(now),
             Event::Checked { target, is_good } => self.subject.checked(target, is_good),
             _ => {}
         }
@@ -344,7 +339,16 @@ impl Run<'_> {
         }
     }
 
-    fn check(&mut self, target: usize, now: Duration) {
+    fn check(&mut self, now: Duration) {
+        while let Some(next) = self.subject.next_check(now) {
+            match next {
+                CheckNext::Ask(target) => self.ask(target, now),
+                CheckNext::Wait(time) => return self.push(now + time, Event::Check),
+            }
+        }
+    }
+
+    fn ask(&mut self, target: usize, now: Duration) {
         let plan = (target, &self.scene.targets[target]);
         let mut load = self.loads[target];
         let fate = Fate::of(plan, &mut load, &Callers::READERS, self.cell.latency, now, &mut self.fates);
@@ -354,9 +358,6 @@ impl Run<'_> {
             _ => (now + CHECK, false),
         };
         self.push(at, Event::Checked { target, is_good });
-        if let Some(every) = self.subject.checks() {
-            self.push(now + every, Event::Check(target));
-        }
     }
 
     /// How late a timer goes off.

@@ -122,12 +122,19 @@ pub struct Knobs {
     pub interval: Duration,
     /// Whether replays have a budget.
     pub budget: bool,
+    /// Whether there are checks.
+    pub checks: bool,
 }
 
 impl Knobs {
     /// Nothing.
-    pub const DEFAULT: Self =
-        Self { attempt_timeout: None, deadline: None, interval: Duration::ZERO, budget: false };
+    pub const DEFAULT: Self = Self {
+        attempt_timeout: None,
+        deadline: None,
+        interval: Duration::ZERO,
+        budget: false,
+        checks: false,
+    };
 }
 
 /// A target.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use failover_core::Evidence;
+use failover_core::{CheckNext, Evidence};
 
 use crate::simulation::scene::Callers;
 
@@ -36,8 +36,9 @@ pub trait Subject: fmt::Debug {
     /// Whether it is known that a target does not work.
     fn knows_bad(&self, target: usize, now: Duration) -> bool;
 
-    /// How often each target is checked, if it is.
-    fn checks(&self) -> Option<Duration> {
+    /// Which target is to be checked when, if any is.
+    fn next_check(&mut self, now: Duration) -> Option<CheckNext> {
+        let _ = now;
         None
     }
 

@@ -34,3 +34,27 @@ fn checks_only_reorder_a_target_whose_checks_fail_is_asked_last_until_they_succe
     drop(client);
     first.wait_for_closed(first.connections());
 }
+
+#[test]
+fn failback_good_checks_make_a_probe_due_long_before_the_clock_and_the_call_decides() {
+    let is_busy = Arc::new(AtomicBool::new(true));
+    let first = Server::start({
+        let is_busy = Arc::clone(&is_busy);
+        move |request| match request.target.as_str() {
+            "/" if is_busy.load(Ordering::Relaxed) => Reply::status(503),
+            _ => Reply::ok("first"),
+        }
+    });
+    let second = Server::start(|_| Reply::ok("second"));
+    let checks = Checks { every: Duration::from_millis(20), timeout: PATIENCE, ..Checks::at("/healthz") };
+    let client = client_with([&first, &second], policy().checks(checks).cool_down(None));
+    for _ in 0..3 {
+        assert_eq!(client.call(&Call::get("/")).unwrap().text(), "second");
+    }
+    assert_eq!(client.sticky(), 1);
+    is_busy.store(false, Ordering::Relaxed);
+    // A check that began before the cursor left, and two rounds after it that were reported.
+    drop(first.wait_for_requests(first.requests().len() + 4));
+    assert_eq!(client.call(&Call::get("/")).unwrap().text(), "first");
+    assert_eq!(client.sticky(), 0);
+}

@@ -106,7 +106,7 @@ fn request<R: Runtime>(path: &str, target: &Target) -> Option<Request<AttemptBod
     let path = PathAndQuery::try_from(path).ok()?;
     let head = Head::new(Method::GET, path, HeaderMap::new(), Some(0))?;
     let body = CallBody::whole("").attempt(Progress::start::<R>(), None);
-    Some(head.aim(target, body).ok()?)
+    head.aim(target, body).ok()
 }
 
 async fn check<R: Runtime>(

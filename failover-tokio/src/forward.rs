@@ -1,6 +1,6 @@
 //! A server's inbound request, passed on as a proxy does (RFC 9110, section 7.6).
 
-use failover_core::{Group, PathError, Policy, Target, settle_framing};
+use failover_core::{PathError, Policy, settle_framing};
 use failover_hyper::{
     AttemptBody, AttemptError, Bound, BoxError, CallBody, Classify, Exchange, List, ResponseBody, Template,
     perform,
@@ -16,7 +16,7 @@ use crate::client::FailoverClient;
 use crate::error::Error;
 use crate::exchange::{Connected, Services};
 use crate::forwarded::{add, is_looping, via};
-use crate::hop_by_hop::{elements, is_hop_by_hop, strip};
+use crate::hop_by_hop::{elements, strip};
 use crate::runtime::Tokio;
 use crate::service::Failover;
 use crate::upgrade::Offer;
@@ -98,6 +98,8 @@ where
 struct Inbound {
     template: Template,
     via: HeaderValue,
+    /// Whether it came by another proxy, which says so.
+    came_by: bool,
     offer: Option<Offer>,
 }
 
@@ -117,9 +119,7 @@ impl Inbound {
         let mut codings = said.te.then(|| elements(&head.headers, &TE)).into_iter().flatten();
         let trailers = codings.any(|coding| coding.eq_ignore_ascii_case("trailers"));
         drop(codings);
-        if said.hop_by_hop {
-            strip(&mut head.headers);
-        }
+        strip(&mut head.headers);
         // Those that `Connection` names are gone by now.
         if said.cookies > 1 {
             join_cookies(&mut head.headers);
@@ -132,16 +132,11 @@ impl Inbound {
             head.headers.append(CONNECTION, HeaderValue::from_static("te"));
         }
         let via = HeaderValue::from_static(via(head.version));
-        if said.via {
-            add(&mut head.headers, VIA, via.clone());
-        } else {
-            head.headers.append(VIA, via.clone());
-        }
         let body = CallBody::received(body, &head, policy.replay_buffer);
         // What a server noted of a request in its extensions concerns the connection that it came over.
         let mut template = Template::new(head, body).ok_or(Error::Method)?;
         template.drop_extensions();
-        Ok(Self { template, via, offer })
+        Ok(Self { template, via, came_by: said.via, offer })
     }
 
     /// Passes it on by what sends to the targets of a list.
@@ -154,7 +149,8 @@ impl Inbound {
         list: &List<S>,
         exchange: X,
     ) -> Result<Response<ResponseBody<X::Body>>, Error<X::Body>> {
-        let onward = Onward { exchange, group: list.group(), via: &self.via, offer: self.offer.as_ref() };
+        let (came_by, offer) = (self.came_by, self.offer.as_ref());
+        let onward = Onward { exchange, via: &self.via, came_by, offer };
         let call = perform::<Tokio, _>(list.observed(), list.drains(), &self.template, &onward);
         let mut answer = call.await.map_err(Error::Stopped)?;
         if let Some(offer) = self.offer.take() {
@@ -167,7 +163,6 @@ impl Inbound {
 /// Which headers a request has of those that a proxy cares for.
 #[derive(Default)]
 struct Said {
-    hop_by_hop: bool,
     upgrade: bool,
     te: bool,
     via: bool,
@@ -178,9 +173,8 @@ impl Said {
     /// Passes over all headers once, which is faster than looking for each.
     fn of(headers: &HeaderMap) -> Self {
         let mut said = Self::default();
-        for name in headers.iter().map(|(name, _)| name.as_str()) {
-            said.hop_by_hop |= is_hop_by_hop(name);
-            match name {
+        for name in headers.iter().map(|(name, _)| name) {
+            match name.as_str() {
                 "upgrade" => said.upgrade = true,
                 "te" => said.te = true,
                 "via" => said.via = true,
@@ -233,8 +227,8 @@ fn leads_out(path: &str) -> bool {
 /// What sends inbound requests on.
 struct Onward<'a, X> {
     exchange: X,
-    group: &'a Group<Target>,
     via: &'a HeaderValue,
+    came_by: bool,
     offer: Option<&'a Offer>,
 }
 
@@ -247,9 +241,10 @@ impl<X: Exchange> Exchange for Onward<'_, X> {
         mut request: Request<AttemptBody>,
         bound: Bound<'_>,
     ) -> impl Future<Output = Result<Response<X::Body>, AttemptError>> {
-        // A target's own headers replace the request's.
-        if self.group.targets()[target].headers().contains_key(VIA) {
+        if self.came_by {
             add(request.headers_mut(), VIA, self.via.clone());
+        } else {
+            request.headers_mut().append(VIA, self.via.clone());
         }
         self.exchange.exchange(target, request, bound)
     }

@@ -508,17 +508,6 @@ async fn forward_what_servers_say_of_the_client_cannot_be_taken_away_by_naming_i
     assert_eq!(requests[0].header("x-via"), None);
 }
 
-/// Guards: `Onward` that lets a target's own header take the place of what tells a loop.
-#[tokio::test]
-async fn forward_a_targets_own_via_stands_before_that_of_the_proxy() {
-    let server = Server::script([Reply::ok("")]);
-    let own = (HeaderName::from_static("via"), HeaderValue::from_static("1.0 own"));
-    let target = Target::parse(&server.url()).unwrap().with_header(own.0, own.1);
-    let client = FailoverClient::builder().target(target).build().unwrap();
-    client.forward(Request::new(Full::<Bytes>::default())).await.unwrap();
-    assert_eq!(server.requests()[0].header("via"), Some("1.0 own, 1.1 failover"));
-}
-
 #[tokio::test]
 async fn forward_makes_no_cookie_of_none() {
     let server = Server::script([Reply::ok("")]);

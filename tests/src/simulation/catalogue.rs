@@ -133,7 +133,7 @@ pub static SCENES: &[Scene] = &[
         lasts: s(700),
         least: s(700),
         cells: Cells::OWN_RATE,
-        wanted: &[answered(0.999), best(1.0), leave(5.1, 0), worst(2.0)],
+        wanted: &[answered(0.999), best(1.0), leave(5.5, 0), worst(2.0)],
         ..Scene::QUIET
     },
     Scene {

@@ -92,6 +92,7 @@
 //! # Features
 //!
 //! - `metrics`: counters, histograms and gauges through the facade of that name, as the documentation of `failover-tokio` lists them.
+//! - `record`: a `Recorder` for `Builder::record`, which keeps what happens to calls as lines of JSON, and the `Story` that they tell.
 //! - `serde`: the core's configuration type.
 //! - `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -122,6 +123,8 @@ pub use failover_hyper::describe_metrics;
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{Answered, AttemptError, Attempts, Fault, Idempotent, Resolve, Within};
+#[cfg(feature = "record")]
+pub use failover_hyper::{RecordFile, Recorder, Story};
 pub use surf;
 
 pub use crate::builder::Builder;

@@ -57,7 +57,7 @@ impl<X: Exchange> Driver<'_, X> {
         &self,
     ) -> Result<Response<ResponseBody<X::Body>>, Stopped<Response<ResponseBody<X::Body>>, AttemptError>> {
         let began = self.clock.now();
-        let mut watch = Watch::begin(self.span, self.observed, began);
+        let mut watch = Watch::begin(self.span, self.observed, self.template.method(), began);
         let group = self.observed.group();
         let mut action = group.begin(self.template.facts(&group.policy().judge), began);
         loop {
@@ -73,7 +73,7 @@ impl<X: Exchange> Driver<'_, X> {
                     } else {
                         self.observed.tell_moves(answer.failures());
                     }
-                    watch.answered(answer.ended());
+                    watch.answered(&answer);
                     let body = answer.body();
                     let (mut response, target, failures) = answer.into_parts();
                     let idle = self.observed.group().policy().body_idle;
@@ -101,7 +101,7 @@ impl<X: Exchange> Driver<'_, X> {
         watch: &mut Watch<'_>,
     ) -> Action<Target, Response<ResponseBody<X::Body>>, AttemptError> {
         let (index, began) = (attempt.index(), attempt.began());
-        watch.sends(index);
+        watch.sends(&attempt);
         let progress = Progress::start_at::<R>(self.clock.instant(began));
         let expectation = self.template.expects().then(Expectation::start::<R>);
         let request = self.template.aim(attempt.target(), progress.clone(), expectation.as_ref());

@@ -275,6 +275,13 @@ macro_rules! policy_setters {
             self
         }
 
+        /// Records what happens to the calls: see [`Recorder`](crate::Recorder).
+        #[cfg(feature = "record")]
+        pub fn record(mut self, recorder: &$crate::Recorder) -> Self {
+            self.settings.recorder = Some(recorder.clone());
+            self
+        }
+
         /// Sets the statuses that give a target up.
         pub fn failover_codes(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
             self.settings.set_failover_codes(codes);

@@ -27,6 +27,7 @@
 //! - `tls`: https targets, with rustls, ring, and the platform's certificate roots.
 //! - `metrics`: counters, histograms and gauges through the facade of that name.
 //! - `json`: [`ResponseBody::json`].
+//! - `record`: what happens to calls as lines of JSON, by a `Recorder`, and the `Story` of them.
 //! - `serde`: the core's configuration type, for [`Settings::configure`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -50,9 +51,13 @@ mod http1;
 mod http2;
 mod idle;
 mod limits;
+#[cfg(feature = "record")]
+mod lines;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod names;
+#[cfg(feature = "record")]
+mod notes;
 mod observe;
 mod observed;
 mod outage;
@@ -61,6 +66,12 @@ mod places;
 mod pool;
 mod progress;
 mod received;
+#[cfg(feature = "record")]
+mod record;
+#[cfg(feature = "record")]
+mod record_file;
+#[cfg(feature = "record")]
+mod recorded;
 mod relay;
 mod replay;
 mod request_body;
@@ -68,6 +79,8 @@ mod response_body;
 mod runtime;
 mod settings;
 mod socket;
+#[cfg(feature = "record")]
+mod story;
 mod stream;
 mod targets;
 mod template;
@@ -93,16 +106,24 @@ pub use crate::drive::perform;
 pub use crate::error::{AttemptError, BoxError, Fault};
 pub use crate::evidence::{TransportError, is_short_of_room};
 pub use crate::exchange::{Exchange, receive, send};
+#[cfg(feature = "record")]
+pub use crate::lines::Lines;
 #[cfg(feature = "metrics")]
 pub use crate::metrics::describe_metrics;
 pub use crate::names::{Resolve, System};
 pub use crate::observed::Observed;
 pub use crate::progress::{Bound, Elapsed, Patience, Progress, Stage};
+#[cfg(feature = "record")]
+pub use crate::record::Recorder;
+#[cfg(feature = "record")]
+pub use crate::record_file::RecordFile;
 pub use crate::request_body::{AttemptBody, CallBody};
 pub use crate::response_body::ResponseBody;
 pub use crate::runtime::Runtime;
 pub use crate::settings::{MOST_HEADERS, Resolver, Settings};
 pub use crate::socket::Socket;
+#[cfg(feature = "record")]
+pub use crate::story::Story;
 pub use crate::stream::Stream;
 pub use crate::targets::{List, Targets, group_by_uri};
 pub use crate::template::{Attempts, Idempotent, Template, Within};

@@ -4,13 +4,19 @@
 
 use std::time::Duration;
 
-use failover_core::{Evidence, Reason, Stopped, Timestamp};
+#[cfg(feature = "record")]
+use failover_core::Failure;
+use failover_core::{Answer, Attempt, Evidence, Reason, Stopped, Target, Timestamp};
 use http::{Method, StatusCode};
 use tracing::field::{Empty, display};
 use tracing::{Span, debug, info_span};
 
 use crate::error::AttemptError;
+#[cfg(feature = "record")]
+use crate::notes::Notes;
 use crate::observed::{Met, Observed};
+#[cfg(feature = "record")]
+use crate::recorded::Event;
 
 /// The span of one call.
 pub(crate) fn span(observed: &Observed, method: &Method) -> Span {
@@ -42,6 +48,10 @@ pub(crate) struct Watch<'a> {
     /// Disabled where nobody listens.
     span: &'a Span,
     observed: &'a Observed,
+    #[cfg(feature = "record")]
+    method: &'a Method,
+    #[cfg(feature = "record")]
+    notes: Notes,
     began: Timestamp,
     /// The target of the last attempt.
     last: Option<usize>,
@@ -50,12 +60,34 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn begin(span: &'a Span, observed: &'a Observed, began: Timestamp) -> Self {
-        Self { span, observed, began, last: None, attempts: 0, ended: false }
+    #[cfg_attr(not(feature = "record"), expect(unused_variables, reason = "a record tells the method"))]
+    pub(crate) fn begin(
+        span: &'a Span,
+        observed: &'a Observed,
+        method: &'a Method,
+        began: Timestamp,
+    ) -> Self {
+        Self {
+            span,
+            observed,
+            #[cfg(feature = "record")]
+            method,
+            #[cfg(feature = "record")]
+            notes: Notes::default(),
+            began,
+            last: None,
+            attempts: 0,
+            ended: false,
+        }
     }
 
     /// An attempt begins.
-    pub(crate) fn sends(&mut self, target: usize) {
+    pub(crate) fn sends<R>(&mut self, attempt: &Attempt<Target, R, AttemptError>) {
+        let target = attempt.index();
+        #[cfg(feature = "record")]
+        if self.observed.recording().is_some() {
+            self.notes.sends(attempt);
+        }
         #[cfg(feature = "metrics")]
         if let Some(last) = self.last.filter(|last| *last != target) {
             self.observed.series(last).failed_over(self.observed.series(target));
@@ -99,8 +131,23 @@ impl<'a> Watch<'a> {
     }
 
     /// The call has an answer.
-    pub(crate) fn answered(&mut self, ended: Timestamp) {
-        self.observed.outage().answered(self.observed.client(), ended);
+    pub(crate) fn answered<R>(&mut self, answer: &Answer<R, AttemptError>) {
+        let ended = answer.ended();
+        #[cfg(feature = "record")]
+        if let Some(recording) = self.observed.recording() {
+            if answer.failures().is_empty() {
+                recording.answered_at_once();
+            } else {
+                self.record(Ok(answer.target()), answer.failures(), ended);
+            }
+        }
+        let again = self.observed.outage().answered(self.observed.client(), ended);
+        #[cfg(feature = "record")]
+        if let Some((stopped, lasted)) = again {
+            self.observed.record(|| Event::AnsweredAgain { stopped, lasted });
+        }
+        #[cfg(not(feature = "record"))]
+        let _ = again;
         self.end("answered", ended);
     }
 
@@ -108,10 +155,23 @@ impl<'a> Watch<'a> {
     pub(crate) fn stopped<R>(&mut self, stopped: &Stopped<R, AttemptError>) {
         let (reason, attempts, now) = (stopped.reason(), self.attempts, self.observed.clock().now());
         debug!(target: "failover", reason = reason.as_str(), attempts, "call stopped: {reason}");
+        #[cfg(feature = "record")]
+        self.record(Err(reason), stopped.failures(), now);
         if !is_the_callers(stopped) {
-            self.observed.outage().stopped(self.observed.client(), reason, now);
+            let is_news = self.observed.outage().stopped(self.observed.client(), reason, now);
+            #[cfg(feature = "record")]
+            if is_news {
+                self.observed.record(|| Event::Stops { reason: reason.as_str().to_owned() });
+            }
+            #[cfg(not(feature = "record"))]
+            let _ = is_news;
         }
         self.end(reason.as_str(), now);
+    }
+
+    #[cfg(feature = "record")]
+    fn record(&self, outcome: Result<usize, Reason>, failures: &[Failure<AttemptError>], ended: Timestamp) {
+        self.notes.record(self.observed, self.method, outcome, failures, ended.since(self.began));
     }
 
     fn end(&mut self, outcome: &'static str, ended: Timestamp) {
@@ -135,6 +195,10 @@ impl Drop for Watch<'_> {
         if !self.ended {
             // It is dropped where its span is not entered.
             debug!(target: "failover", parent: self.span, attempts = self.attempts, "call abandoned");
+            #[cfg(feature = "record")]
+            if let Some(recording) = self.observed.recording() {
+                recording.abandoned();
+            }
             self.end("abandoned", self.observed.clock().now());
         }
     }

@@ -16,6 +16,10 @@ use crate::error::AttemptError;
 #[cfg(feature = "metrics")]
 use crate::metrics::{CallMetrics, Gauges, Series, TargetMetrics};
 use crate::outage::Outage;
+#[cfg(feature = "record")]
+use crate::record::{Recorder, Recording};
+#[cfg(feature = "record")]
+use crate::recorded::{Event, Place};
 
 /// A group of targets, its time, and what was told of it.
 ///
@@ -42,6 +46,8 @@ struct Shared {
 struct Client {
     name: OnceLock<String>,
     outage: Outage,
+    #[cfg(feature = "record")]
+    recording: OnceLock<Recording>,
     #[cfg(feature = "metrics")]
     metrics: CallMetrics,
     #[cfg(feature = "metrics")]
@@ -86,6 +92,34 @@ impl Observed {
     pub fn set_name(&self, name: impl Into<String>) {
         // The first name stays.
         let _ = self.0.client.name.set(name.into());
+    }
+
+    /// Records the calls of the client, which has its name by now, unless they are.
+    #[cfg(feature = "record")]
+    pub fn set_recorder(&self, recorder: &Recorder) {
+        let begin = || recorder.record(self.client(), &self.0.names, self.group().sticky());
+        self.0.client.recording.get_or_init(begin);
+    }
+
+    /// What records the calls of the client.
+    #[cfg(feature = "record")]
+    #[inline]
+    pub(crate) fn recording(&self) -> Option<&Recording> {
+        self.0.client.recording.get()
+    }
+
+    /// Records what changed.
+    #[cfg(feature = "record")]
+    pub(crate) fn record(&self, event: impl FnOnce() -> Event) {
+        if let Some(recording) = self.recording() {
+            recording.tell(event());
+        }
+    }
+
+    /// A target, as it is recorded.
+    #[cfg(feature = "record")]
+    pub(crate) fn place(&self, index: usize) -> Place {
+        Place { index, name: self.name(index).to_owned() }
     }
 
     /// The group that takes the place of this one.
@@ -175,6 +209,8 @@ impl Observed {
                 from_name = self.name(from),
                 "target preferred by hand"
             );
+            #[cfg(feature = "record")]
+            self.record(|| Event::Preferred { target: self.place(index), from: self.place(from) });
         }
         Ok(())
     }
@@ -214,6 +250,8 @@ impl Observed {
             from_name = from.name(before),
             "targets replaced"
         );
+        #[cfg(feature = "record")]
+        self.record(|| Event::Replaced { targets: self.0.names.to_vec(), index: told.sticky });
         self.tell_changes(&mut told, Met::Nothing);
     }
 
@@ -259,6 +297,8 @@ impl Observed {
         if mem::replace(&mut told.state, target.state) != target.state {
             let state = word(target.state);
             info!(target: "failover", client, index, target_name, state, "target's state set by hand");
+            #[cfg(feature = "record")]
+            self.record(|| Event::SetByHand { target: self.place(index), state: state.to_owned() });
         }
         if mem::replace(&mut told.check, target.check) != target.check {
             match target.check {
@@ -273,6 +313,10 @@ impl Observed {
                 }
                 _ => {}
             }
+            #[cfg(feature = "record")]
+            if let Some(state) = target.check.and_then(checked) {
+                self.record(|| Event::Checked { target: self.place(index), state: state.to_owned() });
+            }
         }
         let until = target.cooling.map_or(Timestamp::ORIGIN, |left| now + left);
         let before = mem::replace(&mut told.cools_until, until);
@@ -281,6 +325,13 @@ impl Observed {
             told.why = met.why(index).unwrap_or_else(|| last_failure(target));
             let (cools_for, strikes, why) = (left.as_secs_f64(), target.strikes, &*told.why);
             warn!(target: "failover", client, index, target_name, cools_for, strikes, why, "target cools");
+            #[cfg(feature = "record")]
+            self.record(|| Event::Cools {
+                target: self.place(index),
+                cools_for,
+                strikes,
+                why: why.to_owned(),
+            });
         }
     }
 
@@ -298,6 +349,8 @@ impl Observed {
                 from_name = self.name(from),
                 "returned to target"
             );
+            #[cfg(feature = "record")]
+            self.record(|| Event::Returned { target: self.place(to), from: self.place(from) });
             return;
         }
         let why = match met.why(from) {
@@ -317,6 +370,8 @@ impl Observed {
             strikes = left.strikes,
             "target left"
         );
+        #[cfg(feature = "record")]
+        self.record(|| Event::Left { target: self.place(from), to: self.place(to), why });
     }
 
     /// Notes where the cursor is, and tells where it was.
@@ -356,15 +411,19 @@ impl Met<'_> {
             Self::Nothing => None,
             Self::Said(index, why) => (index == target).then(|| why.to_owned()),
             Self::Failures(failures) => {
-                let failure = failures.iter().rfind(|failure| failure.target() == target)?;
-                Some(match failure.cause() {
-                    Cause::Status(status) => answered(*status),
-                    Cause::Judged(status) => judged(*status),
-                    Cause::Error(_, error) => {
-                        error.cause().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-                    }
-                })
+                failures.iter().rfind(|failure| failure.target() == target).map(words)
             }
+        }
+    }
+}
+
+/// Why an attempt failed.
+pub(crate) fn words(failure: &Failure<AttemptError>) -> String {
+    match failure.cause() {
+        Cause::Status(status) => answered(*status),
+        Cause::Judged(status) => judged(*status),
+        Cause::Error(_, error) => {
+            error.cause().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
         }
     }
 }
@@ -401,6 +460,17 @@ fn answered(status: StatusCode) -> String {
 
 fn judged(status: StatusCode) -> String {
     format!("answered {status}, which was judged a failure")
+}
+
+/// What checks say, as it is recorded.
+#[cfg(feature = "record")]
+fn checked(state: CheckState) -> Option<&'static str> {
+    match state {
+        CheckState::Up => Some("up"),
+        CheckState::Down => Some("down"),
+        CheckState::NoSuchPath => Some("no_such_path"),
+        _ => None,
+    }
 }
 
 fn word(state: AdminState) -> &'static str {

@@ -32,36 +32,38 @@ struct State {
 }
 
 impl Outage {
-    /// A call of the client with this name stopped.
-    pub(crate) fn stopped(&self, client: &str, reason: Reason, now: Timestamp) {
+    /// A call of the client with this name stopped. Returns whether that is told.
+    pub(crate) fn stopped(&self, client: &str, reason: Reason, now: Timestamp) -> bool {
         let mut state = self.state();
         if !self.lasts.swap(true, Ordering::Relaxed) {
             state.since = now;
         }
         state.stopped += 1;
-        if !state.is_told && now >= state.told_until {
+        let is_news = !state.is_told && now >= state.told_until;
+        if is_news {
             state.is_told = true;
             state.told_until = now + PAUSE;
             warn!(target: "failover", client, reason = reason.as_str(), "calls stop: {reason}");
         }
+        is_news
     }
 
-    /// A call was answered.
+    /// A call was answered. Returns, if it is told that calls are answered again, how many stopped and for how long.
     #[inline]
-    pub(crate) fn answered(&self, client: &str, now: Timestamp) {
-        if self.lasts.load(Ordering::Relaxed) {
-            self.ended(client, now);
-        }
+    pub(crate) fn answered(&self, client: &str, now: Timestamp) -> Option<(u64, f64)> {
+        if self.lasts.load(Ordering::Relaxed) { self.ended(client, now) } else { None }
     }
 
     #[cold]
-    fn ended(&self, client: &str, now: Timestamp) {
+    fn ended(&self, client: &str, now: Timestamp) -> Option<(u64, f64)> {
         let mut state = self.state();
         self.lasts.store(false, Ordering::Relaxed);
-        if mem::take(&mut state.is_told) {
-            let (stopped, lasted) = (mem::take(&mut state.stopped), now.since(state.since).as_secs_f64());
-            info!(target: "failover", client, stopped, lasted, "calls are answered again");
+        if !mem::take(&mut state.is_told) {
+            return None;
         }
+        let (stopped, lasted) = (mem::take(&mut state.stopped), now.since(state.since).as_secs_f64());
+        info!(target: "failover", client, stopped, lasted, "calls are answered again");
+        Some((stopped, lasted))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -48,6 +48,9 @@ pub struct Settings {
     pub tls_named: Vec<(String, Arc<crate::rustls::ClientConfig>)>,
     /// By what logs and metrics name the client, which is `default` otherwise.
     pub name: Option<String>,
+    /// What records its calls.
+    #[cfg(feature = "record")]
+    pub recorder: Option<crate::record::Recorder>,
     /// The first setting that was refused.
     refused: Option<BuildError>,
 }
@@ -134,7 +137,12 @@ impl Settings {
     ) -> Result<Targets<S>, BuildError> {
         self.check()?;
         let policy = self.effective_policy();
-        Targets::connected(transport, self.targets, policy, self.name)
+        let targets = Targets::connected(transport, self.targets, policy, self.name)?;
+        #[cfg(feature = "record")]
+        if let Some(recorder) = &self.recorder {
+            targets.current().observed().set_recorder(recorder);
+        }
+        Ok(targets)
     }
 
     /// The group of these targets, for a client that sends by the URI of each request, and runs no checks.
@@ -145,7 +153,13 @@ impl Settings {
     pub fn group<R: Runtime>(self) -> Result<Observed, BuildError> {
         self.check()?;
         let policy = self.effective_policy();
-        Ok(Observed::new(group_by_uri(self.targets, policy)?, Clock::start::<R>(), self.name))
+        let group = group_by_uri(self.targets, policy)?;
+        let observed = Observed::new(group, Clock::start::<R>(), self.name);
+        #[cfg(feature = "record")]
+        if let Some(recorder) = &self.recorder {
+            observed.set_recorder(recorder);
+        }
+        Ok(observed)
     }
 
     fn check(&self) -> Result<(), BuildError> {

@@ -33,6 +33,7 @@
 //! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`execute`](FailoverClient::execute) |
 //! | send headers | [`FailoverClient::request`] |
 //! | bound one call, or say whether it may be sent again | its extensions [`Within`], [`Attempts`], [`Idempotent`], [`Replay`] |
+//! | know afterwards why calls failed over or did not | the feature [`record`](#records) |
 //! | fail over by more than the status, such as an error in a 200 | [`Judge`], [`Policy::judge`] |
 //! | pass a server's request on, websockets too | [`FailoverClient::forward`]; [`Tunnel`] |
 //! | let a call run in the background | [`FailoverClient::submit`] |
@@ -140,6 +141,37 @@
 //! histograms of such targets stay as they are. Their handles are kept from a client's first call on: install the recorder
 //! before, and give it no idle timeout for counters and histograms.
 //!
+//! # Records
+//!
+//! With the feature `record`, a `Recorder` keeps what happens to the calls of a client, for whoever asks afterwards why: each call in
+//! which an attempt failed, and each change, as lines of JSON. `Story` tells them in words.
+//!
+//! ```
+//! # #[cfg(feature = "record")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use failover_tokio::{FailoverClient, RecordFile, Recorder, Story};
+//!
+//! # let folder = std::env::temp_dir().join(format!("failover-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let path = folder.join("calls.jsonl");
+//! // At most 64 MiB: calls.jsonl, and calls.jsonl.1 with what was in it before.
+//! let recorder = Recorder::to(RecordFile::open(&path, 32 << 20)?);
+//! let targets = ["https://api.example", "https://api.standby.example/v1"];
+//! let client = FailoverClient::builder().targets(targets).record(&recorder).build()?;
+//!
+//! recorder.flush();
+//! let mut story = Story::default();
+//! for line in std::fs::read_to_string(&path)?.lines() {
+//!     story.read(line);
+//! }
+//! assert!(story.to_string().contains("Calls begin at target 0"));
+//! # std::fs::remove_dir_all(folder)?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "record"))]
+//! # fn main() {}
+//! ```
+//!
 //! # Programs
 //!
 //! Among the crate's examples, `bff` is an axum service that calls its backends through clients, `tower_stack` a
@@ -151,6 +183,7 @@
 //! - `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
 //! - `json`: `ResponseBody::json`.
 //! - `metrics`: see above.
+//! - `record`: a `Recorder` for `Builder::record`, which keeps what happens to calls as lines of JSON, and the `Story` that they tell.
 //! - `serde`: `Config`, the configuration of targets and policy, for `Builder::config`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -186,6 +219,8 @@ pub use failover_hyper::{
     Answered, AttemptBody, AttemptError, Attempts, Classify, Fault, Idempotent, MOST_HEADERS, Proven,
     Resolve, ResponseBody, Sending, TransportBody, TransportError, Within,
 };
+#[cfg(feature = "record")]
+pub use failover_hyper::{Lines, RecordFile, Recorder, Story};
 
 pub use crate::builder::Builder;
 pub use crate::client::FailoverClient;

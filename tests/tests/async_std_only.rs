@@ -13,14 +13,38 @@ use async_std::io::{BufRead, Read};
 use async_std::task;
 use failover_async_std::{
     Answered, AttemptError, BuildError, Builder, Error, Evidence, FailoverClient, FailoverMiddleware, Fault,
-    Policy, Reason, Replay, Target, Transport, Unrepresentable, Within,
+    Policy, Reason, RecordFile, Recorder, Replay, Story, Target, Transport, Unrepresentable, Within,
 };
-use failover_tests::example;
+use failover_tests::example::{self, Scratch};
 use failover_tests::lab::{Accept, Blackhole, End, LIMIT, Reply, Server};
 use surf::http::{Method, headers::HeaderValue};
 use surf::middleware::{Middleware, Next};
 use surf::utils::async_trait;
 use surf::{Body, HttpClient, Url};
+
+#[test]
+fn what_happens_to_the_calls_of_a_client_and_of_a_middleware_is_recorded() {
+    let (down, works) = (Server::down(), Server::script([Reply::ok("right")]));
+    let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "record.jsonl", "");
+    let recorder = Recorder::to(RecordFile::open(file.path(), 1 << 20).unwrap());
+    let builder =
+        |name| FailoverClient::builder().targets([down.url(), works.url()]).name(name).record(&recorder);
+    let client = builder("client").build().unwrap();
+    assert_eq!(block_on(client.get("/")).unwrap().status(), 200);
+    let middleware = builder("middleware").build_middleware().unwrap();
+    let surf = surf::Client::with_http_client(Transport::plain()).with(middleware);
+    assert_eq!(block_on(surf.get("http://any.example/")).unwrap().status(), 200);
+    recorder.flush();
+    let mut story = Story::default();
+    std::fs::read_to_string(file.path()).unwrap().lines().for_each(|line| story.read(line));
+    let story = story.to_string();
+    for name in ["client", "middleware"] {
+        assert!(
+            story.contains(&format!("{name}: 1 call failed over from target 0 ({})", down.url())),
+            "{story}"
+        );
+    }
+}
 
 // The transport alone.
 

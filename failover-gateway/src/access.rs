@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use failover_tokio::{AttemptError, Failure};
+use failover_tokio::{AttemptError, Failure, Lines};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Request, StatusCode, Version};
 use serde::{Serialize, Serializer};
@@ -17,7 +17,6 @@ use tokio::time::Instant;
 use crate::caller::Caller;
 use crate::failed::Failed;
 use crate::ledger::Watched;
-use crate::lines::Lines;
 
 /// Where the lines go.
 #[derive(Clone)]

@@ -37,6 +37,8 @@ impl Display for Meaning<'_> {
         writeln!(f, "show_attempts = {show_attempts}")?;
         let log = self.settings.access_log.as_ref().map(|path| path.display().to_string());
         writeln!(f, "access_log = {}", log.as_deref().unwrap_or(NONE))?;
+        let record = self.settings.record.as_ref().map(|path| path.display().to_string());
+        writeln!(f, "record = {}", record.as_deref().unwrap_or(NONE))?;
         writeln!(f, "max_connections = {}", limits.max_connections)?;
         writeln!(f, "max_headers = {}", limits.max_headers.unwrap_or(HYPERS_HEADERS))?;
         writeln!(f, "idle_timeout = {}", format_duration(limits.idle_timeout))?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use failover_tokio::rustls::ServerConfig;
-use failover_tokio::{Error, FailoverClient, Preset, Reason, ResponseBody, Target};
+use failover_tokio::{Error, FailoverClient, Preset, Reason, Recorder, ResponseBody, Target};
 use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Limited};
@@ -30,6 +30,7 @@ use crate::tls;
 
 pub(crate) struct Gateway {
     client: FailoverClient,
+    recorder: Recorder,
     live: RwLock<Arc<Live>>,
     ledger: Ledger,
     metrics: PrometheusHandle,
@@ -66,13 +67,15 @@ impl Gateway {
     /// # Errors
     ///
     /// Names the setting that makes no sense.
-    pub(crate) fn new(settings: Settings, metrics: PrometheusHandle) -> Result<Self, String> {
-        let client = client(&settings)?;
+    pub(crate) fn new(mut settings: Settings, metrics: PrometheusHandle) -> Result<Self, String> {
+        let recorder = Recorder::default();
+        recorder.write_to(settings.recorded.take());
+        let client = client(&settings, &recorder)?;
         let places = Places::new(settings.limits.max_connections);
         let tls = settings.listen_tls.as_ref().map(|served| watch::Sender::new(Arc::clone(&served.config)));
         let live = RwLock::new(Arc::new(Live::of(settings, &[])));
         let (ledger, is_leaving) = (Ledger::new(), AtomicBool::new(false));
-        Ok(Self { client, live, ledger, metrics, places, tls, is_leaving })
+        Ok(Self { client, recorder, live, ledger, metrics, places, tls, is_leaving })
     }
 
     /// How TLS is spoken with clients, whenever it changes.
@@ -90,8 +93,9 @@ impl Gateway {
         self.is_leaving.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until the access log is written, if that takes no longer than usual.
+    /// Waits until the access log and the record are written, if that takes no longer than usual.
     pub(crate) fn flush(&self) {
+        self.recorder.flush();
         if let Some(access) = &self.live().access {
             access.flush();
         }
@@ -130,6 +134,7 @@ impl Gateway {
         if settled != wanted {
             warn!("{AT_A_RESTART} change only at a restart");
         }
+        self.recorder.write_to(settings.recorded.take());
         *live = Arc::new(Live::of(settings, &live.targets));
         Ok(())
     }
@@ -337,13 +342,14 @@ impl Live {
     }
 }
 
-/// The client that sends as these settings say.
+/// The client that sends as these settings say, and whose calls are recorded.
 ///
 /// # Errors
 ///
 /// Names the setting that makes no sense.
-pub(crate) fn client(settings: &Settings) -> Result<FailoverClient, String> {
-    let mut builder = FailoverClient::builder().name("gateway").config(settings.failover.clone());
+pub(crate) fn client(settings: &Settings, recorder: &Recorder) -> Result<FailoverClient, String> {
+    let builder = FailoverClient::builder().name("gateway").record(recorder);
+    let mut builder = builder.config(settings.failover.clone());
     if let Some(count) = settings.limits.max_headers {
         builder = builder.max_headers(count as usize);
     }

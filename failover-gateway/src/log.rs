@@ -2,12 +2,11 @@
 
 use std::{env, io};
 
+use failover_tokio::Lines;
 use tracing::{Level, warn};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-
-use crate::lines::Lines;
 
 /// Logs from now on as `RUST_LOG` says, and returns where the lines go.
 pub(crate) fn begin() -> Lines {

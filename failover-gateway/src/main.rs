@@ -16,10 +16,10 @@ mod caller;
 mod check;
 mod conversation;
 mod door;
+mod explain;
 mod failed;
 mod gateway;
 mod ledger;
-mod lines;
 mod listener;
 mod log;
 mod minutes;
@@ -49,6 +49,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use failover_tokio::Recorder;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_util::MetricKindMask;
 use tokio::runtime::{self, Runtime};
@@ -70,6 +71,10 @@ fn main() -> ExitCode {
     let (options, is_check) = match Asked::parse(env::args_os().skip(1)) {
         Ok(Asked::Help) => return tell(USAGE),
         Ok(Asked::Version) => return tell(concat!("failover-gateway ", env!("CARGO_PKG_VERSION"))),
+        Ok(Asked::Explain(file)) => {
+            return explain::story(&file)
+                .map_or_else(|message| refuse(&message), |story| tell(story.trim_end()));
+        }
         Ok(Asked::Check(options)) => (options, true),
         Ok(Asked::Serve(options)) => (options, false),
         Err(message) => return refuse(&message),
@@ -97,7 +102,8 @@ fn check(options: &Options, settings: &Settings) -> Result<String, String> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
     let _inside = runtime.enter();
-    gateway::client(settings).map_err(|error| format!("{}: {error}", options.config.display()))?;
+    gateway::client(settings, &Recorder::default())
+        .map_err(|error| format!("{}: {error}", options.config.display()))?;
     let listen = options.listen.as_deref().unwrap_or(&settings.listen);
     Ok(Meaning { settings, listen }.to_string())
 }
@@ -248,10 +254,13 @@ const USAGE: &str = "\
 Passes each request on to the first target that works.
 
 Usage: failover-gateway --config FILE [--listen ADDR] [--check]
+       failover-gateway --explain FILE
 
   --config FILE    a TOML file, whose keys README.md and gateway.toml tell
   --listen ADDR    listens here rather than where the file says; port 0 is any free one
   --check          tells what the file says, and does nothing
+  --explain FILE   tells in words what a record says: each failover and why, and each that was withheld;
+                   reads FILE.1 before it, and stdin where FILE is -
   --version        prints the version
   --help           prints this
 

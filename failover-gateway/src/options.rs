@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub(crate) enum Asked {
     Help,
     Version,
+    /// To tell the story of a record.
+    Explain(PathBuf),
     /// To tell what the file says.
     Check(Options),
     /// To serve.
@@ -26,7 +28,7 @@ impl Asked {
     ///
     /// Names the first argument that makes no sense, and what would.
     pub(crate) fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let (mut config, mut listen, mut check) = (None, None, false);
+        let (mut config, mut listen, mut explain, mut check) = (None, None, None, false);
         while let Some(arg) = args.next() {
             let arg = text(arg)?;
             let (flag, value) = match arg.split_once('=') {
@@ -44,6 +46,7 @@ impl Asked {
                 }
                 "--config" => &mut config,
                 "--listen" => &mut listen,
+                "--explain" => &mut explain,
                 _ => return Err(unknown(&arg)),
             };
             if setting.is_some() {
@@ -51,6 +54,12 @@ impl Asked {
             }
             let value = value.map_or_else(|| args.next().map(text).transpose(), |value| Ok(Some(value)))?;
             *setting = Some(value.ok_or_else(|| format!("{flag} needs a value: try --help"))?);
+        }
+        if let Some(file) = explain {
+            if config.is_some() || listen.is_some() || check {
+                return Err("--explain FILE: expected no other flag".to_owned());
+            }
+            return Ok(Self::Explain(PathBuf::from(file)));
         }
         let config = config.ok_or("--config FILE is missing: try --help")?.into();
         let options = Options { config, listen };
@@ -65,5 +74,7 @@ fn text(arg: OsString) -> Result<String, String> {
 /// An argument that may hold a password is not shown.
 fn unknown(arg: &str) -> String {
     let shown = if arg.contains('@') { "(not shown)" } else { arg };
-    format!("unknown argument {shown}: expected --config FILE, --listen ADDR, --check, --version or --help")
+    format!(
+        "unknown argument {shown}: expected --config FILE, --listen ADDR, --check, --explain FILE, --version or --help"
+    )
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use failover_tokio::{BuildError, Config, MOST_HEADERS, Target};
+use failover_tokio::{BuildError, Config, MOST_HEADERS, RecordFile, Target};
 use ipnet::IpNet;
 use toml::{Table, Value};
 
@@ -29,6 +29,10 @@ pub(crate) struct Settings {
     pub(crate) access_log: Option<PathBuf>,
     /// That log, once it is opened.
     pub(crate) access: Option<AccessLog>,
+    /// Where what happens to calls is recorded.
+    pub(crate) record: Option<PathBuf>,
+    /// That file, once it is opened.
+    pub(crate) recorded: Option<RecordFile>,
     pub(crate) limits: Limits,
     /// How TLS is spoken with targets that name these settings.
     pub(crate) tls: Vec<Named>,
@@ -109,15 +113,19 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The same with the access log opened anew, so that a file that was moved away is left.
+    /// The same with the access log and the record opened anew, so that a file that was moved away is left.
     ///
     /// # Errors
     ///
-    /// It cannot be opened.
+    /// One of them cannot be opened.
     pub(crate) fn opened(mut self) -> Result<Self, String> {
         if let Some(path) = &self.access_log {
             let log = AccessLog::open(path);
             self.access = Some(log.map_err(|error| format!("access_log = {}: {error}", path.display()))?);
+        }
+        if let Some(path) = &self.record {
+            let file = RecordFile::open(path, LONGEST_RECORD);
+            self.recorded = Some(file.map_err(|error| format!("record = {}: {error}", path.display()))?);
         }
         Ok(self)
     }
@@ -149,6 +157,8 @@ impl Settings {
             show_attempts: false,
             access_log: None,
             access: None,
+            record: None,
+            recorded: None,
             limits: Limits::default(),
             tls,
             failover,
@@ -156,6 +166,7 @@ impl Settings {
         };
         let access_log = table.remove("access_log").map(|path| access_log(&path, folder)).transpose()?;
         settings.access_log = access_log.flatten();
+        settings.record = table.remove("record").map(|path| record(&path, folder)).transpose()?.flatten();
         for (key, value) in &table {
             settings.set(key, value).map_err(|error| error.to_string())?;
         }
@@ -254,6 +265,15 @@ fn access_log(path: &Value, folder: &Path) -> Result<Option<PathBuf>, String> {
     }
 }
 
+/// The file of the record, if there is one.
+fn record(path: &Value, folder: &Path) -> Result<Option<PathBuf>, String> {
+    match path.as_str() {
+        Some("off") => Ok(None),
+        Some(path) if !path.is_empty() => Ok(Some(folder.join(path))),
+        _ => Err("record: expected the path of a file, or \"off\"".to_owned()),
+    }
+}
+
 fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
     value.as_str().ok_or_else(|| refuse(key, value, "a string"))
 }
@@ -332,11 +352,14 @@ fn refuse(key: &str, value: &(impl ToString + ?Sized), expected: &str) -> BuildE
 /// In which a client must have sent a request's body.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(60 * 60);
 
+/// In bytes, of the record and of what was in it before each.
+const LONGEST_RECORD: u64 = 32 << 20;
+
 const SHORTEST_TOKEN: usize = 16;
 
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "listen",
     "base_path",
     "status_path",
@@ -345,6 +368,7 @@ const KEYS: [&str; 14] = [
     "underscores_in_headers",
     "show_attempts",
     "access_log",
+    "record",
     "max_connections",
     "max_headers",
     "max_request_body",

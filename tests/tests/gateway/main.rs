@@ -15,6 +15,7 @@ mod memory;
 mod page;
 mod process;
 mod proxy;
+mod record;
 mod resources;
 mod routes;
 mod signals;

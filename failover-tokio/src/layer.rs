@@ -53,6 +53,14 @@ impl FailoverLayer {
         self
     }
 
+    /// The same layer, the calls of whose services are recorded: see [`Failover::recorded`].
+    #[cfg(feature = "record")]
+    #[must_use]
+    pub fn recorded(self, recorder: &crate::Recorder) -> Self {
+        self.observed.set_recorder(recorder);
+        self
+    }
+
     /// The same layer, with errors of the inner service classified by `classify` rather than by [`Proven`].
     #[must_use]
     pub fn classify<C: Classify>(self, classify: C) -> FailoverLayer<C> {

@@ -105,6 +105,16 @@ impl<S, C> Failover<S, C> {
         self
     }
 
+    /// The same service, whose calls are recorded: see [`Recorder`](crate::Recorder).
+    ///
+    /// To be given after the name, and before the first call.
+    #[cfg(feature = "record")]
+    #[must_use]
+    pub fn recorded(self, recorder: &crate::Recorder) -> Self {
+        self.targets.current().observed().set_recorder(recorder);
+        self
+    }
+
     /// The same service, with errors of the inner one classified by `classify` rather than by [`Proven`].
     #[must_use]
     pub fn classify<D: Classify>(self, classify: D) -> Failover<S, D> {

@@ -331,6 +331,78 @@ async fn gauges_are_of_the_moment_at_which_they_are_asked_for() {
     }
 }
 
+/// Guards: a change or a call that is recorded as another one or not at all.
+#[cfg(feature = "record")]
+#[tokio::test(start_paused = true)]
+async fn what_happens_to_calls_and_each_change_are_recorded_and_make_a_story() {
+    let (kept, lab) = (Kept::default(), Lab::new(&[503, 200, 200]));
+    let recorder = failover_tokio::Recorder::to(kept.clone());
+    let layer = FailoverLayer::new(lab.targets(), Policy::default()).unwrap();
+    let layer = layer.named("stock").recorded(&recorder);
+    let failover = layer.layer(lab.clone());
+    failover.set_state(1, AdminState::Drain).unwrap();
+    call(&failover).await.unwrap();
+    failover.prefer(2).unwrap();
+    lab.set(2, 503);
+    lab.set(1, 503);
+    call(&failover).await.unwrap_err();
+    for target in 0..3 {
+        lab.set(target, 200);
+    }
+    for _ in 0..5 {
+        call(&failover).await.unwrap();
+    }
+    lab.hold(true);
+    let left = tokio::time::timeout(Duration::from_millis(1), call(&failover)).await;
+    assert!(left.is_err());
+    lab.hold(false);
+    failover.set_targets([target(2), target(0)], Policy::default()).unwrap();
+    recorder.flush();
+    let story = kept.story();
+    let words = story.split_whitespace().collect::<Vec<_>>().join(" ");
+    let [first, second, third] = [0, 1, 2].map(|nth| format!("target {nth} (http://{nth}.example)"));
+    for said in [
+        "(UTC): stock",
+        &format!("An operator set {second} to drain: it is asked after all others"),
+        &format!("1 call failed over from {first} to {third}: answered 503 Service Unavailable"),
+        &format!("{second} was passed over: an operator drains it."),
+        &format!("An operator let calls begin at {third}, and not at {first}"),
+        &format!("1 call failed over from {third} to {first} and to {second}, and no other target was left:"),
+        "All targets were tried.",
+        "Calls stop: all targets were tried",
+        "Calls are answered again: 1 stopped in",
+        "The targets were replaced. Calls begin at target 0; the targets are target 0 (http://2.example) target 1",
+        "calls 8 answered at once 5 failed over 1 callers who left 1 stopped 1: 1 targets_tried",
+    ] {
+        assert!(words.contains(said), "no {said:?} in {story}");
+    }
+}
+
+/// What is recorded.
+#[cfg(feature = "record")]
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+#[cfg(feature = "record")]
+impl Kept {
+    fn story(&self) -> String {
+        let mut story = failover_tokio::Story::default();
+        String::from_utf8_lossy(&self.0.lock().unwrap()).lines().for_each(|line| story.read(line));
+        story.to_string()
+    }
+}
+
+#[cfg(feature = "record")]
+impl std::io::Write for Kept {
+    fn write(&mut self, lines: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(lines)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Services at `http://0.example` and so on that answer with what they are told to.
 #[derive(Clone)]
 struct Lab {

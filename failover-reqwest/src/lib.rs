@@ -111,6 +111,7 @@
 //! - `form`, `json`, `multipart`, `query`: the methods of [`RequestBuilder`], and reqwest's features of these names.
 //! - `metrics`: see above.
 //! - `middleware`: the client is a middleware of `reqwest-middleware`, its innermost.
+//! - `record`: a `Recorder` for `Builder::record`, which keeps what happens to calls as lines of JSON, and the `Story` that they tell.
 //! - `serde`: `Config`, the configuration of targets and policy, for `Builder::config`.
 //!
 //! TLS, HTTP/2, streams, cookies and the like are features of reqwest's.
@@ -140,6 +141,8 @@ pub use failover_core::{Config, Preset};
 #[cfg(feature = "metrics")]
 pub use failover_hyper::describe_metrics;
 pub use failover_hyper::{Answered, AttemptError, Attempts, Fault, Idempotent, Within};
+#[cfg(feature = "record")]
+pub use failover_hyper::{RecordFile, Recorder, Story};
 pub use reqwest;
 
 pub use crate::builder::Builder;

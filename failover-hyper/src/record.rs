@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +36,8 @@ pub struct Recorder(Arc<Shared>);
 struct Shared {
     /// Without any, nothing is recorded.
     lines: RwLock<Option<Lines>>,
+    /// Whether there are any, for the many calls in which nothing happens.
+    is_on: AtomicBool,
     state: Arc<Mutex<State>>,
 }
 
@@ -82,6 +84,7 @@ impl Recorder {
         let state = Arc::clone(&self.0.state);
         let add = move |due, lost| lock(&state).add(due, lost);
         let lines = output.map(|output| Lines::adding(output, TICK, add));
+        self.0.is_on.store(lines.is_some(), Ordering::Relaxed);
         // What is left for the lines before is written by their thread, which then ends.
         *self.0.lines.write().unwrap_or_else(PoisonError::into_inner) = lines;
         let clients: Vec<_> = lock(&self.0.state).clients.iter().filter_map(Weak::upgrade).collect();
@@ -134,12 +137,20 @@ impl Recording {
     /// A call was answered by the first target that it asked.
     #[inline]
     pub(crate) fn answered_at_once(&self) {
-        self.client.answered_at_once.fetch_add(1, Ordering::Relaxed);
+        if self.is_on() {
+            self.client.answered_at_once.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The caller of a call left.
     pub(crate) fn abandoned(&self) {
-        self.client.abandoned.fetch_add(1, Ordering::Relaxed);
+        if self.is_on() {
+            self.client.abandoned.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        self.recorder.0.is_on.load(Ordering::Relaxed)
     }
 
     /// Something failed in a call.
@@ -352,6 +363,8 @@ mod tests {
         recorder.flush();
         recorder.write_to(None::<Output>);
         recording.call(call("GET", 1.0));
+        recording.answered_at_once();
+        assert!(!recording.client.quiet_is_known(), "what is not recorded is not told later");
         for output in [&first, &second] {
             while output.lines("begins").is_empty() {
                 std::thread::yield_now();

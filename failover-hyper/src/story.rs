@@ -64,6 +64,7 @@ struct Paragraph {
 #[derive(Debug)]
 enum Content {
     Change(String),
+    Lost(u64),
     Cools { target: Place, times: u64, longest: f64, strikes: u8, why: String },
     Calls { example: Box<Call>, count: u64, longest: f64, methods: BTreeMap<String, u64> },
 }
@@ -91,9 +92,7 @@ impl Story {
         let client = client.unwrap_or_default();
         if let Event::Lost { lines } = event {
             self.lost += lines;
-            let text =
-                format!("{} {} lost: they could not be written in time.", many(lines, "line"), were(lines));
-            return self.change(&client, at, text);
+            return self.lose(at, lines);
         }
         let known = self.clients.entry(client.clone()).or_default();
         known.quiet.answered_at_once += quiet.answered_at_once;
@@ -121,6 +120,17 @@ impl Story {
     fn change(&mut self, client: &str, at: SystemTime, text: String) {
         let content = Content::Change(text);
         self.paragraphs.push(Paragraph { client: client.to_owned(), first: at, last: at, content });
+    }
+
+    fn lose(&mut self, at: SystemTime, lines: u64) {
+        let kind = "lost".to_owned();
+        if let Some(Paragraph { last, content: Content::Lost(count), .. }) = self.last_of(&kind, at) {
+            *last = at.max(*last);
+            *count += lines;
+        } else {
+            let (client, content) = (String::new(), Content::Lost(lines));
+            self.begin(kind, Paragraph { client, first: at, last: at, content });
+        }
     }
 
     fn cools(&mut self, client: String, at: SystemTime, content: Content) {
@@ -314,6 +324,13 @@ impl Paragraph {
             if self.last > self.first { format!(", until {}", clock(self.last)) } else { String::new() };
         match &self.content {
             Content::Change(text) => text.clone(),
+            Content::Lost(count) => {
+                format!(
+                    "{} {} lost{until}: they could not be written in time.",
+                    many(*count, "line"),
+                    were(*count)
+                )
+            }
             Content::Cools { target, times, longest, strikes, why } => {
                 let (often, until) = match times {
                     1 => (String::new(), String::new()),
@@ -688,6 +705,14 @@ mod tests {
         assert!(story.contains("  2 lines could not be read"), "{story}");
         assert_eq!(told(""), "Nothing is recorded.\n");
         assert_eq!(told("{\n"), "Nothing is recorded.\n  1 line could not be read, as one that is cut off\n");
+    }
+
+    #[test]
+    fn what_was_lost_is_told_where_it_is_missing_and_at_the_end() {
+        let line = |at: &str| format!(r#"{{"at":"2026-11-26T{at}Z","event":"lost","lines":30}}"#);
+        let story = told(&format!("{}\n{}", line("14:00:00"), line("14:00:01")));
+        assert!(story.contains("14:00:00.000  60 lines were lost, until 14:00:01.000: they"), "{story}");
+        assert!(story.ends_with("  60 lines were lost, so that all numbers may be too small\n"), "{story}");
     }
 
     #[test]

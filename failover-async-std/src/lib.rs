@@ -115,8 +115,8 @@ mod unrepresentable;
 pub use failover_core as core;
 pub use failover_core::{
     Address, AdminState, BuildError, Case, Cause, Evidence, Failure, Group, InvalidCodes, Judge, Judgement,
-    Judges, PathError, Peeked, Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target,
-    TargetSnapshot, Verdict,
+    Judges, MOST_PEEKED, PathError, Peeked, Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped,
+    Target, TargetSnapshot, Verdict,
 };
 #[cfg(feature = "metrics")]
 pub use failover_hyper::describe_metrics;

@@ -370,11 +370,16 @@ impl<T, R, E> Call<T, R, E> {
     }
 
     /// The time that the attempt has in any case, since the target last took bytes of the request.
-    pub(crate) fn whole_time(&self) -> Duration {
+    fn whole_time(&self) -> Duration {
         let policy = self.group.policy();
         let whole = self.bounds().attempt_timeout(policy).min(self.time_left(false));
         let last = policy.upload_deadline.filter(|_| self.deadline != Timestamp::NEVER);
         last.map_or(whole, |more| whole.min((self.deadline + more).since(self.sent)))
+    }
+
+    /// The time that the attempt has whose answer is held back for a part of its body.
+    pub(crate) fn time_for_body(&self) -> Duration {
+        self.whole_time().min(self.time_left(self.has_another_try_after(Needs::Body)))
     }
 
     fn bounds(&self) -> Bounds {

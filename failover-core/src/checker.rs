@@ -45,7 +45,7 @@ pub struct Checker<T> {
     /// When the round began, if one did.
     began: Option<Timestamp>,
     slots: Box<[Slot]>,
-    rows: Box<[Row]>,
+    rows: Box<[GoodRow]>,
 }
 
 /// One target in a round.
@@ -63,7 +63,7 @@ enum Slot {
 
 /// The good checks in a row of one target that began after its failback clock was set.
 #[derive(Clone, Copy, Debug)]
-struct Row {
+struct GoodRow {
     clock: Mark,
     good: u8,
     /// When the last check of the target began.
@@ -85,7 +85,7 @@ impl<T> Group<T> {
     pub fn checker(&self) -> Option<Checker<T>> {
         let rule = self.policy().checks.clone()?;
         let slots = self.targets().iter().map(|_| Slot::Unsent).collect();
-        let row = Row { clock: Mark::CLEAN, good: 0, began: Timestamp::ORIGIN };
+        let row = GoodRow { clock: Mark::CLEAN, good: 0, began: Timestamp::ORIGIN };
         let rows = self.targets().iter().map(|_| row).collect();
         Some(Checker { group: self.clone(), rule, began: None, slots, rows })
     }
@@ -119,7 +119,7 @@ impl<T> Checker<T> {
                 self.slots[index] = Slot::Asked;
                 let (clock, row) = (self.group.shared().failback.due(index), &mut self.rows[index]);
                 let good = if clock == row.clock { row.good } else { 0 };
-                *row = Row { clock, good, began: now };
+                *row = GoodRow { clock, good, began: now };
                 CheckNext::Ask(index)
             }
             Some((due, _)) => CheckNext::Wait(due.since(now)),

@@ -4,7 +4,7 @@ use core::fmt;
 use core::num::NonZeroU8;
 use core::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::reason::Reason;
 use crate::time::Limit;
@@ -129,13 +129,12 @@ impl Facts {
     #[must_use]
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
         // Few headers are passed over faster than one is looked up.
-        let key = |(name, value): (&HeaderName, &HeaderValue)| {
-            *name == IDEMPOTENCY_KEY && !value.as_bytes().trim_ascii().is_empty()
-        };
+        let key = || headers.iter().find(|(name, _)| **name == IDEMPOTENCY_KEY).map(|(_, key)| key);
+        let is_keyed = || key().is_some_and(|key| !key.as_bytes().trim_ascii().is_empty());
         let standing = Standing {
             proof: if method.is_idempotent() {
                 Proof::Method
-            } else if headers.iter().any(key) {
+            } else if is_keyed() {
                 Proof::Key
             } else {
                 Proof::None
@@ -497,6 +496,17 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn never_twice_of_two_keys_the_first_one_is_what_a_target_reads() {
+        for (keys, is_proof) in [(["", "8e03978e"], false), (["8e03978e", ""], true)] {
+            let mut headers = HeaderMap::new();
+            for key in keys {
+                headers.append("idempotency-key", key.parse().expect("a value"));
+            }
+            assert_eq!(Facts::of(&Method::POST, &headers).is_idempotent(), is_proof, "{keys:?}");
         }
     }
 

@@ -19,9 +19,10 @@ use crate::time::Timestamp;
 ///
 /// Where there are checks, `rise` good ones in a row that began after the clock was armed make it due, unless it was doubled. A
 /// return that came early by that gains nothing: the target must keep the cursor until a wait after the clock would have been due.
+/// It is so, too, where the cursor was moved by hand: whoever wants it to stay takes the target out of use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Failback {
-    /// How long the cursor stays away before the first probe.
+    /// How long the cursor stays away before the first probe, unless checks say before that the target is well.
     pub after: Duration,
     /// The longest time between two probes.
     pub max: Duration,
@@ -68,7 +69,9 @@ impl Clock {
     /// How often the clock is to be doubled when the cursor leaves its target, which has had it as was `seen`: as if it had never
     /// been away if it kept the cursor for as long as its last wait, else once more than then.
     fn times_after_stay(&self, rule: Failback, seen: Mark, now: Timestamp) -> u8 {
-        let since = self.cut_short.read().map_or(seen.until(), |due| due.max(seen.until()));
+        // A rule that was replaced may have had a longer wait.
+        let latest = seen.until() + rule.wait(0) + rule.wait(0) / 5;
+        let since = self.cut_short.read().map_or(seen.until(), |due| due.min(latest).max(seen.until()));
         let kept = seen == Mark::CLEAN || now.since(since) >= rule.wait(seen.strikes());
         if kept { 0 } else { seen.strikes().saturating_add(1) }
     }
@@ -82,8 +85,9 @@ impl Clocks {
 
     /// The clock of a target, for another group.
     pub(crate) fn copied(&self, target: usize) -> Clock {
+        let due = SharedMark::new(self.due(target));
         let cut_short = self.targets.get(target).map_or_else(Moment::none, |clock| clock.cut_short.copied());
-        Clock { due: SharedMark::new(self.due(target)), cut_short }
+        Clock { due, cut_short }
     }
 
     #[inline]

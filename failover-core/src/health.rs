@@ -289,7 +289,8 @@ impl Health {
     ///
     /// The last of the strikes that are needed counts only when the first of them began at least a floor ago, and longer at a
     /// target that was idle before: eight times as long as it had been silent then, up to five floors. So some slow questions
-    /// at an idle target move nobody.
+    /// at an idle target move nobody. Five floors it is, too, where that attempt began together with the first one: a page of slow
+    /// questions moves nobody either.
     pub(crate) fn waited(
         &self,
         target: usize,
@@ -300,8 +301,12 @@ impl Health {
         let Some((known, late)) = self.targets.get(target).zip(self.late) else { return false };
         let mark = known.mark.read();
         let first = first_strike(mark, began);
-        let silence = known.pace.silence_before(first).saturating_mul(8);
-        let silence = silence.clamp(self.floor, self.floor.saturating_mul(IDLE));
+        let idle = self.floor.saturating_mul(IDLE);
+        let silence = if mark.strikes() > 0 && began.since(first) < self.floor / 2 {
+            idle
+        } else {
+            known.pace.silence_before(first).saturating_mul(8).clamp(self.floor, idle)
+        };
         let is_too_soon = mark.strikes().saturating_add(1) == self.leave_after && now.since(first) < silence;
         let usual = known.pace.usual(now);
         let counts = now.since(since) >= late.least_wait(usual)

@@ -14,7 +14,8 @@ use crate::verdict::Verdict;
 /// An adapter asks it once the head of an answer is there. A judge that must see the body first says
 /// [`Peek`](Judgement::Peek) and is asked again. What was returned to the caller is judged no more.
 ///
-/// It is called by the call's task and must not block. A closure is a judge:
+/// It is called by the call's task, must not block, and should not panic: the adapters go on by the status where it does. A closure is
+/// a judge:
 ///
 /// ```
 /// use failover_core::{Case, Judgement, Policy, Verdict};
@@ -38,7 +39,7 @@ pub trait Judge: Send + Sync {
         false
     }
 
-    /// By which rule a request may be sent again, if not by the policy's. `path` is without the query.
+    /// By which rule a request may be sent again, if not by the policy's. `path` is that below the target's, without the query.
     fn replay(&self, method: &Method, path: &str) -> Option<Replay> {
         let _ = (method, path);
         None
@@ -79,7 +80,7 @@ impl From<Verdict> for Judgement {
 pub struct Case<'a> {
     /// The request's method.
     pub method: &'a Method,
-    /// Its path, without the query.
+    /// Its path below the target's, without the query.
     pub path: &'a str,
     /// Its headers, without those that are the target's own.
     pub request: &'a HeaderMap,
@@ -128,6 +129,15 @@ impl Judges {
     /// Adds a judge, to be asked after those that are there.
     pub fn push(&mut self, judge: impl Judge + 'static) {
         self.0.push(Arc::new(judge));
+    }
+
+    /// What the first one says that decides by what there is, where no more will be shown.
+    #[must_use]
+    pub fn settle(&self, case: &Case<'_>) -> Option<Verdict> {
+        self.0.iter().find_map(|judge| match judge.judge(case) {
+            Judgement::Is(verdict) => Some(verdict),
+            Judgement::ByStatus | Judgement::Peek(_) => None,
+        })
     }
 
     /// Whether there is none.

@@ -98,7 +98,7 @@
 //! | [`Stale`](Evidence::Stale), first time in the call (then `MaybeProcessed`) | proof and the body | same, free | none |
 //! | [`MaybeProcessed`](Evidence::MaybeProcessed) | proof and the body | next | one |
 //! | no answer after the attempt's whole time | as the evidence says | next | one, if the target answered nobody meanwhile |
-//! | late, while its target cools or the attempt is a probe | proof, the body, another target that is ready; else it waits on | next | one, under the guards of [`Late`] |
+//! | late, while its target cools or is down by its checks, or the attempt is a probe | proof, the body, another target that is ready; else it waits on | next | one, under the guards of [`Late`] |
 //! | failover code in `not_processed` | the body | next | one, unless 501 or 4xx other than 421 and 429 |
 //! | any other failover code | proof and the body | next | the same |
 //! | 5xx or 429, returned | - | returned | none, and it clears none |

@@ -281,6 +281,7 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
 
 /// What happened to an attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Cause<E> {
     /// The target answered with a status that gives it up.
     Status(StatusCode),

@@ -99,6 +99,7 @@ impl Status {
                 Cause::Status(status) => status.as_u16().into(),
                 Cause::Judged(status) => format!("judged {}", status.as_u16()).into(),
                 Cause::Error(evidence, ()) => evidence.as_str().into(),
+                _ => "unknown".into(),
             }),
             attempts: watched.reading(ledger),
         };

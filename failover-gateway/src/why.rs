@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover_tokio::{AttemptError, Failure, Fault};
+use failover_tokio::{AttemptError, Cause, Failure, Fault};
 use http::StatusCode;
 
 /// Why an attempt failed, so that like is counted with like: how long a timeout was, and what a fault's cause says, is no
@@ -10,6 +10,7 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Why {
     Status(StatusCode),
+    Judged(StatusCode),
     Fault(Fault),
 }
 
@@ -18,9 +19,15 @@ impl Why {
         match (failure.error().map(AttemptError::fault), failure.status()) {
             (Some(Fault::Timeout(_)), _) => Self::Fault(Fault::Timeout(Duration::ZERO)),
             (Some(fault), _) => Self::Fault(fault),
+            (None, Some(status)) if is_judged(failure) => Self::Judged(status),
             (None, status) => Self::Status(status.unwrap_or_default()),
         }
     }
+}
+
+/// Whether a judge gave the answer up.
+fn is_judged(failure: &Failure<AttemptError>) -> bool {
+    matches!(failure.cause(), Cause::Judged(_))
 }
 
 /// The same in words, with the cause of an error.
@@ -28,6 +35,9 @@ pub(crate) fn words(failure: &Failure<AttemptError>) -> String {
     match failure.error() {
         Some(error) if matches!(error.fault(), Fault::Timeout(_)) => "no answer in time".to_owned(),
         Some(error) => error.cause().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),
+        None if is_judged(failure) => {
+            format!("answered {}, which was judged a failure", failure.status().unwrap_or_default())
+        }
         None => format!("answered {}", failure.status().unwrap_or_default()),
     }
 }

@@ -84,10 +84,14 @@ impl<B: Body> Ahead<B> {
         true
     }
 
+    /// Whether it broke off, as far as it was read.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self.pieces.back(), Some(Err(_)))
+    }
+
     /// The error that it ended with, which then nobody else meets.
     pub(crate) fn take_error(&mut self) -> Option<BoxError> {
-        let is_broken = matches!(self.pieces.back(), Some(Err(_)));
-        if is_broken { self.pieces.pop_back()?.err() } else { None }
+        if self.is_broken() { self.pieces.pop_back()?.err() } else { None }
     }
 
     /// Ends it here.

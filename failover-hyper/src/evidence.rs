@@ -59,6 +59,11 @@ impl AttemptError {
     pub fn garbage() -> Self {
         Self::new(Evidence::MaybeProcessed, Fault::Garbage, None)
     }
+
+    /// The answer broke off of which a judge waited for a part.
+    pub(crate) fn broke_off(error: Option<BoxError>) -> Self {
+        Self::new(Evidence::MaybeProcessed, Fault::BrokeOff, error)
+    }
 }
 
 /// Why a [`Transport`](crate::Transport) has no answer.

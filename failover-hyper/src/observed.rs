@@ -425,6 +425,7 @@ pub(crate) fn words(failure: &Failure<AttemptError>) -> String {
         Cause::Error(_, error) => {
             error.cause().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
         }
+        _ => failure.to_string(),
     }
 }
 
@@ -450,7 +451,7 @@ fn last_failure(target: &TargetSnapshot) -> String {
         Some(Cause::Status(status)) => answered(status),
         Some(Cause::Judged(status)) => judged(status),
         Some(Cause::Error(evidence, ())) => evidence.as_str().to_owned(),
-        None => String::new(),
+        _ => String::new(),
     }
 }
 

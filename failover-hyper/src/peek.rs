@@ -2,15 +2,16 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use failover_core::{Case, Evidence, Judge, Judgement, Judges, MOST_PEEKED, Verdict};
+use failover_core::{Case, Judge, Judgement, Judges, MOST_PEEKED, Verdict};
 use http::header::CONTENT_ENCODING;
 use http::{Response, StatusCode};
 use http_body::Body;
 
 use crate::ahead::Ahead;
-use crate::error::{AttemptError, BoxError, Fault};
+use crate::error::BoxError;
 use crate::runtime::Runtime;
 use crate::template::Template;
 
@@ -22,81 +23,144 @@ pub(crate) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// What the judges say of an answer by its head. One that leads to another protocol is not judged.
+    /// What the judges say of an answer by its head. One that leads to another protocol is not judged, and of one with a coding
+    /// nothing more is shown.
     pub(crate) fn judge<B: Body>(self, answer: &Response<Ahead<B>>) -> Judgement {
         if self.judges.is_empty() || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Judgement::ByStatus;
         }
-        match self.ask(answer, None) {
-            Judgement::Peek(_) if is_encoded(answer) => Judgement::ByStatus,
-            said => said,
+        match self.ask(answer, None, |judges, case| judges.judge(case)) {
+            Some(Judgement::Peek(0)) => self.settle(answer, None),
+            Some(Judgement::Peek(_)) if is_encoded(answer) => self.settle(answer, None),
+            said => said.unwrap_or(Judgement::ByStatus),
         }
     }
 
     /// Waits until so much of the body has come that the judges decide, for no longer than `time`. The body stays as it
-    /// came; if they do not decide, there is no verdict.
-    ///
-    /// # Errors
-    ///
-    /// The answer broke off.
+    /// came, also if it broke off.
     pub(crate) async fn peek<R, B>(
         self,
-        mut asked: usize,
+        asked: usize,
         answer: &mut Response<Ahead<B>>,
         time: Duration,
-    ) -> Result<Option<Verdict>, AttemptError>
+    ) -> Peeked
     where
         R: Runtime,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
     {
-        let (mut bytes, mut next) = (Vec::new(), 0);
-        let peeking = async {
-            loop {
-                let body = answer.body_mut();
-                let missing = asked.min(MOST_PEEKED).saturating_sub(bytes.len());
-                let most = body.size() + missing.saturating_sub(1);
-                poll_fn(|cx| body.poll_ahead(most, cx)).await;
-                let is_all = body.copy_to(&mut bytes, MOST_PEEKED, &mut next);
-                let goes_on = is_all && !body.is_read() && body.size() < MOST_PEEKED;
-                if goes_on && bytes.len() < asked {
-                    // Pieces without data came, which count, too.
-                    continue;
-                }
-                if let Some(error) = body.take_error() {
-                    return Err(AttemptError::new(Evidence::MaybeProcessed, Fault::BrokeOff, error));
-                }
-                let is_whole = body.is_read() && is_all;
-                match self.ask(answer, Some((&bytes, is_whole))) {
-                    Judgement::Is(verdict) => return Ok(Some(verdict)),
-                    Judgement::Peek(more) if goes_on && more > bytes.len() => asked = more,
-                    _ => return Ok(None),
-                }
-            }
+        let mut seen = Seen { asked, bytes: Vec::new(), next: 0 };
+        let Some(said) = R::timeout(time, self.look::<B>(answer, &mut seen)).await else {
+            seen.is_all_of(answer.body());
+            return match self.settle(answer, Some((&seen.bytes, false))) {
+                Judgement::Is(verdict) => Peeked::Judged(verdict),
+                _ => Peeked::TooLate,
+            };
         };
-        if let Some(said) = R::timeout(time, peeking).await {
-            return said;
-        }
-        answer.body().copy_to(&mut bytes, MOST_PEEKED, &mut next);
-        match self.ask(answer, Some((&bytes, false))) {
-            Judgement::Is(verdict) => Ok(Some(verdict)),
-            _ => Ok(None),
+        said
+    }
+
+    async fn look<B>(self, answer: &mut Response<Ahead<B>>, seen: &mut Seen) -> Peeked
+    where
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
+    {
+        loop {
+            let body = answer.body_mut();
+            let missing = seen.asked.min(MOST_PEEKED).saturating_sub(seen.bytes.len());
+            // Pieces without data count, too.
+            let most = body.size() + missing.saturating_sub(1);
+            poll_fn(|cx| body.poll_ahead(most, cx)).await;
+            // What is at hand, too, so that the judges are asked once for all of it.
+            let _ = body.poll_ahead(MOST_PEEKED, &mut Context::from_waker(Waker::noop()));
+            let is_all = seen.is_all_of(body);
+            let is_enough = body.size() >= MOST_PEEKED || body.pieces() >= MOST_PIECES;
+            let goes_on = is_all && !body.is_read() && !is_enough;
+            if goes_on && seen.bytes.len() < seen.asked {
+                continue;
+            }
+            if body.is_broken() {
+                return Peeked::BrokeOff;
+            }
+            let shown = Some((&*seen.bytes, body.is_read() && is_all));
+            let said = match goes_on {
+                true => self.ask(answer, shown, |judges, case| judges.judge(case)),
+                false => Some(self.settle(answer, shown)),
+            };
+            match said {
+                Some(Judgement::Is(verdict)) => return Peeked::Judged(verdict),
+                Some(Judgement::Peek(more)) if goes_on && more > seen.bytes.len() => seen.asked = more,
+                _ if goes_on => {
+                    return match self.settle(answer, shown) {
+                        Judgement::Is(verdict) => Peeked::Judged(verdict),
+                        _ => Peeked::ByStatus,
+                    };
+                }
+                _ => return Peeked::ByStatus,
+            }
         }
     }
 
-    /// Asks the judges. One that panics has said nothing, so that it harms no call but its own.
-    fn ask<B: Body>(self, answer: &Response<Ahead<B>>, body: Option<(&[u8], bool)>) -> Judgement {
+    /// What the judges say by what there is, where no more will be shown.
+    fn settle<B: Body>(self, answer: &Response<Ahead<B>>, body: Option<(&[u8], bool)>) -> Judgement {
+        let verdict = self.ask(answer, body, Judges::settle).flatten();
+        verdict.map_or(Judgement::ByStatus, Judgement::Is)
+    }
+
+    /// Asks the judges, if none of them panics.
+    fn ask<B: Body, T>(
+        self,
+        answer: &Response<Ahead<B>>,
+        body: Option<(&[u8], bool)>,
+        ask: impl FnOnce(&Judges, &Case<'_>) -> T,
+    ) -> Option<T> {
         let request = (self.template.method(), self.template.path(), self.template.headers());
         let case = Case::new(request, (answer.status(), answer.headers()));
         let case = match body {
             Some((bytes, is_whole)) => case.with_body(bytes, is_whole),
             None => case,
         };
-        catch_unwind(AssertUnwindSafe(|| self.judges.judge(&case))).unwrap_or_else(|_| {
-            tracing::error!(target: "failover", "a judge panicked: the answer is judged by its status");
-            Judgement::ByStatus
-        })
+        unless_it_panics(|| ask(self.judges, &case))
     }
 }
+
+/// What came of peeking.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Peeked {
+    Judged(Verdict),
+    /// The judges leave it to the status.
+    ByStatus,
+    /// So they do, since what they wait for did not come in time.
+    TooLate,
+    /// The body broke off before they decided.
+    BrokeOff,
+}
+
+/// What was seen of a body.
+struct Seen {
+    /// How much was asked for.
+    asked: usize,
+    bytes: Vec<u8>,
+    /// The piece that is to be seen next.
+    next: usize,
+}
+
+impl Seen {
+    /// Takes in what was read, and tells whether that is all of it.
+    fn is_all_of<B: Body>(&mut self, body: &Ahead<B>) -> bool {
+        body.copy_to(&mut self.bytes, MOST_PEEKED, &mut self.next)
+    }
+}
+
+/// What a judge says. One that panics has said nothing, so that it harms no call but its own.
+pub(crate) fn unless_it_panics<T>(ask: impl FnOnce() -> T) -> Option<T> {
+    let said = catch_unwind(AssertUnwindSafe(ask)).ok();
+    if said.is_none() {
+        tracing::error!(target: "failover", "a judge panicked, and so has said nothing");
+    }
+    said
+}
+
+/// In how many pieces a body is looked at, which are kept.
+const MOST_PIECES: usize = 1_024;
 
 /// Whether the body is not what it means.
 fn is_encoded<B>(answer: &Response<B>) -> bool {
@@ -149,7 +213,7 @@ mod tests {
                 })
                 .peek(asked, &mut answer, SECOND)
                 .await;
-                assert_eq!(said.unwrap(), Some(Verdict::Pass));
+                assert_eq!(said, Peeked::Judged(Verdict::Pass));
                 let (bytes, trailers) = read(answer.into_body()).await;
                 assert!(bytes == BODY && trailers.is_some());
             }
@@ -171,7 +235,7 @@ mod tests {
         let template = template();
         let bench = Bench { judges: &judges, template: &template };
         assert_eq!(bench.judge(&answer), Judgement::Peek(1));
-        assert_eq!(bench.peek::<Tokio, _>(1, &mut answer, SECOND).await.unwrap(), None);
+        assert_eq!(bench.peek::<Tokio, _>(1, &mut answer, SECOND).await, Peeked::ByStatus);
         assert_eq!(most.load(Ordering::Relaxed), MOST_PEEKED);
         assert!(answer.body().size() <= MOST_PEEKED + 1000);
         assert_eq!(read(answer.into_body()).await.0.len(), 100_000);
@@ -179,7 +243,7 @@ mod tests {
         // One that is not content with what it has does not wait for ever.
         let mut answer = Response::new(Ahead::new(Full::new(Bytes::from_static(b"all"))));
         let said = asking(|_, _| None).peek(usize::MAX, &mut answer, SECOND).await;
-        assert_eq!((said.unwrap(), answer.body().size_hint().exact()), (None, Some(3)));
+        assert_eq!((said, answer.body().size_hint().exact()), (Peeked::ByStatus, Some(3)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -197,8 +261,9 @@ mod tests {
             let judge = asking(move |bytes, is_whole| {
                 (decides && !is_whole && bytes == b"halfhalfhalf").then_some(Verdict::Pass)
             });
-            let said = judge.peek(100, &mut answer, SECOND).await.unwrap();
-            assert_eq!((said.is_some(), began.elapsed()), (decides, SECOND));
+            let said = judge.peek(100, &mut answer, SECOND).await;
+            let expected = if decides { Peeked::Judged(Verdict::Pass) } else { Peeked::TooLate };
+            assert_eq!((said, began.elapsed()), (expected, SECOND));
             assert_eq!(read(answer.into_body()).await.0, b"half".repeat(4));
         }
     }
@@ -207,12 +272,10 @@ mod tests {
     async fn broken_body_an_answer_that_breaks_off_is_an_error_unless_it_was_judged_before() {
         let half = || [Ok(Frame::data(Bytes::from_static(b"half"))), Err("reset")].into();
         let mut answer = Response::new(Ahead::new(Frames(half())));
-        let error = asking(|_, _| None).peek(5, &mut answer, SECOND).await.unwrap_err();
-        assert_eq!((error.evidence(), error.fault()), (Evidence::MaybeProcessed, Fault::BrokeOff));
-        assert_eq!(error.to_string(), "the answer broke off");
+        assert_eq!(asking(|_, _| None).peek(5, &mut answer, SECOND).await, Peeked::BrokeOff);
+        assert_eq!(answer.body_mut().take_error().unwrap().to_string(), "reset");
         let mut answer = Response::new(Ahead::new(Frames(half())));
-        let said = asking(|_, _| Some(Verdict::Accept)).peek(4, &mut answer, SECOND).await.unwrap();
-        assert_eq!(said, Some(Verdict::Accept));
+        assert_eq!(asking(|_, _| None).peek(4, &mut answer, SECOND).await, Peeked::BrokeOff);
         assert_eq!(answer.into_body().collect_all().await.unwrap_err().to_string(), "reset");
     }
 
@@ -227,7 +290,7 @@ mod tests {
         let mut answer = Response::new(Ahead::new(Full::new(piece)));
         let sees =
             |bytes: &[u8], is_whole| (is_whole || bytes.len() != 4 * MOST_PARTS).then_some(Verdict::Pass);
-        assert_eq!(asking(sees).peek(1000, &mut answer, SECOND).await.unwrap(), None);
+        assert_eq!(asking(sees).peek(1000, &mut answer, SECOND).await, Peeked::ByStatus);
     }
 
     /// A piece that lies in parts.
@@ -255,12 +318,7 @@ mod tests {
     struct Asking(Judges);
 
     impl Asking {
-        async fn peek<B>(
-            self,
-            asked: usize,
-            answer: &mut Response<Ahead<B>>,
-            time: Duration,
-        ) -> Result<Option<Verdict>, AttemptError>
+        async fn peek<B>(self, asked: usize, answer: &mut Response<Ahead<B>>, time: Duration) -> Peeked
         where
             B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
         {

@@ -18,6 +18,7 @@ use crate::error::BoxError;
 use crate::idle::Idle;
 use crate::observe;
 use crate::observed::{Met, Observed};
+use crate::peek::unless_it_panics;
 use crate::runtime::Runtime;
 use crate::transport_body::TransportBody;
 
@@ -71,7 +72,8 @@ impl Origin {
 
     /// Whether trailers tell that.
     fn is_failure(&self, trailers: &HeaderMap) -> bool {
-        self.observed.group().policy().judge.is_failure(trailers)
+        let judges = &self.observed.group().policy().judge;
+        unless_it_panics(|| judges.is_failure(trailers)).unwrap_or(false)
     }
 
     /// The body broke off.

@@ -8,6 +8,7 @@ use http::uri::PathAndQuery;
 use http::{Extensions, HeaderMap, Method, Request, StatusCode};
 
 use crate::expect::{self, Expectation};
+use crate::peek::unless_it_panics;
 use crate::progress::Progress;
 use crate::request_body::{AttemptBody, CallBody};
 
@@ -106,7 +107,8 @@ impl Template {
     pub(crate) fn facts(&self, judges: &Judges) -> Facts {
         let facts = self.head.facts();
         let facts = if self.body.is_one_shot() { facts.one_shot() } else { facts };
-        let replay = self.own.replay.or_else(|| judges.replay(self.method(), self.path()));
+        let vouched = || unless_it_panics(|| judges.replay(self.method(), self.path())).flatten();
+        let replay = self.own.replay.or_else(|| if judges.is_empty() { None } else { vouched() });
         self.own.add_to(replay.map_or(facts, |replay| facts.replay(replay)))
     }
 

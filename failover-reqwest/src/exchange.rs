@@ -61,8 +61,10 @@ fn failed(error: reqwest::Error) -> AttemptError {
         return unbuilt(error);
     }
     let error = error.without_url();
-    if !error.is_connect() {
-        return AttemptError::service(Proven.classify(&error), error);
+    let proven = Proven.classify(&error);
+    // What the caller's body failed by may have been a connection of its own.
+    if proven == Evidence::LocalFault || !error.is_connect() {
+        return AttemptError::service(proven, error);
     }
     if is_short_of_room(&error) {
         return AttemptError::new(Evidence::NoRoom, Fault::Local, BoxError::from(error));

@@ -133,8 +133,8 @@ mod template;
 pub use failover_core as core;
 pub use failover_core::{
     AdminState, BuildError, Case, Cause, Evidence, Failure, Group, InvalidCodes, Judge, Judgement, Judges,
-    PathError, Peeked, Policy, Reason, Replay, Snapshot, StatusCodes, Stopped, Target, TargetSnapshot,
-    Verdict,
+    MOST_PEEKED, PathError, Peeked, Policy, Reason, Replay, Snapshot, StatusCodes, Stopped, Target,
+    TargetSnapshot, Verdict,
 };
 #[cfg(feature = "serde")]
 pub use failover_core::{Config, Preset};

@@ -206,8 +206,8 @@ mod upgrade;
 pub use failover_core as core;
 pub use failover_core::{
     Address, AdminState, BuildError, Case, Cause, Evidence, Failure, Group, InvalidCodes, Judge, Judgement,
-    Judges, PathError, Peeked, Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target,
-    TargetSnapshot, Verdict,
+    Judges, MOST_PEEKED, PathError, Peeked, Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped,
+    Target, TargetSnapshot, Verdict,
 };
 #[cfg(feature = "serde")]
 pub use failover_core::{Config, Preset};

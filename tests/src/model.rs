@@ -823,7 +823,9 @@ impl Model {
         let least =
             known.usual(now).map_or(floor, |usual| usual.saturating_mul(late.factor.into()).max(floor / 64));
         let first = known.strikes.iter().map(|&moment| kept(moment)).fold(began, u64::min);
-        let silent = known.heard.map_or(0, |heard| 8 * first.saturating_sub(heard)).clamp(floor, 5 * floor);
+        let is_together = !known.strikes.is_empty() && began.saturating_sub(first) < floor / 2;
+        let idle = known.heard.map_or(0, |heard| 8 * first.saturating_sub(heard));
+        let silent = if is_together { 5 * floor } else { idle.clamp(floor, 5 * floor) };
         let is_last = known.strikes.len() + 1 == self.needed();
         now - sent >= least
             && !known.was_heard_since(sent)
@@ -903,7 +905,8 @@ impl Model {
                 for clock in &self.targets[target].clocks {
                     let again = (clock.doubled + 1).min(255);
                     let stay = wait(clock.doubled);
-                    let stayed = |since: u64| now.saturating_sub(since.max(cut_short));
+                    let latest = |since: u64| since + wait(0) + wait(0) / 5;
+                    let stayed = |since: u64| now.saturating_sub(since.max(cut_short.min(latest(since))));
                     let (least, most) = (stayed(clock.due.most), stayed(clock.due.least));
                     let possible = match target {
                         _ if target != from => vec![clock.doubled],

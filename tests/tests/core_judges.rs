@@ -108,6 +108,7 @@ fn whatever_part_of_a_body_came_first_it_is_judged_as_the_whole() {
         ("json-rpc", 200, json, r#"{"error": {"code": -32005.5}}"#, None),
         ("json-rpc", 200, json, r#"[{"error": {"code": -32005}}]"#, None),
         ("json-rpc", 200, json, r#"{"result": "0x0"}"#, None),
+        ("json-rpc", 200, json, r#"{"error": {"code": -32002}}"#, None),
         ("llm", 429, json, "{}", Some(NOT_DONE)),
         ("llm", 529, json, "", Some(NOT_DONE)),
         ("llm", 401, json, "", Some(NOT_TAKEN)),
@@ -243,11 +244,35 @@ fn rejected_a_rule_that_makes_no_sense_names_its_key() {
         ),
         (
             "{ when = { json = '/a', in = 1 }, verdict = 'pass' }",
-            "judge[0].when.in = 1: expected a list of numbers, texts, true, false or null",
+            "judge[0].when.in = 1: expected a list of numbers, texts, true or false",
+        ),
+        (
+            "{ when = { json = '/a', in = [nan] }, verdict = 'pass' }",
+            "judge[0].when.in = NaN: expected a list of numbers, texts, true or false",
+        ),
+        (
+            "{ when = { method = 'post' }, verdict = 'pass' }",
+            "judge[0].when.method = post: expected a method such as POST",
+        ),
+        (
+            "{ when = { status = '' }, verdict = 'pass' }",
+            "judge[0].when.status = : expected at least one status",
+        ),
+        (
+            "{ when = { type = 'application/json; charset=utf-8' }, verdict = 'pass' }",
+            "judge[0].when.type = application/json; charset=utf-8: expected a type such as application/json, without parameters, or a list",
+        ),
+        (
+            "{ when = { header = { x-key = \"s3\\ncret\" } }, verdict = 'pass' }",
+            "judge[0].when.header = (not shown): expected the name of a header, or a table of names and values",
+        ),
+        (
+            "{ when = { header = ['s3cret'] }, verdict = 'pass' }",
+            "judge[0].when.header = (not shown): expected the name of a header, or a table of names and values",
         ),
         (
             "{ when = { json = '/a', in = [[1]] }, verdict = 'pass' }",
-            "judge[0].when.in = [1]: expected a list of numbers, texts, true, false or null",
+            "judge[0].when.in = [1]: expected a list of numbers, texts, true or false",
         ),
         (
             "{ when = { body_has = '' }, verdict = 'pass' }",

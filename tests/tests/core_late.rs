@@ -380,7 +380,11 @@ fn late_callers_who_all_came_at_once_leave_a_target_that_hangs_although_nobody_c
 #[test]
 fn late_idle_six_slow_questions_at_an_idle_service_move_nobody() {
     for apart in [0.0, 0.3, 0.5, 0.7] {
-        for idle in [5.0, 60.0, 500.0] {
+        for idle in [0.01, 5.0, 60.0, 500.0] {
+            if idle < 1.0 && apart > 0.0 {
+                // At one that is not idle only a page of them is not a hang.
+                continue;
+            }
             for request in [READ, WRITE] {
                 let mut world = World::new(2, Policy::default());
                 warm(&mut world, 0.02);

@@ -509,6 +509,18 @@ async fn forward_what_servers_say_of_the_client_cannot_be_taken_away_by_naming_i
 }
 
 #[tokio::test]
+async fn forward_a_targets_own_via_does_not_hide_that_of_the_proxy() {
+    let server = Server::script([Reply::ok("")]);
+    let own = (HeaderName::from_static("via"), HeaderValue::from_static("1.0 own"));
+    let target = Target::parse(&server.url()).unwrap().with_header(own.0, own.1);
+    let client = FailoverClient::builder().target(target).build().unwrap();
+    client.forward(Request::new(Full::<Bytes>::default())).await.unwrap();
+    let requests = server.requests();
+    let lines = requests[0].headers.iter().filter(|(name, _)| name == "via").map(|(_, value)| value.as_str());
+    assert_eq!(lines.collect::<Vec<_>>().join(", "), "1.0 own, 1.1 failover");
+}
+
+#[tokio::test]
 async fn forward_makes_no_cookie_of_none() {
     let server = Server::script([Reply::ok("")]);
     let request =

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
 
 use crate::config::value::{Value, one_of};
 use crate::error::BuildError;
@@ -111,15 +111,27 @@ impl Value {
             match part.as_str() {
                 "method" => {
                     for method in value.one_or_more(&key, "a method such as POST, or a list of them")? {
-                        let read = Method::from_bytes(method.as_bytes());
-                        when.methods.push(read.map_err(|_| value.refuse(&key, "a method such as POST"))?);
+                        // They are case-sensitive (RFC 9110, section 9.1).
+                        let is_small = method.bytes().any(|byte| byte.is_ascii_lowercase());
+                        let read = Method::from_bytes(method.as_bytes()).ok().filter(|_| !is_small);
+                        when.methods.push(read.ok_or_else(|| value.refuse(&key, "a method such as POST"))?);
                     }
                 }
                 "path" => when.path = Some(value.path(&key)?),
-                "status" => when.status = Some(value.codes(&key)?),
+                "status" => {
+                    let codes = value.codes(&key)?;
+                    if codes.is_empty() {
+                        return Err(value.refuse(&key, "at least one status"));
+                    }
+                    when.status = Some(codes);
+                }
                 "header" => when.headers = value.headers(&key)?,
                 "type" => {
-                    when.types = value.one_or_more(&key, "a type such as application/json, or a list")?;
+                    let expected = "a type such as application/json, without parameters, or a list";
+                    when.types = value.one_or_more(&key, expected)?;
+                    if !when.types.iter().all(|text| is_type(text)) {
+                        return Err(value.refuse(&key, expected));
+                    }
                 }
                 "body_has" => when.body_has = value.one_or_more(&key, "a text, or a list of texts")?,
                 "json" | "in" => {}
@@ -156,12 +168,14 @@ impl Value {
             Self::Text(text) => Ok([(name(text)?, None)].into()),
             Self::Table(table) if !table.is_empty() => {
                 let line = |(text, value): (&String, &Self)| match value {
-                    Self::Text(value) => Ok((name(text)?, Some(value.clone()))),
+                    Self::Text(value) if HeaderValue::from_str(value).is_ok() => {
+                        Ok((name(text)?, Some(value.clone())))
+                    }
                     _ => Err(BuildError::new(key, "(not shown)", expected)),
                 };
                 table.iter().map(line).collect()
             }
-            _ => Err(self.refuse(key, expected)),
+            _ => Err(BuildError::new(key, "(not shown)", expected)),
         }
     }
 
@@ -175,7 +189,7 @@ impl Value {
         let Some(json) = table.get("json") else { return Err(BuildError::new(place, "", expected)) };
         let pointer =
             Pointer::parse(&json.text(&place, expected)?).ok_or_else(|| json.refuse(&place, expected))?;
-        let expected = "a list of numbers, texts, true, false or null";
+        let expected = "a list of numbers, texts, true or false";
         let found = match table.get("in") {
             None => Vec::new(),
             Some(Self::List(list)) if !list.is_empty() => {
@@ -193,10 +207,9 @@ impl Value {
         match self {
             Self::Bool(on) => Some((*on).into()),
             Self::Integer(number) => Some((*number).into()),
-            Self::Float(number) => Some((*number).into()),
+            Self::Float(number) if number.is_finite() => Some((*number).into()),
             Self::Text(text) => Some(text.as_str().into()),
-            Self::Null(()) => Some(serde_json::Value::Null),
-            Self::List(_) | Self::Table(_) => None,
+            Self::Float(_) | Self::Null(()) | Self::List(_) | Self::Table(_) => None,
         }
     }
 
@@ -211,6 +224,15 @@ impl Value {
         }
         Ok(texts)
     }
+}
+
+/// Whether this is a type and a subtype, both of which are tokens.
+fn is_type(text: &str) -> bool {
+    let is_token = |part: &str| {
+        let is_special = |byte: &u8| b"!#$&-^_.+".contains(byte);
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_special(&byte))
+    };
+    text.split_once('/').is_some_and(|(kind, part)| is_token(kind) && is_token(part))
 }
 
 const KEYS: &[&str] = &["preset", "when", "verdict", "processed", "harm", "replay"];

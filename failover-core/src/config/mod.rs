@@ -34,7 +34,7 @@ use crate::wire::Target;
 /// `judge` is a list of rules that judge answers by more than their status; the first one that matches says it, as
 /// [`Judge`](crate::Judge) describes:
 ///
-/// - `{ when, verdict }`: `when` has one or more of `method` and `path` (with `*` at the end: what begins so) of the request;
+/// - `{ when, verdict }`: `when` has one or more of `method` and `path` (below the target's; with `*` at the end: what begins so) of the request;
 ///   `status`, `header` (a name, or a table of names and values) and `type` of the answer; of its body, or of its first event if it
 ///   is a stream of events, a text that it has (`body_has`), and a place in its JSON (`json`, RFC 6901) that is there and not null, or
 ///   is one of the values `in` a list. `verdict` is `"accept"`, `"pass"` or `"elsewhere"`, with `processed` and `harm` (both
@@ -71,7 +71,7 @@ use crate::wire::Target;
 ///
 /// let config: failover_core::Config = toml::from_str(
 ///     r#"
-///     targets = ["https://a.example/rpc", "https://b.example/rpc"]
+///     targets = ["https://a.example", "https://b.example"]
 ///     [[judge]]
 ///     when = { json = "/error/code", in = [-32005] }
 ///     verdict = "elsewhere"

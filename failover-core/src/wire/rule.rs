@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::codes::StatusCodes;
 use crate::evidence::Replay;
-use crate::judge::{Case, Judge, Judgement, MOST_PEEKED};
+use crate::judge::{Case, Judge, Judgement};
 use crate::verdict::Verdict;
 use crate::wire::event;
 use crate::wire::pointer::Pointer;
@@ -67,11 +67,7 @@ impl Judge for Rule {
         match self.when.holds(case) {
             Some(true) => verdict.into(),
             Some(false) => Judgement::ByStatus,
-            // The first event of a stream is judged as soon as it is there.
-            None if is_stream(case.headers) => {
-                Judgement::Peek(case.body.map_or(0, |peeked| peeked.bytes.len()) + 1)
-            }
-            None => Judgement::Peek(MOST_PEEKED),
+            None => Judgement::Peek(case.body.map_or(0, |peeked| peeked.bytes.len()) + 1),
         }
     }
 
@@ -186,8 +182,8 @@ pub(crate) fn json_rpc() -> Vec<Rule> {
         ..When::default()
     };
     [
-        // A resource that is not available, and a limit that was exceeded (EIP-1474): neither did anything.
-        Rule::elsewhere(when(&[-32002, -32005]), false, true),
+        // A limit that was exceeded (EIP-1474): nothing was done.
+        Rule::elsewhere(when(&[-32005]), false, true),
         // An error inside of the target (JSON-RPC 2.0, section 5.1), which may have done something before.
         Rule::elsewhere(when(&[-32603]), true, true),
     ]

@@ -95,7 +95,7 @@ pub static SCENES: &[Scene] = &[
     },
     Scene {
         name: "hang_at_once",
-        shows: "target 0 hangs just as 64 call at once, after whom nobody comes: left in some four floors",
+        shows: "target 0 hangs just as 64 call at once, after whom nobody comes: left in some five floors",
         callers: &[
             Callers {
                 arrivals: Arrivals::Random(ms(20)),
@@ -109,7 +109,7 @@ pub static SCENES: &[Scene] = &[
             },
         ],
         cells: Cells::OWN_RATE,
-        wanted: &[answered(0.999), best(1.0), leave(4.1, 0), worst(2.0)],
+        wanted: &[answered(0.999), best(1.0), leave(5.5, 0), worst(2.0)],
         ..HANG
     },
     Scene {
@@ -536,6 +536,23 @@ pub static SCENES: &[Scene] = &[
             Callers {
                 arrivals: Arrivals::Bursts { of: 6, apart: ms(0), every: s(610) },
                 latency: Some(Latency::Fixed(s(4))),
+                ..Callers::READERS
+            },
+        ],
+        lasts: s(21_600),
+        cells: Cells::OWN_RATE,
+        wanted: &[answered(1.0), best(1.0), needless(0.0)],
+        ..Scene::QUIET
+    },
+    Scene {
+        name: "slow_page",
+        shows: "six questions of 4 s at once, a moment after another call: nobody moves",
+        callers: &[
+            Callers { arrivals: Arrivals::Regular(s(610)), ..Callers::READERS },
+            Callers {
+                arrivals: Arrivals::Bursts { of: 6, apart: ms(0), every: s(610) },
+                latency: Some(Latency::Fixed(s(4))),
+                when: When::From(ms(50)),
                 ..Callers::READERS
             },
         ],

@@ -146,7 +146,7 @@ impl<A: Adapter> Caller<A> {
         let is_once = call.method == "POST" && !call.has_key;
         let may_have_been_executed = failures.last().is_some_and(|failed| {
             matches!(failed.evidence, Some(Evidence::MaybeProcessed | Evidence::Stale))
-                || matches!(failed.status, Some(200 | 503))
+                || matches!(failed.status, Some(202 | 503))
         });
         let is_refused =
             call.is_fine && failures.iter().any(|failed| failed.target == LAST && failed.status.is_some());

@@ -30,7 +30,7 @@ pub(super) enum Kind {
     ResetAtNext,
     /// A 200 which says that nothing was done.
     Overloaded,
-    /// A 200 which says that something failed.
+    /// A 202 which says that something failed.
     Failed,
 }
 
@@ -81,7 +81,7 @@ impl Kind {
             Self::FinAtNext => "FIN at the next request",
             Self::ResetAtNext => "reset at the next request",
             Self::Overloaded => "200, judged not to be executed",
-            Self::Failed => "200, judged a failure",
+            Self::Failed => "202, judged a failure",
         }
     }
 
@@ -202,6 +202,7 @@ impl Chaos {
         let status = match kind {
             Kind::Unavailable => 503,
             Kind::Internal => 500,
+            Kind::Failed => 202,
             _ => 200,
         };
         Plan { status, is_chunked: draw % 2 == 0, some_time: Duration::from_millis(draw % 300), cut, peek }

@@ -109,13 +109,43 @@ fn broken_body_an_answer_that_breaks_off_before_it_was_judged_is_none() {
     }
 }
 
-/// Guards: `is_encoded` that is never true.
+/// Guards: `is_encoded` that is never true; `Judges::settle` that ends with the first judge who is undecided.
 #[test]
-fn an_answer_with_a_coding_is_judged_by_its_status() {
-    let coded = json(r#"{"error":{"code":-32005}}"#).header("content-encoding", "x-own");
-    let (first, second) = (Server::script([coded]), Server::script([json("{}")]));
-    let client = client_with([&first, &second], judged("[[judge]]\npreset = 'json-rpc'"));
-    assert_eq!(client.call(&Call::get("/")).unwrap().target, 0);
+fn an_answer_with_a_coding_or_a_long_one_is_judged_by_what_needs_no_more_of_it() {
+    let error = r#"{"error":{"code":-32005}}"#;
+    let long = format!("[{}{error}]", " ".repeat(100_000));
+    let by_head =
+        "[[judge]]\npreset = 'json-rpc'\n[[judge]]\nwhen = { header = 'x-busy' }\nverdict = 'elsewhere'";
+    for (reply, target) in [
+        (json(error).header("content-encoding", "x-own"), 0),
+        (json(error).header("content-encoding", "x-own").header("x-busy", "1"), 1),
+        (json(error).header("content-encoding", "identity"), 1),
+        (json(&long), 0),
+        (json(&long).header("x-busy", "1"), 1),
+        (json("{}").header("x-busy", "1"), 1),
+    ] {
+        let (first, second) = (Server::script([reply]), Server::script([json("{}")]));
+        let client = client_with([&first, &second], judged(by_head));
+        assert_eq!(client.call(&Call::get("/")).unwrap().target, target);
+    }
+}
+
+/// Guards: `Attempt::time_left` that keeps nothing for another target; a `Driver` for which a failover code that breaks off is none.
+#[test]
+fn never_refused_untried_an_answer_that_stalls_or_breaks_off_takes_the_next_target_nothing() {
+    let error = r#"{"error":{"code":-32005}}"#;
+    let cases = [
+        ("a code whose body stalls", Reply::status(503).body(error).cut(4).end(End::Stall), "GET"),
+        ("an error that is judged, whose body stalls", Reply::ok(error).cut(24).end(End::Stall), "GET"),
+        ("a refusal whose body breaks off", Reply::status(501).body(error).cut(4), "POST"),
+    ];
+    each(cases.map(|(name, reply, method)| (name, (reply, method))), |(reply, method)| {
+        let reply = reply.header("content-type", "application/json");
+        let (first, second) = (Server::script([reply]), Server::script([json("{}")]));
+        let policy = judged("[[judge]]\npreset = 'json-rpc'").deadline(ATTEMPT * 2);
+        let client = client_with([&first, &second], policy);
+        assert_eq!(client.call(&Call::new(method, "/", "")).unwrap().target, 1);
+    });
 }
 
 #[test]
@@ -133,17 +163,15 @@ fn an_error_in_the_first_event_fails_over_at_once_and_one_in_a_later_event_is_se
         // The rest of the stream comes only when the call has its answer.
         let gate = Gate::new();
         let rest = "x".repeat(events.len());
-        let first = Server::script([stream(format!("{events}{rest}")).halfway(&gate)]);
-        let second = Server::script([stream(begins.clone())]);
+        let reply = stream(format!("{events}{rest}")).halfway(&gate);
+        let (first, second) = (Server::script([reply]), Server::script([stream(begins.clone())]));
+        let patient = judged.clone().attempt_timeout(LIMIT * 2);
+        let client = client_with([&first, &second], patient);
+        assert_eq!(client.skim(&Call::post("{}")), 200, "it does not wait for the rest");
+        assert_eq!(second.requests().len(), target);
+        gate.open();
         let client = client_with([&first, &second], judged.clone());
         let call = client.start(Call::post("{}"));
-        if target == 1 {
-            drop(second.wait_for_requests(1));
-        } else {
-            // Nothing tells from outside that the head was returned; the body is what it was, then.
-            thread::sleep(Duration::from_millis(50));
-        }
-        gate.open();
         let answer = call.finish().unwrap();
         assert_eq!(answer.target, target);
         assert_eq!(answer.text(), if target == 0 { format!("{events}{rest}") } else { begins.clone() });

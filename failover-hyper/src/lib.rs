@@ -50,6 +50,7 @@ mod face;
 mod http1;
 mod http2;
 mod idle;
+mod judging;
 mod limits;
 #[cfg(feature = "record")]
 mod lines;

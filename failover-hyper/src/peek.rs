@@ -1,7 +1,6 @@
 //! Judging an answer before its call has it: by its head, and by as much of its body as a judge asks for.
 
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use http_body::Body;
 
 use crate::ahead::Ahead;
 use crate::error::BoxError;
+use crate::judging::unless_it_panics;
 use crate::runtime::Runtime;
 use crate::template::Template;
 
@@ -148,15 +148,6 @@ impl Seen {
     fn is_all_of<B: Body>(&mut self, body: &Ahead<B>) -> bool {
         body.copy_to(&mut self.bytes, MOST_PEEKED, &mut self.next)
     }
-}
-
-/// What a judge says. One that panics has said nothing, so that it harms no call but its own.
-pub(crate) fn unless_it_panics<T>(ask: impl FnOnce() -> T) -> Option<T> {
-    let said = catch_unwind(AssertUnwindSafe(ask)).ok();
-    if said.is_none() {
-        tracing::error!(target: "failover", "a judge panicked, and so has said nothing");
-    }
-    said
 }
 
 /// In how many pieces a body is looked at, which are kept.

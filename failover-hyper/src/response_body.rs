@@ -16,9 +16,9 @@ use crate::answered::Answered;
 use crate::drain::Drain;
 use crate::error::BoxError;
 use crate::idle::Idle;
+use crate::judging::unless_it_panics;
 use crate::observe;
 use crate::observed::{Met, Observed};
-use crate::peek::unless_it_panics;
 use crate::runtime::Runtime;
 use crate::transport_body::TransportBody;
 

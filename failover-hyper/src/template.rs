@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{Extensions, HeaderMap, Method, Request, StatusCode};
 
 use crate::expect::{self, Expectation};
-use crate::peek::unless_it_panics;
+use crate::judging::unless_it_panics;
 use crate::progress::Progress;
 use crate::request_body::{AttemptBody, CallBody};
 

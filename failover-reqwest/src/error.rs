@@ -1,5 +1,7 @@
 //! What a call fails with. None of it shows more of a URL than scheme, host and port.
 
+use std::error::Error as _;
+
 use failover_core::{Evidence, Failure, PathError, Reason, Stopped};
 use failover_hyper::{Answered, AttemptError, Fault, ResponseBody};
 use http::StatusCode;
@@ -42,10 +44,14 @@ impl Error {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         let Self::Stopped(stopped) = self else { return false };
-        let last = stopped.failures().last().and_then(Failure::error).map(AttemptError::fault);
-        match last {
+        let last = stopped.failures().last().and_then(Failure::error);
+        let by_reqwest = |error: &AttemptError| {
+            let error = error.source().and_then(|source| source.downcast_ref::<reqwest::Error>());
+            error.is_some_and(reqwest::Error::is_timeout)
+        };
+        match last.map(AttemptError::fault) {
             Some(Fault::Timeout(_) | Fault::ConnectTimeout) => true,
-            _ => stopped.reason() == Reason::Deadline,
+            _ => stopped.reason() == Reason::Deadline || last.is_some_and(by_reqwest),
         }
     }
 
@@ -71,13 +77,13 @@ impl Error {
         matches!(last, Some(Fault::RequestBody | Fault::TooLong))
     }
 
-    /// Whether the last target answered, with a status that gives a target up.
+    /// Whether the last target answered, with a status that gives a target up or an answer that a judge gave up.
     #[must_use]
     pub fn is_status(&self) -> bool {
         self.status().is_some()
     }
 
-    /// The status by which the last target gave itself up, if it answered.
+    /// The status of the last target's answer, if it gave one: a failover code, or any where a judge gave the answer up.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         let Self::Stopped(stopped) = self else { return None };

@@ -340,7 +340,7 @@ fn late_half_a_floor_questions_that_are_asked_at_once_count_once() {
 fn late_callers_who_all_came_at_once_leave_a_target_that_hangs_although_nobody_comes_after_them() {
     // What was usual, and when the target answers somebody who came after them: when it cools.
     for (usual, heard, cools) in
-        [(0.02, None, Some(3.0)), (0.5, None, Some(3.5)), (0.02, Some(0.5), None), (0.02, Some(1.5), None)]
+        [(0.02, None, Some(5.0)), (0.5, None, Some(5.5)), (0.02, Some(0.5), None), (0.02, Some(1.5), None)]
     {
         let mut world = World::new(2, Policy::default());
         warm(&mut world, usual);

@@ -157,7 +157,7 @@ async fn a_stream_goes_out_as_it_comes_and_an_answer_comes_in_as_it_is_sent() {
     let server = Server::start(move |request| Reply::ok(request.body.clone()).chunked().halfway(&halfway));
     let client = over([&server], plain(), policy());
     let (upload, stream) = channel(1);
-    let call = tokio::spawn(client.post("/").body(Body::wrap(Upload(stream))).send());
+    let call = tokio::spawn(client.post("/").body(Body::wrap(Upload::<io::Error>(stream))).send());
     for piece in ["first ", "second"] {
         upload.send(Ok(piece)).await.unwrap();
     }
@@ -198,6 +198,21 @@ async fn a_stream_that_fails_or_is_not_as_long_as_stated_is_the_callers_fault_an
         assert!(!error.is_timeout() && !error.is_connect() && !error.is_builder() && !error.is_status());
     }
     assert_eq!((server.requests().len(), other.connections()), (0, 0));
+
+    // An upload that comes from elsewhere, to which there is no connection, says nothing about the target.
+    let down = Server::down();
+    let unconnected = reqwest::get(down.url()).await.unwrap_err();
+    assert!(unconnected.is_connect());
+    let (upload, stream) = channel(2);
+    upload.send(Ok("half")).await.unwrap();
+    let call = tokio::spawn(client.put("/").body(Body::wrap(Upload(stream))).send());
+    upload.send(Err(unconnected)).await.unwrap();
+    let Err(Error::Stopped(stopped)) = call.await.unwrap() else { panic!("it cannot be sent") };
+    assert_eq!(
+        (stopped.reason(), client.snapshot().targets[0].strikes),
+        (Reason::LocalFault, 0),
+        "{stopped}"
+    );
 }
 
 #[tokio::test]
@@ -229,6 +244,12 @@ async fn errors_tell_what_reqwests_users_ask_of_them() {
     let error = over([&down, &busy], plain(), policy()).get("/").send().await.unwrap_err();
     assert_eq!((error.status(), error.is_connect()), (Some(StatusCode::SERVICE_UNAVAILABLE), false));
     assert_eq!(error.response().unwrap().status(), 503);
+
+    let silent = Server::script([Reply::stall()]);
+    let error =
+        over([&silent], plain().read_timeout(Duration::from_millis(200)), policy()).get("/").send().await;
+    let error = error.unwrap_err();
+    assert!(error.is_timeout() && !error.is_connect(), "by reqwest's own bound: {error}");
 
     let hole = Blackhole::new();
     let target = Target::parse(&hole.url()).unwrap().connect_timeout(Duration::from_millis(200));
@@ -382,9 +403,9 @@ impl Middleware for Counting {
 }
 
 /// A body whose pieces come by a channel.
-struct Upload(Receiver<io::Result<&'static str>>);
+struct Upload<E = io::Error>(Receiver<Result<&'static str, E>>);
 
-impl HttpBody for Upload {
+impl<E: Into<Box<dyn StdError + Send + Sync>>> HttpBody for Upload<E> {
     type Data = Bytes;
     type Error = Box<dyn StdError + Send + Sync>;
 

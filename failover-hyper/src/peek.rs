@@ -29,7 +29,7 @@ impl Bench<'_> {
         if self.judges.is_empty() || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Judgement::ByStatus;
         }
-        match self.ask(answer, None, |judges, case| judges.judge(case)) {
+        match self.ask(answer, None, Judge::judge) {
             Some(Judgement::Peek(0)) => self.settle(answer, None),
             Some(Judgement::Peek(_)) if is_encoded(answer) => self.settle(answer, None),
             said => said.unwrap_or(Judgement::ByStatus),
@@ -81,21 +81,20 @@ impl Bench<'_> {
                 return Peeked::BrokeOff;
             }
             let shown = Some((&*seen.bytes, body.is_read() && is_all));
-            let said = match goes_on {
-                true => self.ask(answer, shown, |judges, case| judges.judge(case)),
-                false => Some(self.settle(answer, shown)),
-            };
-            match said {
-                Some(Judgement::Is(verdict)) => return Peeked::Judged(verdict),
-                Some(Judgement::Peek(more)) if goes_on && more > seen.bytes.len() => seen.asked = more,
-                _ if goes_on => {
-                    return match self.settle(answer, shown) {
-                        Judgement::Is(verdict) => Peeked::Judged(verdict),
-                        _ => Peeked::ByStatus,
-                    };
+            if goes_on {
+                match self.ask(answer, shown, Judge::judge) {
+                    Some(Judgement::Is(verdict)) => return Peeked::Judged(verdict),
+                    Some(Judgement::Peek(more)) if more > seen.bytes.len() => {
+                        seen.asked = more;
+                        continue;
+                    }
+                    _ => {}
                 }
-                _ => return Peeked::ByStatus,
             }
+            return match self.settle(answer, shown) {
+                Judgement::Is(verdict) => Peeked::Judged(verdict),
+                _ => Peeked::ByStatus,
+            };
         }
     }
 

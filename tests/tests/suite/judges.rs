@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use failover_core::{Case, Config, Evidence, Judgement, Policy, Reason, Verdict};
 use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};

@@ -92,7 +92,7 @@ fn a_pipe_that_nobody_reads_harms_no_call() {
     let mut gateway = Gateway::configured(&config(&record.key(), &[busy.url(), works.url()], failover));
     // It is full, so that the first line is not taken.
     let mut pipe = OpenOptions::new().read(true).write(true).open(record.path()).unwrap();
-    pipe.write_all(&[b'\n'; 60 << 10]).unwrap();
+    pipe.write_all(&vec![b'\n'; 60 << 10]).unwrap();
     for _ in 0..500 {
         assert_eq!(gateway.get("/").text(), "right");
     }

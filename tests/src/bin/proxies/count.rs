@@ -130,7 +130,7 @@ fn of_one(many: u64, few: u64) -> f64 {
 }
 
 /// What was measured with Rust 1.95 on x86-64 and the versions in the lock file.
-const MEASURED: f64 = 39_200.0;
+const MEASURED: f64 = 40_300.0;
 
 /// What is aimed at.
 const GOAL: f64 = 36_000.0;

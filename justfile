@@ -91,8 +91,8 @@ soak seconds="20":
     tests/kill-backends.sh {{seconds}}
 
 # Many calls by both adapters of targets that misbehave at random.
-soak-calls seconds="600":
-    cargo run --locked --release -p failover-tests --bin soak -- --seconds {{seconds}}
+soak-calls seconds="600" *options:
+    cargo run --locked --release -p failover-tests --bin soak -- --seconds {{seconds}} {{options}}
 
 # The machine, and others, in the scenes of a simulated world.
 world *options:

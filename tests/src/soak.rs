@@ -63,6 +63,8 @@ pub struct Order {
     pub seed: u64,
     /// By how much a call may outlast its deadline.
     pub slack: Duration,
+    /// Whether something befalls most requests, and half of the calls are POSTs without a key.
+    pub is_harsh: bool,
 }
 
 /// What came of it.
@@ -126,7 +128,7 @@ pub fn soak(over: Over, order: Order, tell: impl Fn(&str)) -> Report {
 
 fn run<A: Adapter>(order: Order, tell: &impl Fn(&str), adapter: impl Fn(Settings) -> A) -> Report {
     let ledger = Arc::new(Ledger::default());
-    let chaos = Arc::new(Chaos::new(order.seed, Arc::clone(&ledger)));
+    let chaos = Arc::new(Chaos::new(order.seed, order.is_harsh, Arc::clone(&ledger)));
     let (identity, speeches) = (Arc::new(Identity::new()), Speech::of_three(order.seed));
     let open = |nth: usize| Site::open(nth, speeches[nth], Arc::clone(&identity), Arc::clone(&chaos));
     let sites = [0, 1, 2].map(open);

@@ -28,14 +28,21 @@ enum Task {
 
 fn task(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
     let mut overs = Over::ALL.to_vec();
-    let mut order =
-        Order { lasts: Duration::from_secs(60), callers: 64, seed: 0, slack: Duration::from_secs(5) };
+    let mut order = Order {
+        lasts: Duration::from_secs(60),
+        callers: 64,
+        seed: 0,
+        slack: Duration::from_secs(5),
+        is_harsh: false,
+    };
     while let Some(flag) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{flag} needs a value"));
         match &*flag {
             "--help" | "-h" => return Ok(Task::Help),
             "--seconds" => order.lasts = Duration::from_secs(number(&flag, &value()?, 1, 86_400)?.into()),
             "--seed" => order.seed = number(&flag, &value()?, 0, u32::MAX)?.into(),
+            "--callers" => order.callers = number(&flag, &value()?, 1, 4_096)? as usize,
+            "--harsh" => order.is_harsh = true,
             "--adapter" => {
                 let name = value()?;
                 overs.retain(|over| name == "both" || name == over.name());
@@ -77,8 +84,9 @@ fn perform(overs: &[Over], order: Order) -> ExitCode {
 const TURNS: u32 = 6;
 
 const HELP: &str = "\
-Has 64 callers call three targets on loopback that misbehave at random, and prints what came of it.
+Has 64 callers, or as many as are asked for, call three targets on loopback that misbehave at random, and prints what came of it.
 
-soak [--seconds N] [--adapter tokio|async-std|both] [--seed N]
-      the seconds are those of both adapters together, one after the other, and of six seeds from this one on
+soak [--seconds N] [--adapter tokio|async-std|both] [--seed N] [--callers N] [--harsh]
+      the seconds are those of both adapters together, one after the other, and of six seeds from this one on;
+      with --harsh something befalls four of five requests, and half of the calls are POSTs without a key
 ";

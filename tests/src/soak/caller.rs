@@ -40,9 +40,9 @@ impl<A: Adapter> Caller<A> {
             }
             let draw = |what| pick(&[self.order.seed, 9, self.nth, turn, what]);
             A::sleep(Duration::from_millis(draw(0) % 60)).await;
-            let (method, has_key) = match draw(1) % 4 {
+            let (method, has_key) = match draw(1) % if self.order.is_harsh { 6 } else { 4 } {
                 0 => ("GET", false),
-                1 => ("POST", false),
+                1 | 4 | 5 => ("POST", false),
                 2 => ("POST", true),
                 _ => ("PUT", false),
             };

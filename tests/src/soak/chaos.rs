@@ -134,13 +134,14 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Chaos {
     seed: u64,
+    is_harsh: bool,
     began: Instant,
     pub(super) ledger: Arc<Ledger>,
 }
 
 impl Chaos {
-    pub(super) fn new(seed: u64, ledger: Arc<Ledger>) -> Self {
-        Self { seed, began: Instant::now(), ledger }
+    pub(super) fn new(seed: u64, is_harsh: bool, ledger: Arc<Ledger>) -> Self {
+        Self { seed, is_harsh, began: Instant::now(), ledger }
     }
 
     /// What befalls a request at a site. The last site works whenever it is asked to.
@@ -170,6 +171,9 @@ impl Chaos {
 
     /// How many of a hundred requests something befalls, for some seconds.
     fn percent(&self, site: usize) -> u64 {
+        if self.is_harsh {
+            return 80;
+        }
         [2, 20, 60][pick_index(&[self.seed, 1, site as u64, self.spell()], 3)]
     }
 

@@ -112,7 +112,9 @@ impl Ledger {
 
     pub(super) fn table(&self) -> String {
         let counts = self.lock();
-        let mut table = format!("calls            {}\n", counts.executed.len());
+        let once = counts.executed.iter().filter(|executed| **executed & ONCE != 0).count();
+        let mut table =
+            format!("calls            {}, of which {once} POSTs without a key\n", counts.executed.len());
         let mut row = |name: &str, text: String| {
             let _ = writeln!(table, "{name:16} {text}");
         };

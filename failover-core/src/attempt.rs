@@ -316,10 +316,10 @@ impl<T, R, E> Attempt<T, R, E> {
     }
 
     /// How much of its time the attempt has left, for a driver that has the head of the answer and waits for a part of its
-    /// body; if the call could go on to another target, half of the call's time is kept for that.
+    /// body; if the call could go on to another target, half of what is left of the call's time is kept for that.
     #[must_use]
     pub fn time_left(&self, now: Timestamp) -> Duration {
-        self.0.time_for_body().saturating_sub(now.since(self.0.sent))
+        self.0.time_for_body(now)
     }
 
     /// Whether an answer with this status is given up, so that an adapter can prepare to drain it before it reports it.

@@ -377,9 +377,11 @@ impl<T, R, E> Call<T, R, E> {
         last.map_or(whole, |more| whole.min((self.deadline + more).since(self.sent)))
     }
 
-    /// The time that the attempt has whose answer is held back for a part of its body.
-    pub(crate) fn time_for_body(&self) -> Duration {
-        self.whole_time().min(self.time_left(self.has_another_try_after(Needs::Body)))
+    /// The time that the attempt has left whose answer is held back for a part of its body.
+    pub(crate) fn time_for_body(&self, now: Timestamp) -> Duration {
+        let left = self.whole_time().saturating_sub(now.since(self.sent));
+        let is_bounded = self.deadline != Timestamp::NEVER && self.has_another_try_after(Needs::Body);
+        if is_bounded { left.min(self.deadline.since(now) / 2) } else { left }
     }
 
     fn bounds(&self) -> Bounds {

@@ -19,13 +19,17 @@ pub(crate) fn story(path: &Path) -> Result<String, String> {
         return Ok(story.to_string());
     }
     let before = RecordFile::before(path);
-    // Opened first, so that it is another one than the next, whatever moves meanwhile.
-    match File::open(&before) {
-        Ok(file) => read(&mut story, file).map_err(|error| refuse(&before, error))?,
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
+    // Both are opened before any is read, so that nothing is missed, and this one first, so that nothing is read twice.
+    let old = match File::open(&before) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(refuse(&before, error)),
+    };
+    let new = File::open(path).map_err(|error| refuse(path, error))?;
+    if let Some(old) = old {
+        read(&mut story, old).map_err(|error| refuse(&before, error))?;
     }
-    File::open(path).and_then(|file| read(&mut story, file)).map_err(|error| refuse(path, error))?;
+    read(&mut story, new).map_err(|error| refuse(path, error))?;
     Ok(story.to_string())
 }
 

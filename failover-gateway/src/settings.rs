@@ -269,7 +269,7 @@ fn access_log(path: &Value, folder: &Path) -> Result<Option<PathBuf>, String> {
 fn record(path: &Value, folder: &Path) -> Result<Option<PathBuf>, String> {
     match path.as_str() {
         Some("off") => Ok(None),
-        Some(path) if !path.is_empty() => Ok(Some(folder.join(path))),
+        Some(path) if !path.is_empty() && path != "-" => Ok(Some(folder.join(path))),
         _ => Err("record: expected the path of a file, or \"off\"".to_owned()),
     }
 }

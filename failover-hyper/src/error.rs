@@ -54,7 +54,10 @@ impl AttemptError {
                 | Fault::Local
         );
         let outermost = self.source.as_deref().filter(|_| known)?;
-        successors(outermost.source(), |error| error.source()).last()
+        let innermost = successors(outermost.source(), |error| error.source()).last()?;
+        // What a peer says beside its GOAWAY can be anything.
+        let is_told = |error: &h2::Error| !error.is_go_away();
+        innermost.downcast_ref().is_none_or(is_told).then_some(innermost)
     }
 }
 

@@ -41,6 +41,9 @@ impl Notes {
         let passed_over = self.passed_over.iter().filter(|(target, _)| {
             outcome != Ok(*target) && failures.iter().all(|failure| failure.target() != *target)
         });
+        // The last one is why it stopped.
+        let (first, rest) = failures.split_at(failures.len().min(MOST_FAILURES - 1));
+        let told = first.iter().chain(rest.last());
         recording.call(Call {
             method: short(method.as_str(), LONGEST_METHOD),
             count: 1,
@@ -49,7 +52,7 @@ impl Notes {
             answered: outcome.ok().map(|target| observed.place(target)),
             stopped: outcome.err().map(|reason| reason.as_str().to_owned()),
             probe: self.probe,
-            failures: failures.iter().take(MOST_FAILURES).map(|failure| failed(observed, failure)).collect(),
+            failures: told.map(|failure| failed(observed, failure)).collect(),
             more: failures.len().saturating_sub(MOST_FAILURES) as u64,
             passed_over: passed_over
                 .map(|&(target, why)| Skipped {

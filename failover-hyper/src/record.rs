@@ -11,7 +11,8 @@ use crate::recorded::{Call, Event, Line, Moment, Quiet};
 
 /// Records what happens to the calls of one client, or of several.
 ///
-/// There is a line for each call in which an attempt failed, with why it went on or did not, and for each change: a target
+/// There is a line for each call in which an attempt failed, with why it went on or did not, unless its caller left before it ended,
+/// which is only counted; and for each change: a target
 /// cools, is left or returned to, what operators and checks say, that calls stop and are answered again. Calls in which nothing
 /// happened are told as numbers with the next line, or once a minute. Of calls that go alike within a second the first has its line,
 /// and the others one together. A [`Story`](crate::Story) tells what such lines say.
@@ -96,7 +97,9 @@ impl Recorder {
 
     /// Waits until everything so far is written, if that takes no longer than usual.
     pub fn flush(&self) {
-        if let Some(lines) = &*self.lines() {
+        // Nobody who records waits meanwhile.
+        let lines = self.lines().clone();
+        if let Some(lines) = lines {
             lines.flush();
         }
     }
@@ -398,7 +401,17 @@ mod tests {
 
         fs::write(&path, "torn").unwrap();
         RecordFile::open(&path, 100).unwrap().write_all(b"line\n").unwrap();
-        assert_eq!(text(path), "torn\nline\n");
+        assert_eq!(text(path.clone()), "torn\nline\n");
+
+        // Of two who write, the second one to begin anew does not move away what the first one has begun.
+        fs::write(&path, "old\n").unwrap();
+        let [mut first, mut second] = [(); 2].map(|()| RecordFile::open(&path, 10).unwrap());
+        first.write_all(b"first 1\n").unwrap();
+        second.write_all(b"second\n").unwrap();
+        assert_eq!(
+            (text(RecordFile::before(&path)), text(path)),
+            ("old\n".into(), "first 1\nsecond\n".into())
+        );
         fs::remove_dir_all(folder).unwrap();
     }
 

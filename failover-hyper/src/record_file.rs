@@ -44,6 +44,11 @@ impl RecordFile {
     }
 
     fn begin_anew(&mut self) -> io::Result<()> {
+        if !self.is_at_its_path() {
+            // Another one has begun anew already, and what is there is not to be lost.
+            *self = Self::open(&self.path, self.most)?;
+            return Ok(());
+        }
         match fs::rename(&self.path, Self::before(&self.path)) {
             // Somebody else has moved it away.
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -52,6 +57,26 @@ impl RecordFile {
         self.file = open(&self.path)?;
         (self.length, self.is_torn) = (Some(0), false);
         Ok(())
+    }
+}
+
+#[cfg(unix)]
+impl RecordFile {
+    /// Whether the file at its path is still the one that is written to, as far as that can be told; none is no other.
+    fn is_at_its_path(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let identity = |found: fs::Metadata| (found.dev(), found.ino());
+        match (fs::metadata(&self.path), self.file.metadata()) {
+            (Ok(there), Ok(own)) => identity(there) == identity(own),
+            _ => true,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl RecordFile {
+    fn is_at_its_path(&self) -> bool {
+        true
     }
 }
 

@@ -91,12 +91,13 @@ impl Story {
         self.span = Some((first.min(since), last.max(at)));
         let client = client.unwrap_or_default();
         if let Event::Lost { lines } = event {
-            self.lost += lines;
+            self.lost = self.lost.saturating_add(lines);
             return self.lose(at, lines);
         }
         let known = self.clients.entry(client.clone()).or_default();
-        known.quiet.answered_at_once += quiet.answered_at_once;
-        known.quiet.abandoned += quiet.abandoned;
+        let counts = &mut known.quiet;
+        counts.answered_at_once = counts.answered_at_once.saturating_add(quiet.answered_at_once);
+        counts.abandoned = counts.abandoned.saturating_add(quiet.abandoned);
         let before = known.last.map_or(at, |last| last.max(at));
         let ended = known.last.replace(before);
         match event {
@@ -126,7 +127,7 @@ impl Story {
         let kind = "lost".to_owned();
         if let Some(Paragraph { last, content: Content::Lost(count), .. }) = self.last_of(&kind, at) {
             *last = at.max(*last);
-            *count += lines;
+            *count = count.saturating_add(lines);
         } else {
             let (client, content) = (String::new(), Content::Lost(lines));
             self.begin(kind, Paragraph { client, first: at, last: at, content });
@@ -156,9 +157,10 @@ impl Story {
         {
             *first = since.min(*first);
             *last = at.max(*last);
-            *count += call.count;
+            *count = count.saturating_add(call.count);
             *longest = longest.max(call.took);
-            *methods.entry(call.method).or_default() += call.count;
+            let times = methods.entry(call.method).or_default();
+            *times = times.saturating_add(call.count);
             return;
         }
         let content = Content::Calls {
@@ -186,10 +188,13 @@ impl Client {
     fn count(&mut self, call: &Call) {
         match (&call.answered, &call.stopped) {
             (Some(target), _) if call.failures.iter().all(|failure| failure.target == *target) => {
-                self.repeated += call.count;
+                self.repeated = self.repeated.saturating_add(call.count);
             }
-            (Some(_), _) => self.failed_over += call.count,
-            (None, Some(reason)) => *self.stopped.entry(reason.clone()).or_default() += call.count,
+            (Some(_), _) => self.failed_over = self.failed_over.saturating_add(call.count),
+            (None, Some(reason)) => {
+                let times = self.stopped.entry(reason.clone()).or_default();
+                *times = times.saturating_add(call.count);
+            }
             (None, None) => {}
         }
     }
@@ -288,9 +293,10 @@ impl Story {
 
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stopped: u64 = self.stopped.values().sum();
+        let stopped = self.stopped.values().copied().fold(0, u64::saturating_add);
         let Quiet { answered_at_once, abandoned } = self.quiet;
-        let calls = answered_at_once + abandoned + self.failed_over + self.repeated + stopped;
+        let calls = [answered_at_once, abandoned, self.failed_over, self.repeated, stopped];
+        let calls = calls.into_iter().fold(0, u64::saturating_add);
         writeln!(f, "  calls             {calls}")?;
         writeln!(f, "  answered at once  {answered_at_once}")?;
         writeln!(f, "  failed over       {}", self.failed_over)?;
@@ -599,7 +605,12 @@ fn seconds(time: f64) -> String {
 
 /// Without what a terminal would obey.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let is_obeyed = |c: char| {
+        let is_direction =
+            matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || is_direction
+    };
+    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).collect()
 }
 
 /// The same in lines that a terminal has room for.
@@ -641,6 +652,19 @@ mod tests {
     #[test]
     fn an_outage_is_told_with_each_failover_each_that_was_withheld_and_each_change() {
         assert_eq!(told(OUTAGE), include_str!("story.txt"));
+    }
+
+    #[test]
+    fn a_line_that_nobody_would_write_does_no_harm() {
+        let line = format!(
+            r#"{{"at":"2026-11-26T14:03:12Z","client":"a\u202eb","event":"call","method":"GET","count":{0},"stopped":"deadline","answered_at_once":{0},"abandoned":{0},"failures":[]}}"#,
+            u64::MAX
+        );
+        let mut story = Story::default();
+        story.read(&line);
+        story.read(&line);
+        let told = story.to_string();
+        assert!(told.contains(&u64::MAX.to_string()) && !told.contains('\u{202e}'), "{told}");
     }
 
     /// Guards: calls that are told one by one, or together although an hour lies between them.

@@ -28,6 +28,24 @@ fn deadline_no_attempt_starts_after_it() {
     assert_eq!(stopped.reason(), Reason::Deadline);
 }
 
+/// Guards: `Call::time_for_body` that keeps nothing, or half of what there was when the call began.
+#[test]
+fn standby_an_answer_that_is_held_back_leaves_half_of_what_is_left_to_another_target() {
+    for (targets, request, left) in [(2, READ, 2.0), (2, WRITE, 2.0), (2, STREAM, 4.0), (1, READ, 4.0)] {
+        let policy = plain().attempt_timeout(seconds(60.0)).deadline(seconds(10.0));
+        let mut world = World::new(targets, policy);
+        let call = world.begin(request);
+        world.sleep(6.0);
+        assert_eq!(call.time_left(world.now), seconds(left), "{targets} {request:?}");
+    }
+    let mut world = World::new(2, plain().attempt_timeout(seconds(5.0)).deadline(None));
+    let call = world.begin(READ);
+    world.sleep(1.0);
+    assert_eq!(call.time_left(world.now), seconds(4.0));
+    world.sleep(9.0);
+    assert_eq!(call.time_left(world.now), Duration::ZERO);
+}
+
 /// Guards: `Group::begin` that begins a call in the moment at which its time is over.
 #[test]
 fn deadline_a_call_whose_time_is_over_before_it_begins_is_refused_unsent() {

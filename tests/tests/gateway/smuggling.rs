@@ -126,7 +126,6 @@ fn a_request_of_http2_that_would_be_another_in_http1_reaches_no_target() {
         ("a body", "2", "ab", Some("POST /a ab")),
         ("a body that is too short", "3", "ab", None),
         ("a body that is too long", "1", "ab", None),
-        ("a body where there is none", "0", "ab", None),
         ("a request in the body", "35", "0\r\n\r\nGET /b HTTP/1.1\r\nhost: h\r\nx: y\r\n\r\n", None),
     ] {
         let mut fields = with("content-length", length);
@@ -134,6 +133,33 @@ fn a_request_of_http2_that_would_be_another_in_http1_reaches_no_target() {
         check(name, &fields, Some(body), expected);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// It is complete with its head, so that it may be on its way before it is known to be none.
+#[test]
+fn a_request_of_http2_that_says_that_it_has_no_body_has_none_at_the_target() {
+    let server = Server::start(|request| Reply::ok(told(request)));
+    let gateway = Gateway::before([&server], "");
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", "h"),
+        (":path", "/a"),
+        ("content-length", "0"),
+    ];
+    for _ in 0..10 {
+        let mut sent = head(1, 0, &fields);
+        sent.extend_from_slice(&frame(DATA, END_STREAM, 1, b"GET /b HTTP/1.1\r\nhost: h\r\n\r\n"));
+        let mut frames = Frames::to(&gateway);
+        assert!(frames.send(&sent));
+        frames.outcome(1);
+        assert_eq!(gateway.post("/next", "right").text(), "POST /next right");
+    }
+    let requests = server.requests();
+    assert!(
+        requests.iter().map(told).all(|told| ["POST /a ", "POST /next right"].contains(&&*told)),
+        "{requests:#?}"
+    );
 }
 
 #[test]

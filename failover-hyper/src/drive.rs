@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use failover_core::{Action, Attempt, Evidence, Judgement, Stopped, Target, Verdict, retry_after};
+use failover_core::{Action, Attempt, Evidence, Judgement, Stopped, Target, retry_after};
 use http::Response;
 use http_body::Body;
 use tracing::Span;
@@ -18,7 +18,7 @@ use crate::exchange::Exchange;
 use crate::expect::Expectation;
 use crate::observe::{self, Watch};
 use crate::observed::{Met, Observed};
-use crate::peek::{Bench, Peeked};
+use crate::peek::Bench;
 use crate::progress::{Bound, Patience, Progress};
 use crate::response_body::{Origin, ResponseBody};
 use crate::runtime::Runtime;
@@ -140,15 +140,7 @@ impl<X: Exchange> Driver<'_, X> {
                         let peeked = Box::pin(bench.peek::<R, _>(asked, &mut response, time)).await;
                         let answered = std::mem::replace(&mut now, self.clock.now());
                         attempt.peeked(now.since(answered));
-                        match peeked {
-                            Peeked::Judged(verdict) => Ok(verdict),
-                            // It is not seen to be well.
-                            Peeked::TooLate if by_status == Verdict::Accept => Ok(Verdict::Pass),
-                            Peeked::BrokeOff if !by_status.gives_up() => {
-                                Err(AttemptError::broke_off(response.body_mut().take_error()))
-                            }
-                            Peeked::ByStatus | Peeked::TooLate | Peeked::BrokeOff => Ok(by_status),
-                        }
+                        peeked.verdict(by_status, response.body_mut())
                     }
                     _ => Ok(by_status),
                 };

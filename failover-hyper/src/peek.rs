@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use http_body::Body;
 
 use crate::ahead::Ahead;
-use crate::error::BoxError;
+use crate::error::{AttemptError, BoxError};
 use crate::judging::unless_it_panics;
 use crate::runtime::Runtime;
 use crate::template::Template;
@@ -30,8 +30,9 @@ impl Bench<'_> {
             return Judgement::ByStatus;
         }
         match self.ask(answer, None, Judge::judge) {
-            Some(Judgement::Peek(0)) => self.settle(answer, None),
-            Some(Judgement::Peek(_)) if is_encoded(answer) => self.settle(answer, None),
+            Some(Judgement::Peek(asked)) if asked == 0 || is_encoded(answer) => {
+                self.settle(answer, None).map_or(Judgement::ByStatus, Judgement::Is)
+            }
             said => said.unwrap_or(Judgement::ByStatus),
         }
     }
@@ -49,14 +50,11 @@ impl Bench<'_> {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin,
     {
         let mut seen = Seen { asked, bytes: Vec::new(), next: 0 };
-        let Some(said) = R::timeout(time, self.look::<B>(answer, &mut seen)).await else {
-            seen.is_all_of(answer.body());
-            return match self.settle(answer, Some((&seen.bytes, false))) {
-                Judgement::Is(verdict) => Peeked::Judged(verdict),
-                _ => Peeked::TooLate,
-            };
-        };
-        said
+        if let Some(said) = R::timeout(time, self.look(answer, &mut seen)).await {
+            return said;
+        }
+        seen.is_all_of(answer.body());
+        self.settle(answer, Some((&seen.bytes, false))).map_or(Peeked::TooLate, Peeked::Judged)
     }
 
     async fn look<B>(self, answer: &mut Response<Ahead<B>>, seen: &mut Seen) -> Peeked
@@ -91,17 +89,13 @@ impl Bench<'_> {
                     _ => {}
                 }
             }
-            return match self.settle(answer, shown) {
-                Judgement::Is(verdict) => Peeked::Judged(verdict),
-                _ => Peeked::ByStatus,
-            };
+            return self.settle(answer, shown).map_or(Peeked::ByStatus, Peeked::Judged);
         }
     }
 
     /// What the judges say by what there is, where no more will be shown.
-    fn settle<B: Body>(self, answer: &Response<Ahead<B>>, body: Option<(&[u8], bool)>) -> Judgement {
-        let verdict = self.ask(answer, body, Judges::settle).flatten();
-        verdict.map_or(Judgement::ByStatus, Judgement::Is)
+    fn settle<B: Body>(self, answer: &Response<Ahead<B>>, body: Option<(&[u8], bool)>) -> Option<Verdict> {
+        self.ask(answer, body, Judges::settle).flatten()
     }
 
     /// Asks the judges, if none of them panics.
@@ -131,6 +125,26 @@ pub(crate) enum Peeked {
     TooLate,
     /// The body broke off before they decided.
     BrokeOff,
+}
+
+impl Peeked {
+    /// What the answer is, to which its status would come.
+    ///
+    /// # Errors
+    ///
+    /// It broke off, which takes the error from its body, and its status does not give it up.
+    pub(crate) fn verdict<B>(self, by_status: Verdict, body: &mut Ahead<B>) -> Result<Verdict, AttemptError>
+    where
+        B: Body,
+    {
+        match self {
+            Self::Judged(verdict) => Ok(verdict),
+            // It is not seen to be well.
+            Self::TooLate if by_status == Verdict::Accept => Ok(Verdict::Pass),
+            Self::BrokeOff if !by_status.gives_up() => Err(AttemptError::broke_off(body.take_error())),
+            Self::ByStatus | Self::TooLate | Self::BrokeOff => Ok(by_status),
+        }
+    }
 }
 
 /// What was seen of a body.

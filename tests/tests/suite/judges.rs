@@ -85,6 +85,7 @@ fn attempt_bound_an_answer_that_is_undecided_in_time_is_judged_by_its_status() {
         let rules = judged("[[judge]]\npreset = 'json-rpc'").attempt_timeout(ATTEMPT);
         let client = client_with([&slow, &works], rules);
         let call = client.start(Call::get("/"));
+        // Until its time is over, which nothing tells from outside.
         thread::sleep(ATTEMPT * 3 / 2);
         gate.open();
         let answer = call.finish().unwrap();

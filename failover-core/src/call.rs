@@ -359,8 +359,8 @@ impl<T, R, E> Call<T, R, E> {
         let mut bound = self.whole_time();
         let asked_after = self.asked.since(self.sent);
         let half = self.time_left(true);
-        if half > asked_after && self.has_another_try() {
-            bound = bound.min(half);
+        if half > asked_after && half < bound && self.has_another_try() {
+            bound = half;
         }
         if let Some(late) = shared.health.late_after(self.target.into(), self.asked) {
             let again = asked_after.saturating_add(shared.health.floor());
@@ -435,9 +435,13 @@ impl<T, R, E> Call<T, R, E> {
 
     pub(crate) fn connect_timeout(&self) -> Duration {
         let (bounds, policy) = (self.bounds(), self.group.policy());
+        let bound = bounds.connect_timeout(policy).min(bounds.attempt_timeout(policy));
+        // Mostly there is more time than that, whoever could go on.
+        if bound <= self.time_left(true) {
+            return bound;
+        }
         // Whoever could go on after a timeout could do so without a connection.
-        let could_go_on = self.has_another_try_after(Needs::BodyNotGone);
-        bounds.connect_timeout(policy).min(bounds.attempt_timeout(policy)).min(self.time_left(could_go_on))
+        bound.min(self.time_left(self.has_another_try_after(Needs::BodyNotGone)))
     }
 
     /// The time until the deadline, or half of it.

@@ -1,5 +1,6 @@
 //! The gateway: what becomes of each request.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -172,7 +173,7 @@ impl Gateway {
                 kept.place = Some(place);
                 let entry = self.ledger.begin(request.method());
                 let result = match live.door.max_body {
-                    None => self.client.forward(request).await,
+                    None => pin!(self.client.forward(request)).await,
                     Some(most) => {
                         let most = usize::try_from(most).unwrap_or(usize::MAX);
                         self.client.forward(request.map(|body| Limited::new(body, most))).await

@@ -52,6 +52,7 @@ use std::time::Duration;
 use failover_tokio::Recorder;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_util::MetricKindMask;
+use mimalloc::MiMalloc;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -66,6 +67,10 @@ use crate::places::Places;
 use crate::settings::{Limits, Settings};
 use crate::signals::Signals;
 use crate::supervisor::State;
+
+/// Each request takes and gives back some thirty pieces of memory.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let (options, is_check) = match Asked::parse(env::args_os().skip(1)) {

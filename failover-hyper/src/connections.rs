@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -77,7 +77,7 @@ impl<R: Runtime> Connections<R> {
                 match connection {
                     Connection::Alone(mut connection) => {
                         *request.uri_mut() = path_of(mem::take(request.uri_mut()));
-                        let response = match connection.exchange(request, &progress).await {
+                        let response = match pin!(connection.exchange(request, &progress)).await {
                             Ok(response) => response,
                             Err(Broken { handed_back: Some(unsent), began, .. }) if began.has_served() => {
                                 request = unsent;

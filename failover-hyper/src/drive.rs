@@ -62,7 +62,7 @@ impl<X: Exchange> Driver<'_, X> {
         let mut action = group.begin(self.template.facts(&group.policy().judge), began);
         loop {
             action = match action {
-                Action::Send(attempt) => self.attempt::<R>(attempt, &mut watch).await,
+                Action::Send(attempt) => pin!(self.attempt::<R>(attempt, &mut watch)).await,
                 Action::Wait(wait) => {
                     R::sleep(wait.pause()).await;
                     wait.resume(self.clock.now())
@@ -113,7 +113,10 @@ impl<X: Exchange> Driver<'_, X> {
             ended: false,
         };
         let mut result = match request {
-            Ok(request) => self.exchange.exchange(index, request, Bound::new(&mut waiting, progress)).await,
+            // Pinned where it is made, since awaiting it would move it.
+            Ok(request) => {
+                pin!(self.exchange.exchange(index, request, Bound::new(&mut waiting, progress))).await
+            }
             Err(error) => Err(AttemptError::unbuilt(error)),
         };
         if let Some(expectation) = &expectation {

@@ -81,7 +81,8 @@ impl<R: Runtime> Connections<R> {
         bound: Bound<'_>,
     ) -> impl Future<Output = Result<Response<TransportBody>, AttemptError>> + Send {
         let fails = |error| AttemptError::service(Proven.classify(&error), error);
-        async move { hold::<R, _, _>(bound, pin!(self.send(request)), fails).await }
+        // Pinned where it is made, since awaiting it would move it.
+        async move { pin!(hold::<R, _, _>(bound, pin!(self.send(request)), fails)).await }
     }
 }
 
@@ -93,8 +94,10 @@ async fn hold<R: Runtime, B: Send, E: Send>(
     let mut answered = None;
     // An answer is large, and what holds it would move it again and again.
     let waiting = pin!(async { answered = Some(answer.await) });
-    match (bound.hold::<R, _>(waiting).await, answered) {
-        (_, Some(answer)) => receive(answer.map_err(fails)?),
+    let held = pin!(bound.hold::<R, _>(waiting)).await;
+    match (held, answered) {
+        (_, Some(Ok(answer))) => receive(answer),
+        (_, Some(Err(error))) => Err(fails(error)),
         (Err(elapsed), None) => {
             elapsed.suspect_connection();
             Err(AttemptError::timeout(&elapsed))

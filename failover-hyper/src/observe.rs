@@ -18,10 +18,10 @@ use crate::observed::{Met, Observed};
 #[cfg(feature = "record")]
 use crate::recorded::Event;
 
-/// The span of one call.
+/// The span of one call, which can be filtered apart from what is told in it: it is made for each call.
 pub(crate) fn span(observed: &Observed, method: &Method) -> Span {
     info_span!(
-        target: "failover",
+        target: "failover::call",
         "call",
         client = observed.client(),
         %method,

@@ -103,7 +103,7 @@
 //! own fault is none of them: one whose time was over before it began, or whose request cannot be sent. What is done to
 //! a [`Group`] itself is told with the next change of its client.
 //!
-//! Each call is a span `call` (INFO) with `client`, `method` and, when it ends, `outcome`, `index`, `target_name`,
+//! Each call is a span `call` (INFO) under `failover::call`, by which a subscriber that wants none of them filters it, with `client`, `method` and, when it ends, `outcome`, `index`, `target_name`,
 //! `attempts` and `took`. What single calls do is DEBUG: each attempt is an event `attempt answered`, or `attempt given up`
 //! with its `status`, or its `evidence`, `error` and, if it is known, `cause`; both with `index`, `target_name` and `took`.
 //! A call that stops without an answer is a `call stopped` with the `reason` why no further target was tried, and a body

@@ -247,7 +247,7 @@ struct Told(Arc<Mutex<Vec<u8>>>);
 impl Told {
     fn lines(&self) -> Vec<String> {
         let told = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        told.lines().filter(|line| line.contains(" failover: ")).map(str::to_owned).collect()
+        told.lines().filter(|line| line.contains(" failover:")).map(str::to_owned).collect()
     }
 }
 

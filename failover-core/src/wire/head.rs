@@ -105,9 +105,10 @@ impl Head {
     ///
     /// The target's path and the request's are too long together.
     pub fn aim<B>(&self, target: &Target, body: B) -> Result<Request<B>, PathError> {
+        let uri = target.uri(&self.path)?;
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = target.uri(&self.path)?;
+        *request.uri_mut() = uri;
         let headers = request.headers_mut();
         if !self.headers.is_empty() {
             headers.clone_from(&self.headers);

@@ -174,7 +174,7 @@ impl<T> Checker<T> {
         self.began = Some(began);
         let jitter = &self.group.shared().jitter;
         for slot in &mut self.slots {
-            *slot = Slot::Due(began + jitter.up_to(self.rule.every / 10));
+            *slot = Slot::Due(began + jitter.delay(self.rule.every / 10));
         }
     }
 }

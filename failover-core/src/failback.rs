@@ -249,7 +249,7 @@ mod tests {
     /// Guards: `Clocks::leave` that arms the clock of the target that it leaves although that runs.
     #[test]
     fn failback_a_call_that_leaves_a_target_does_not_arm_the_clock_that_another_has_just_armed() {
-        let jitter = Jitter::new(7);
+        let jitter = Jitter::new(true, 7);
         for kept in [Mark::CLEAN, Mark::new(at(1), 3), Mark::new(at(900), 3), Mark::new(at(999), 0)] {
             for later in 0..30 {
                 let clocks = clocks([kept, Mark::CLEAN]);
@@ -265,7 +265,7 @@ mod tests {
     /// Guards: `Clocks::leave` that stores what it made of a clock which another call has set since.
     #[test]
     fn failback_a_call_that_leaves_a_target_sets_no_clock_that_another_armed_since_it_was_read() {
-        let jitter = Jitter::new(7);
+        let jitter = Jitter::new(true, 7);
         for target in 0..2 {
             for armed in [Mark::new(at(1_001), 0), Mark::new(at(1_500), 4)] {
                 let clocks = clocks([Mark::CLEAN, Mark::new(at(10), 2), Mark::CLEAN]);
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn epoch_a_call_that_finds_the_cursor_moved_arms_no_clock() {
         let clocks = clocks([Mark::CLEAN, Mark::new(at(10), 2)]);
-        assert!(!clocks.leave(0, 2, || false, RULE, &Jitter::new(7), at(1_000)));
+        assert!(!clocks.leave(0, 2, || false, RULE, &Jitter::new(true, 7), at(1_000)));
         assert_eq!([clocks.due(0), clocks.due(1)], [Mark::CLEAN, Mark::new(at(10), 2)]);
     }
 
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn failback_a_clock_that_is_cut_short_is_the_one_that_was_seen_and_a_stay_counts_from_when_it_would_have_been_due()
      {
-        let (running, jitter) = (Mark::new(at(1_030), 0), Jitter::new(7));
+        let (running, jitter) = (Mark::new(at(1_030), 0), Jitter::new(true, 7));
         for (seen, expected) in [
             (running, Mark::new(at(1_010), 0)),
             (Mark::new(at(1_029), 0), running),

@@ -300,7 +300,7 @@ impl<T> Group<T> {
                 cursor: Cursor::new(sticky),
                 health,
                 failback,
-                jitter: Jitter::new(policy.seed),
+                jitter: Jitter::new(policy.jitter, policy.seed),
                 gives_up: policy.gives_up(),
                 deadline: policy.deadline.map_or(Limit::NONE, Limit::from),
                 policy,

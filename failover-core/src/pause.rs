@@ -26,7 +26,7 @@ impl Backoff {
     /// The pause after `round` rounds.
     pub(crate) fn pause(self, round: usize, jitter: &Jitter) -> Duration {
         let round = u8::try_from(round).unwrap_or(u8::MAX);
-        jitter.up_to(doubled(self.base, round, self.max))
+        jitter.within(doubled(self.base, round, self.max))
     }
 }
 
@@ -45,31 +45,42 @@ pub(crate) fn pause(
     }
 }
 
-/// A repeatable source of jitter: a seed, a counter, and a mixing function (`herd`).
+/// A repeatable source of jitter: a seed, a counter, and a mixing function (`herd`). It may be off.
 #[derive(Debug)]
 pub(crate) struct Jitter {
+    is_on: bool,
     seed: u64,
     drawn: AtomicU64,
 }
 
 impl Jitter {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, drawn: AtomicU64::new(0) }
+    pub(crate) fn new(is_on: bool, seed: u64) -> Self {
+        Self { is_on, seed, drawn: AtomicU64::new(0) }
     }
 
     /// `wait`, lengthened by up to a fifth.
     pub(crate) fn lengthen(&self, wait: Duration) -> Duration {
-        wait.saturating_add(self.up_to(wait / 5))
+        wait.saturating_add(self.delay(wait / 5))
     }
 
     /// `wait`, lengthened by up to a fifth, by the same part each time: what was begun together ends together, so that targets
     /// that failed for a common cause come back in order.
     pub(crate) fn lengthen_alike(&self, wait: Duration) -> Duration {
-        wait.saturating_add(scaled(mix(!self.seed), wait / 5))
+        if self.is_on { wait.saturating_add(scaled(mix(!self.seed), wait / 5)) } else { wait }
+    }
+
+    /// A delay of up to `most`, or none where jitter is off.
+    pub(crate) fn delay(&self, most: Duration) -> Duration {
+        if self.is_on { self.up_to(most) } else { Duration::ZERO }
+    }
+
+    /// A part of `wait`, or all of it where jitter is off.
+    fn within(&self, wait: Duration) -> Duration {
+        if self.is_on { self.up_to(wait) } else { wait }
     }
 
     /// Uniform between zero and `most`.
-    pub(crate) fn up_to(&self, most: Duration) -> Duration {
+    fn up_to(&self, most: Duration) -> Duration {
         let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
         scaled(mix(self.seed ^ mix(drawn)), most)
     }
@@ -132,7 +143,7 @@ mod tests {
     fn a_backoff_is_at_most_its_base_doubled_with_each_round_and_at_most_its_longest() {
         for base in WAITS {
             for max in WAITS {
-                let jitter = Jitter::new(7);
+                let jitter = Jitter::new(true, 7);
                 for round in 0..=300_u32 {
                     let factor = 1_u128.checked_shl(round).unwrap_or(u128::MAX);
                     let doubled = base.as_nanos().saturating_mul(factor);
@@ -147,7 +158,7 @@ mod tests {
     #[test]
     fn herd_a_wait_is_lengthened_by_at_most_a_fifth_and_alike_by_the_same_part() {
         for seed in [0, 1, 7, u64::MAX] {
-            let jitter = Jitter::new(seed);
+            let jitter = Jitter::new(true, seed);
             for wait in WAITS {
                 let alike = jitter.lengthen_alike(wait);
                 assert_eq!(jitter.lengthen_alike(wait), alike);
@@ -155,6 +166,18 @@ mod tests {
                     let range = wait..=wait.saturating_add(wait / 5);
                     assert!(range.contains(&lengthened), "{lengthened:?} of {wait:?}");
                 }
+            }
+        }
+    }
+
+    /// Guards: `Jitter` that draws although it is off.
+    #[test]
+    fn herd_without_jitter_each_wait_is_as_it_is_set() {
+        for seed in [0, 1, u64::MAX] {
+            let jitter = Jitter::new(false, seed);
+            for wait in WAITS {
+                assert_eq!((jitter.lengthen(wait), jitter.lengthen_alike(wait)), (wait, wait));
+                assert_eq!((jitter.delay(wait), jitter.within(wait)), (Duration::ZERO, wait));
             }
         }
     }

@@ -31,6 +31,21 @@ use crate::pause::Backoff;
 ///     .failback(None);
 /// # Ok::<(), failover_core::InvalidCodes>(())
 /// ```
+///
+/// # Jitter
+///
+/// | wait | how it is spread | without `jitter` |
+/// | --- | --- | --- |
+/// | [`interval`](field@Self::interval) | not at all | the same |
+/// | [`backoff`](field@Self::backoff) | anew each time, from zero to its upper end | its upper end |
+/// | [`cool_down`](field@Self::cool_down) | by up to a fifth longer, all of a group by the same part | as it is |
+/// | clock of [`failback`](field@Self::failback) | by up to a fifth longer, anew each time | as it is |
+/// | round of [`checks`](field@Self::checks) | each target up to a tenth of `every` later, anew each time | all at once |
+/// | what a target asks for by `Retry-After` | not at all | the same |
+///
+/// Bounds of time, such as `attempt_timeout` and the floor of `late`, are never spread. The core has no randomness of its own: all
+/// of it comes from [`seed`](field@Self::seed), which the adapters draw for each client where it is 0. Without jitter, clients that
+/// met the same outage come back to its target at the same moment.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
@@ -88,6 +103,9 @@ pub struct Policy {
     pub budget: Option<Budget>,
     /// What judges answers by more than their status, for adapters that can hold them back. By default nothing.
     pub judge: Judges,
+    /// Whether waits are spread, so that what began together does not go on together (see [*Jitter*](Self#jitter)). By default
+    /// they are.
+    pub jitter: bool,
     /// The seed of all jitter: same seed, same trace. Where it is 0, as by default, an adapter draws one.
     pub seed: u64,
 }
@@ -120,6 +138,7 @@ impl Default for Policy {
             retry_after: Some(Duration::from_secs(300)),
             budget: None,
             judge: Judges::default(),
+            jitter: true,
             seed: 0,
         }
     }
@@ -242,6 +261,7 @@ setters!({
     replay_buffer: usize,
     follow: Follow,
     leave_after: u8,
+    jitter: bool,
     seed: u64,
 } or none {
     not_processed: StatusCodes,

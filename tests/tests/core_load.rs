@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use failover_core::{Budget, Policy, Reason};
-use failover_tests::world::{DEAD, OK, READ, REFUSED, STALE, UNCLEAR, World, at, plain, seconds};
+use failover_core::{Action, Budget, Evidence, Facts, Group, Policy, Reason};
+use failover_tests::world::{DEAD, OK, READ, REFUSED, STALE, UNCLEAR, World, at, first, plain, seconds};
+use http::{HeaderMap, Method};
 
 #[test]
 fn rounds_try_every_target_again_after_a_backoff() {
@@ -30,6 +31,23 @@ fn herd_jitter_follows_the_seed_and_only_lengthens() {
             drawn.iter().filter(|clock| (least..most).contains(*clock)).count() > 10,
             "spread over {least:?}"
         );
+    }
+}
+
+/// Guards: a wait that is spread although jitter is off.
+#[test]
+fn herd_without_jitter_waits_are_as_they_are_set() {
+    for seed in 1..=20 {
+        let world = World::new(2, Policy::default().jitter(false).seed(seed));
+        world.group.prefer(1, world.now).expect("a target");
+        let probe_in = world.group.snapshot(world.now).targets[0].probe_in;
+        assert_eq!(probe_in, Some(seconds(30.0)));
+        let group = Group::new(["a"], plain().rounds(2).jitter(false).seed(seed)).expect("a group");
+        let attempt = first(group.begin::<(), _>(Facts::of(&Method::GET, &HeaderMap::new()), at(0.0)));
+        let Action::Wait(wait) = attempt.handle_error(Evidence::MaybeProcessed, (), at(0.0)) else {
+            panic!("there is another round")
+        };
+        assert_eq!(wait.pause(), seconds(0.025));
     }
 }
 

@@ -69,6 +69,8 @@ fn rejected_a_url_that_is_not_http_with_a_host() {
         ("http://:80", "http://:80"),
         ("http://h:99999", "http://h:99999"),
         ("http://h:/x", "http://h:"),
+        ("http://h:0x/x", "http://h"),
+        ("http://user:secret#h/x", "http://user"),
         ("http://h/x?q", "http://h"),
         ("http://h/x#f", "http://h"),
         ("http://h h/", "http://h h"),

@@ -338,6 +338,15 @@ pub(crate) fn redact(url: &str) -> String {
         // The place may be a part of a password with a slash in it.
         return scheme.to_string();
     }
-    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    let place = match (place.rsplit_once('@'), place.split_once(':')) {
+        (Some((_, place)), _) => place,
+        // What is no port may be a password whose `@` is missing.
+        (None, Some((host, port)))
+            if !host.starts_with('[') && port.bytes().any(|byte| !byte.is_ascii_digit()) =>
+        {
+            host
+        }
+        _ => place,
+    };
     format!("{scheme}{place}")
 }

@@ -1,10 +1,15 @@
 //! What is refused, and how it is said.
 
+use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Display};
 use core::time::Duration;
 
-/// A setting that makes no sense: its key, its value, and what would be right, in one line.
+use crate::near::nearest;
+
+/// A setting that makes no sense, in one line: its key, its value, and what would be right; or a key that there is not, and
+/// which one was likely meant.
 ///
 /// # Examples
 ///
@@ -15,11 +20,11 @@ use core::time::Duration;
 /// assert_eq!(error.to_string(), "rounds = 0: expected at least 1");
 /// assert_eq!((error.key(), error.value()), ("rounds", "0"));
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{key} = {value}: expected {expected}")]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BuildError {
     key: String,
-    value: String,
+    /// `None` if there is no such key, whatever its value is.
+    value: Option<String>,
     expected: String,
 }
 
@@ -28,8 +33,34 @@ impl BuildError {
     ///
     /// The value is shown as it is, control characters escaped: redact it before it comes here.
     pub fn new(key: impl Into<String>, value: impl Display, expected: impl Into<String>) -> Self {
-        let value = value.to_string().chars().flat_map(one_line).collect();
-        Self { key: key.into(), value, expected: expected.into() }
+        let value = Some(one_line(&value.to_string()));
+        Self { key: one_line(&key.into()), value, expected: expected.into() }
+    }
+
+    /// Refuses a key of the table `at`, which is empty for the outermost one, since only the `known` keys are read there.
+    ///
+    /// Its value is not shown, and neither is a key that looks like anything else than one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use failover_core::BuildError;
+    ///
+    /// let error = BuildError::unknown_key("late", "facto", &["factor", "floor"]);
+    /// let told = "unknown key `late.facto`: did you mean `factor`? The keys here are factor, floor";
+    /// assert_eq!(error.to_string(), told);
+    /// assert!(error.is_unknown_key());
+    /// ```
+    #[must_use]
+    pub fn unknown_key(at: &str, key: &str, known: &[&str]) -> Self {
+        let is_key = key.len() <= LONGEST_KEY && !key.contains(['@', '/']);
+        let shown = if is_key { Cow::Owned(one_line(key)) } else { Cow::Borrowed("(not shown)") };
+        let keys = known.join(", ");
+        let expected = match nearest(key, known) {
+            Some(meant) => format!("did you mean `{meant}`? The keys here are {keys}"),
+            None => format!("the keys here are {keys}"),
+        };
+        Self { key: within(at, &shown), value: None, expected }
     }
 
     /// The same refusal under another key, for a value that was found at a more exact place.
@@ -44,10 +75,16 @@ impl BuildError {
         &self.key
     }
 
-    /// The value that was refused.
+    /// Whether there is no such key, whatever its value is.
+    #[must_use]
+    pub fn is_unknown_key(&self) -> bool {
+        self.value.is_none()
+    }
+
+    /// The value that was refused; empty if there is no such key.
     #[must_use]
     pub fn value(&self) -> &str {
-        &self.value
+        self.value.as_deref().unwrap_or_default()
     }
 
     /// What would have been right.
@@ -57,14 +94,40 @@ impl BuildError {
     }
 }
 
-fn one_line(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control().then(|| c.escape_default());
-    let plain = escaped.is_none().then_some(c);
-    escaped.into_iter().flatten().chain(plain)
+impl Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value, expected } = self;
+        match value {
+            Some(value) => write!(f, "{key} = {value}: expected {expected}"),
+            None => write!(f, "unknown key `{key}`: {expected}"),
+        }
+    }
+}
+
+impl core::error::Error for BuildError {}
+
+/// The key of an entry of a table, which is the outermost one if its own key is empty.
+pub(crate) fn within(table: &str, key: &str) -> String {
+    if table.is_empty() { key.to_string() } else { format!("{table}.{key}") }
+}
+
+fn one_line(text: &str) -> String {
+    let escaped = |c: char| {
+        let escaped = c.is_control().then(|| c.escape_default());
+        let plain = escaped.is_none().then_some(c);
+        escaped.into_iter().flatten().chain(plain)
+    };
+    text.chars().flat_map(escaped).collect()
 }
 
 pub(crate) fn positive(key: &str, value: Duration) -> Result<(), BuildError> {
     refuse(value.is_zero(), key, Seconds(value), "a time above zero")
+}
+
+/// Refuses a time that is not shorter than the one of another key.
+#[cfg(feature = "serde")]
+pub(crate) fn less_than(key: &str, value: Duration, bound: &str, most: Duration) -> Result<(), BuildError> {
+    refuse(value >= most, key, Seconds(value), format_args!("less than {bound} = {}", Seconds(most)))
 }
 
 /// Refuses a time that is longer than the one of another key.
@@ -77,7 +140,7 @@ pub(crate) fn at_least_one(key: &str, is_zero: bool) -> Result<(), BuildError> {
 }
 
 fn refuse(refused: bool, key: &str, value: impl Display, expected: impl Display) -> Result<(), BuildError> {
-    if refused { Err(BuildError::new(key, value, alloc::format!("{expected}"))) } else { Ok(()) }
+    if refused { Err(BuildError::new(key, value, format!("{expected}"))) } else { Ok(()) }
 }
 
 /// A duration as a configuration writes it.
@@ -88,3 +151,6 @@ impl Display for Seconds {
         fmt::Debug::fmt(&self.0, f)
     }
 }
+
+/// In bytes. What is longer may be anything.
+const LONGEST_KEY: usize = 64;

@@ -163,6 +163,7 @@ mod health;
 mod judge;
 mod late;
 mod mark;
+mod near;
 mod outcome;
 mod pause;
 mod policy;
@@ -180,7 +181,7 @@ pub use crate::checker::{CheckNext, Checker};
 pub use crate::checks::{CheckState, Checks};
 pub use crate::codes::{InvalidCodes, StatusCodes};
 #[cfg(feature = "serde")]
-pub use crate::config::{Config, Preset};
+pub use crate::config::{Config, Preset, parse_size};
 pub use crate::entry::Entry;
 pub use crate::error::BuildError;
 pub use crate::evidence::{Evidence, Facts, Replay};

@@ -678,8 +678,15 @@ fn rejected_checks_of_a_configuration_are_named() {
         ("{ every = '1s' }", "checks.path = : expected a path such as /healthz"),
         ("{ path = 'healthz' }", "checks.path = healthz: expected a path such as /healthz"),
         ("{ path = 7 }", "checks.path = 7: expected a path such as /healthz"),
-        ("'/healthz'", "checks = /healthz: expected a table of path, every, timeout, fall, rise, statuses"),
-        ("{ path = '/', every = 5 }", "checks.every = 5: expected a duration such as \"5s\" or \"500ms\""),
+        ("'healthz'", "checks.path = healthz: expected a path such as /healthz"),
+        (
+            "7",
+            "checks = 7: expected a path such as /healthz, or a table of path, every, timeout, fall, rise, statuses, or \"off\"",
+        ),
+        (
+            "{ path = '/', every = 5 }",
+            "checks.every = 5: expected a duration such as \"5s\" or \"500ms\" (units: ns, us, ms, s, m, h, days)",
+        ),
         ("{ path = '/', every = '0s' }", "checks.every = 0ns: expected a time above zero"),
         ("{ path = '/', timeout = '0s' }", "checks.timeout = 0ns: expected a time above zero"),
         ("{ path = '/', fall = 0 }", "checks.fall = 0: expected at least 1"),
@@ -691,7 +698,7 @@ fn rejected_checks_of_a_configuration_are_named() {
         ),
         (
             "{ path = '/', interval = '5s' }",
-            "checks.interval = 5s: expected one of path, every, timeout, fall, rise, statuses",
+            "unknown key `checks.interval`: the keys here are path, every, timeout, fall, rise, statuses",
         ),
     ] {
         let config = format!("checks = {checks}");

@@ -6,6 +6,7 @@ use failover_core::{
     Backoff, Budget, Checks, Config, CoolDown, Failback, Follow, Late, Policy, Preset, Replay,
 };
 use proptest::prelude::*;
+use proptest::sample::{Index, select};
 
 #[test]
 fn the_seeds_configuration_pasted_as_json_is_the_seeds_client() {
@@ -68,6 +69,7 @@ fn every_knob_is_a_key() {
         late = { factor = 4, floor = "250ms" }
         failback = { after = "10s", max = "1m" }
         cool_down = { base = "1s", max = "2s" }
+        jitter = false
         checks = { path = "/up", every = "1s", timeout = "500ms", fall = 4, rise = 1, statuses = [204] }
         retry_after = "1m"
         budget = { percent = 10, reserve = 3 }
@@ -106,6 +108,7 @@ fn every_knob_is_a_key() {
         }))
         .retry_after(Some(seconds(60)))
         .budget(Some(Budget { percent: 10, reserve: 3 }))
+        .jitter(false)
         .seed(7);
     assert_eq!(policy, expected);
 }
@@ -171,29 +174,34 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         ("rounds = 0", "rounds = 0: expected at least 1"),
         ("rounds = 256", "rounds = 256: expected a whole number from 0 to 255"),
         ("rounds = 'two'", "rounds = two: expected a whole number from 0 to 255"),
-        ("max_attempts = -1", "max_attempts = -1: expected a whole number from 0 to 65535"),
-        ("attempt_timeout = 5", "attempt_timeout = 5: expected a duration such as \"5s\" or \"500ms\""),
-        ("attempt_timeout = '-5s'", "attempt_timeout = -5s: expected a duration such as \"5s\" or \"500ms\""),
+        ("max_attempts = -1", "max_attempts = -1: expected a whole number from 0 to 65535, or \"off\""),
+        (
+            "attempt_timeout = 5",
+            "attempt_timeout = 5: expected a duration such as \"5s\" or \"500ms\" (units: ns, us, ms, s, m, h, days)",
+        ),
+        (
+            "attempt_timeout = '-5s'",
+            "attempt_timeout = -5s: expected a duration such as \"5s\" or \"500ms\" (units: ns, us, ms, s, m, h, days)",
+        ),
         (
             "timeoutInMillis = -5",
             "timeoutInMillis = -5: expected a time that is not negative and not too long",
         ),
-        ("interval = nan", "interval = NaN: expected a time that is not negative and not too long"),
+        (
+            "interval = nan",
+            "interval = NaN: expected a time that is not negative and not too long, or \"off\"",
+        ),
         ("deadline = '0s'", "deadline = 0ns: expected a time above zero"),
         ("replay = 'sometimes'", "replay = sometimes: expected one of auto, methods, always, never"),
         ("preset = 'hasty'", "preset = hasty: expected one of ballerina, default"),
         ("free_repeat = 1", "free_repeat = 1: expected one of on, off"),
         (
-            "replay_buffer = '1 GB'",
-            "replay_buffer = 1 GB: expected a number of bytes, or a size such as \"64KiB\" or \"8MiB\"",
-        ),
-        (
             "failover_codes = [503, 1000]",
-            "failover_codes = 1000: expected status codes such as 503, \"501-504\" or \"5xx, !501\"",
+            "failover_codes = 1000: expected status codes such as 503, \"501-504\" or \"5xx, !501\", or \"off\"",
         ),
         (
             "failoverCodes = '99'",
-            "failoverCodes = 99: expected status codes such as 503, \"501-504\" or \"5xx, !501\"",
+            "failoverCodes = 99: expected status codes such as 503, \"501-504\" or \"5xx, !501\", or \"off\"",
         ),
         ("follow = 'calls'", "follow = calls: expected one of strikes, answer"),
         ("leave_after = 0", "leave_after = 0: expected at least 1"),
@@ -201,14 +209,14 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         ("late = { factor = 0 }", "late.factor = 0: expected at least 1"),
         ("late = { factor = 1.5 }", "late.factor = 1.5: expected a whole number from 0 to 4294967295"),
         ("late = { floor = '0s' }", "late.floor = 0ns: expected a time above zero"),
-        ("late = { after = '1s' }", "late.after = 1s: expected one of factor, floor"),
-        ("late = 3", "late = 3: expected a table of factor, floor"),
-        ("failback = { afer = '1s' }", "failback.afer = 1s: expected one of after, max"),
+        ("late = 3", "late = 3: expected a table of factor, floor, or \"off\""),
         ("failback = { after = '0s' }", "failback.after = 0ns: expected a time above zero"),
-        ("cool_down = 3", "cool_down = 3: expected a table of base, max, strikes"),
         ("cool_down = { base = '0s' }", "cool_down.base = 0ns: expected a time above zero"),
         ("retry_after = '0s'", "retry_after = 0ns: expected a time above zero"),
-        ("upgrades = 'websocket'", "upgrades = websocket: expected a list of names such as [\"websocket\"]"),
+        (
+            "upgrades = 'websocket'",
+            "upgrades = websocket: expected a list of names such as [\"websocket\"], or \"off\"",
+        ),
         (
             "upgrades = ['tcp', 'H2C']",
             "upgrades[1] = H2C: expected the name of a protocol such as websocket, and none of h2c, HTTP and TLS",
@@ -231,24 +239,230 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
             "targets[0].url = nohost: expected a URL with a scheme and a host, such as http://host:8080/base",
         ),
         ("targets = [{ }]", "targets[0].url = : expected a URL such as http://host:8080/base"),
-        (
-            "targets = [{ url = 'http://a', secureSocket = 1 }]",
-            "targets[0].secureSocket = : expected one of url, name, headers, attempt_timeout, connect_timeout, state, protocol, connect, server_name, tls",
-        ),
     ] {
         assert_eq!(refused(config), error, "{config}");
     }
     let twice = refused("timeout = 5\nattempt_timeout = '5s'");
     assert_eq!(twice, "attempt_timeout = 5s: expected only one of attempt_timeout, timeout, timeoutInMillis");
-    let unknown = refused("failover_code = 503");
-    assert!(
-        unknown.starts_with("failover_code = 503: expected one of targets, preset, failover_codes,"),
-        "{unknown}"
-    );
-    let secret = refused("target = [{ url = 'http://a' }, 'http://u:p@a/x']");
-    assert!(secret.starts_with("target = [{..}, http://a]: expected one of targets,"), "{secret}");
     let empty = toml::from_str::<Config>("").expect("a policy").group().expect_err("no targets");
     assert_eq!(empty.to_string(), "targets = []: expected at least one target");
+}
+
+#[test]
+fn rejected_an_unknown_key_is_told_with_the_one_that_was_likely_meant_and_with_those_that_there_are() {
+    let knobs = "targets, preset, failover_codes, not_processed, replay, connect_timeout, attempt_timeout, deadline, \
+                 upload_deadline, body_idle, upgrades, interval, rounds, backoff, max_attempts, free_repeat, replay_buffer, \
+                 follow, leave_after, late, failback, cool_down, checks, retry_after, budget, judge, jitter, seed, timeout, \
+                 timeoutInMillis, intervalInMillis, failoverCodes";
+    let target =
+        "url, name, headers, attempt_timeout, connect_timeout, state, protocol, connect, server_name, tls";
+    let rule = "preset, when, verdict, processed, harm, replay";
+    for (config, told, meant, keys) in [
+        ("atempt_timeout = '5s'", "atempt_timeout", "attempt_timeout", knobs),
+        ("failover_code = 503", "failover_code", "failover_codes", knobs),
+        ("target = [{ url = 'http://a' }, 'http://u:p@a/x']", "target", "targets", knobs),
+        ("leave-after = 3", "leave-after", "leave_after", knobs),
+        ("retries = 3", "retries", "", knobs),
+        ("\"a\\nb\" = 3", "a\\nb", "", knobs),
+        ("'http://u:s3cret@h' = 3", "(not shown)", "", knobs),
+        ("late = { after = '1s' }", "late.after", "", "factor, floor"),
+        ("late = { facto = 3 }", "late.facto", "factor", "factor, floor"),
+        ("failback = { afer = '1s' }", "failback.afer", "after", "after, max"),
+        ("cool_down = { bse = '1s' }", "cool_down.bse", "base", "base, max, strikes"),
+        ("backoff = { mx = '1s' }", "backoff.mx", "max", "base, max"),
+        ("budget = { percents = 1 }", "budget.percents", "percent", "percent, reserve"),
+        ("checks = { Path = '/' }", "checks.Path", "path", "path, every, timeout, fall, rise, statuses"),
+        (
+            "targets = ['http://a', { url = 'http://b', secureSocket = 1 }]",
+            "targets[1].secureSocket",
+            "",
+            target,
+        ),
+        ("targets = [{ uri = 'http://b' }]", "targets[0].uri", "url", target),
+        ("targets = [{ header = 7, url = 'http://b' }]", "targets[0].header", "headers", target),
+        ("[[judge]]\nwen = { status = 200 }", "judge[0].wen", "when", rule),
+        ("[[judge]]\npreset = 'llm'\nharms = 1", "judge[0].harms", "harm", rule),
+        (
+            "[[judge]]\npreset = 'llm'\n[[judge]]\nwhen = { satus = 200 }",
+            "judge[1].when.satus",
+            "status",
+            "method, path, status, header, type, body_has, json, in",
+        ),
+    ] {
+        let expected = match meant {
+            "" => format!("unknown key `{told}`: the keys here are {keys}"),
+            _ => format!("unknown key `{told}`: did you mean `{meant}`? The keys here are {keys}"),
+        };
+        assert_eq!(refused(config), expected, "{config}");
+    }
+}
+
+#[test]
+fn whatever_can_be_off_is_off_by_that_word_and_what_cannot_says_what_would_be_right() {
+    let none = Backoff { base: Duration::ZERO, max: Duration::ZERO };
+    let off = Policy::default()
+        .failover_codes("".parse().expect("codes"))
+        .not_processed(Some("".parse().expect("codes")))
+        .deadline(None)
+        .upgrades([""; 0])
+        .backoff(none)
+        .free_repeat(false)
+        .replay_buffer(0)
+        .late(None)
+        .failback(None)
+        .cool_down(None)
+        .retry_after(None)
+        .jitter(false);
+    let knobs = "failover_codes not_processed deadline upload_deadline body_idle upgrades interval backoff max_attempts \
+                 free_repeat replay_buffer late failback cool_down checks retry_after budget judge jitter";
+    for word in ["'off'", "false"] {
+        let config: String = knobs.split(' ').map(|knob| format!("{knob} = {word}\n")).collect();
+        assert_eq!(read(&config), off);
+        assert_eq!(read(&format!("intervalInMillis = {word}")).interval, Duration::ZERO);
+    }
+    for (config, error) in [
+        ("attempt_timeout = false", format!("attempt_timeout = false: expected {DURATION}")),
+        ("connect_timeout = 'off'", format!("connect_timeout = off: expected {DURATION}")),
+        ("deadline = true", format!("deadline = true: expected {DURATION}, or \"off\"")),
+        ("retry_after = 5", format!("retry_after = 5: expected {DURATION}, or \"off\"")),
+        ("rounds = 'off'", "rounds = off: expected a whole number from 0 to 255".to_owned()),
+        ("follow = false", "follow = false: expected one of strikes, answer".to_owned()),
+        ("late = 'of'", "late = of: expected a table of factor, floor, or \"off\"".to_owned()),
+        ("jitter = 0.1", "jitter = 0.1: expected one of on, off".to_owned()),
+        ("judge = 1", "judge = 1: expected a list of rules, or \"off\"".to_owned()),
+        ("replay_buffer = true", format!("replay_buffer = true: expected {SIZE}, or \"off\"")),
+    ] {
+        assert_eq!(refused(config), error, "{config}");
+    }
+}
+
+#[test]
+fn what_a_table_is_mostly_about_can_stand_for_it() {
+    for (short, long) in [
+        ("failback = '10s'", "failback = { after = '10s' }"),
+        ("failback = '1h'", "failback = { after = '1h', max = '1h' }"),
+        ("cool_down = '1s'", "cool_down = { base = '1s' }"),
+        ("cool_down = '1h'", "cool_down = { base = '1h', max = '1h' }"),
+        ("backoff = '1s'", "backoff = { base = '1s', max = '1s' }"),
+        ("backoff = { max = '1s' }", "backoff = { base = '25ms', max = '1s' }"),
+        ("checks = '/up'", "checks = { path = '/up' }"),
+        ("budget = '20%'", "budget = { percent = 20 }"),
+        ("budget = { percent = '20 %', reserve = 1 }", "budget = { percent = 20, reserve = 1 }"),
+    ] {
+        assert_eq!(read(short), read(long), "{short}");
+    }
+    for (config, error) in [
+        ("failback = 30", format!("failback = 30: expected {DURATION}, or a table of after, max, or \"off\"")),
+        ("failback = '0s'", "failback.after = 0ns: expected a time above zero".to_owned()),
+        ("cool_down = 3", format!("cool_down = 3: expected {DURATION}, or a table of base, max, strikes, or \"off\"")),
+        ("backoff = []", format!("backoff = []: expected {DURATION}, or a table of base, max, or \"off\"")),
+        (
+            "budget = '20'",
+            "budget = 20: expected a part of the calls such as \"20%\", or a table of percent, reserve, or \"off\""
+                .to_owned(),
+        ),
+        (
+            "failback = { after = '1m', max = '30s' }",
+            "failback.after = 60s: expected at most failback.max = 30s".to_owned(),
+        ),
+    ] {
+        assert_eq!(refused(config), error, "{config}");
+    }
+}
+
+#[test]
+fn a_size_is_a_number_of_bytes_or_has_a_unit() {
+    for (size, bytes) in [
+        ("0", 0),
+        ("65536", 65_536),
+        ("'512'", 512),
+        ("'512 B'", 512),
+        ("'64KiB'", 64 << 10),
+        ("'64 kib'", 64 << 10),
+        ("'8MiB'", 8 << 20),
+        ("'2GiB'", 2 << 30),
+        ("'64kB'", 64_000),
+        ("'64KB'", 64_000),
+        ("'1 MB'", 1_000_000),
+        ("'1GB'", 1_000_000_000),
+    ] {
+        assert_eq!(read(&format!("replay_buffer = {size}")).replay_buffer, bytes, "{size}");
+    }
+    for (size, shown) in [
+        ("-1", "-1"),
+        ("1.5", "1.5"),
+        ("'1.5MB'", "1.5MB"),
+        ("'MB'", "MB"),
+        ("''", ""),
+        ("'1 parsec'", "1 parsec"),
+        ("'-1MB'", "-1MB"),
+        ("'99999999999GiB'", "99999999999GiB"),
+    ] {
+        let error = format!("replay_buffer = {shown}: expected {SIZE}, or \"off\"");
+        assert_eq!(refused(&format!("replay_buffer = {size}")), error);
+    }
+}
+
+/// Guards: `Reading::refuse` that refuses what stands elsewhere, or nothing before the end; `Key` that takes what there is not.
+#[test]
+fn what_is_refused_is_refused_where_it_stands() {
+    for (config, place) in [
+        ("rounds = 1\natempt_timeout = '5s'", "atempt_timeout"),
+        ("rounds = 1\nattempt_timeout = 5\n", "5"),
+        ("rounds = 0", "0"),
+        ("[late]\nfactor = 3\nflor = '1s'", "flor"),
+        ("late = { factor = 3, floor = 'soon' }", "'soon'"),
+        ("targets = ['http://a',\n  'ftp://b']", "'ftp://b'"),
+        ("targets = ['http://a',\n  { url = 'http://b', nam = 'b' }]", "nam"),
+        ("targets = [{ name = 7 }]", "7"),
+        ("targets = ['http://a', { name = 'b' }]", "{ name = 'b' }"),
+        ("targets = [{ url = 'http://b', headers = { 'x y' = 's3cret' } }]", "'s3cret'"),
+        ("[[judge]]\npreset = 'llm'\n[[judge]]\nwhen = { status = 20 }", "20"),
+        ("[[judge]]\nwhen = { in = [1] }", "{ in = [1] }"),
+        ("failover_codes = [503, 1000]", "[503, 1000]"),
+        ("checks = { every = '1s' }", "{ every = '1s' }"),
+        ("upgrades = ['tcp', 'H2C']", "['tcp', 'H2C']"),
+        ("cool_down = { base = '1h', max = '5m' }", "{ base = '1h', max = '5m' }"),
+    ] {
+        let error = toml::from_str::<Config>(config).expect_err(config);
+        let span = error.span().expect("a place");
+        assert_eq!(&config[span], place, "{config}: {}", error.message());
+        let table: toml::Table = toml::from_str(config).expect("TOML");
+        let refused = Config::read(table).expect("a table").expect_err(config);
+        assert_eq!(refused.to_string(), error.message(), "{config}");
+    }
+    for (config, line, column) in [
+        ("{\n  \"rounds\": 1,\n  \"roundz\": 2\n}", 3, 10),
+        ("{\n  \"late\": {\n    \"floor\": 5 }\n}", 3, 14),
+        ("{\n  \"targets\": [\"http://a\",\n  \"ftp://b\"]\n}", 3, 11),
+    ] {
+        let error = serde_json::from_str::<Config>(config).expect_err(config);
+        assert_eq!((error.line(), error.column()), (line, column), "{error}");
+    }
+}
+
+/// Guards: `Reading::refuse` that takes for wrong what another entry makes right.
+#[test]
+fn nothing_is_refused_for_what_stands_beside_it() {
+    for config in [
+        "backoff = { base = '1s', max = '2s' }",
+        "cool_down = { base = '10m', max = '20m' }",
+        "targets = [{ name = 'a', url = 'http://a' }]",
+        "[[judge]]\nprocessed = false\nharm = true\nverdict = 'elsewhere'\nwhen = { in = [1], json = '/a' }",
+        "[[judge]]\nreplay = 'always'\nwhen = { path = '/a' }",
+        "checks = { every = '1s', path = '/' }",
+        "attempt_timeout = '50s'\ndeadline = '1m'",
+    ] {
+        assert!(toml::from_str::<Config>(config).is_ok(), "{config}");
+    }
+}
+
+#[test]
+fn what_is_no_table_at_all_is_refused_without_being_shown() {
+    for json in ["\"http://u:s3cret@h\"", "[\"s3cret\"]", "7", "null", "true"] {
+        let error = serde_json::from_str::<Config>(json).expect_err(json).to_string();
+        assert!(error.starts_with("configuration = (not shown): expected a table with targets"), "{error}");
+    }
 }
 
 #[test]
@@ -263,6 +477,17 @@ fn rejected_two_bounds_that_contradict_each_other() {
             let config = format!("preset = '{preset}'\ndeadline = '5s'\n{timeout}");
             assert_eq!(refused(&config), "attempt_timeout = 6s: expected at most deadline = 5s", "{config}");
         }
+    }
+    for (config, error) in [
+        ("deadline = '5s'\ninterval = '5s'", "interval = 5s: expected less than deadline = 5s"),
+        ("deadline = '5s'\ninterval = 6", "interval = 6s: expected less than deadline = 5s"),
+        ("deadline = '5s'\nintervalInMillis = 5000", "interval = 5s: expected less than deadline = 5s"),
+        (
+            "deadline = '5s'\ntargets = ['http://a', { url = 'http://b', attempt_timeout = '6s' }]",
+            "targets[1].attempt_timeout = 6s: expected at most deadline = 5s",
+        ),
+    ] {
+        assert_eq!(refused(config), error);
     }
     assert_eq!(
         refused("deadline = '0s'\nattempt_timeout = '6s'"),
@@ -284,6 +509,13 @@ fn rejected_is_no_bound_that_a_default_can_give_way_to() {
         ("preset = 'default'\ntimeoutInMillis = 60_000", 60, Some(60)),
         ("preset = 'ballerina'\ndeadline = '5s'", 5, Some(5)),
         ("timeout = 60", 60, None),
+        ("interval = '9s'", 10, Some(30)),
+        ("interval = '40s'", 10, Some(90)),
+        ("interval = '40s'\ndeadline = 'off'", 10, None),
+        ("interval = '4s'\ndeadline = '5s'", 5, Some(5)),
+        ("interval = 'off'\ndeadline = '1ms'", 0, Some(0)),
+        ("targets = [{ url = 'http://a', attempt_timeout = '1m' }]", 10, Some(60)),
+        ("attempt_timeout = '2m'\ntargets = [{ url = 'http://a', attempt_timeout = '1m' }]", 120, Some(120)),
     ] {
         let policy = read(config);
         let bounds = (policy.attempt_timeout.as_secs(), policy.deadline.map(|deadline| deadline.as_secs()));
@@ -328,6 +560,60 @@ proptest! {
             prop_assert!(!error.message().is_empty());
         }
     }
+
+    /// Guards: `nearest` that takes another key for nearer, or none for near.
+    #[test]
+    fn any_key_with_one_wrong_letter_is_told_with_the_right_one(
+        (around, keys) in select(LEVELS), key: Index, change in 0..4_u8, place: Index, letter in "[a-zA-Z0-9_-]",
+    ) {
+        let meant = *key.get(keys);
+        let written = with_a_wrong_letter(meant, change, place.index(meant.len()), &letter);
+        if !written.is_empty() && !keys.contains(&written.as_str()) {
+            let config = around.replace("KEY", &format!("{written} = 1"));
+            let error = toml::from_str::<Config>(&config).expect_err(&config);
+            let told = error.message().split('`').nth(3).unwrap_or_default();
+            // `failoverCodes` and `failover_codes` are alike.
+            let plain = |key: &str| key.replace(['_', '-'], "").to_lowercase();
+            prop_assert!(error.message().starts_with("unknown key `"), "{config}: {}", error.message());
+            prop_assert_eq!(plain(told), plain(meant), "{}: {}", config, error.message());
+            prop_assert_eq!(error.span().map(|span| &config[span]), Some(&*written));
+        }
+    }
+
+    /// Guards: `redact` that shows what is no port; whatever shows a value that is not read.
+    #[test]
+    fn redacted_no_error_holds_a_secret_wherever_the_configuration_is_broken(
+        place in 0..SECRETS.len(), length in 0..12_usize, put in "[-'\"=.,#@:/\\[\\]{}\\\\ \na0]?",
+    ) {
+        let mut broken = SECRETS.to_owned();
+        broken.replace_range(place..(place + length).min(SECRETS.len()), &put);
+        let told = match toml::from_str::<Config>(&broken) {
+            Ok(config) => config.group().err().map(|error| error.to_string()),
+            Err(error) => Some(error.message().to_owned()),
+        };
+        let json = toml::from_str::<toml::Table>(&broken).ok().and_then(|table| serde_json::to_string(&table).ok());
+        let json = json.and_then(|json| serde_json::from_str::<Config>(&json).err()).map(|error| error.to_string());
+        for error in told.into_iter().chain(json) {
+            // Four letters of one are too many.
+            let is_told = SECRET.as_bytes().windows(4).any(|part| error.as_bytes().windows(4).any(|told| told == part));
+            prop_assert!(!is_told, "{broken}\n{error}");
+        }
+    }
+}
+
+/// A key with a letter too few, too many, another one, or two that changed places.
+fn with_a_wrong_letter(key: &str, change: u8, place: usize, letter: &str) -> String {
+    let (before, after) = key.split_at(place);
+    let (this, rest) = after.split_at(1);
+    match change {
+        0 => format!("{before}{rest}"),
+        1 => format!("{before}{letter}{after}"),
+        2 => format!("{before}{letter}{rest}"),
+        _ => {
+            let (next, rest) = rest.split_at(rest.len().min(1));
+            format!("{before}{next}{this}{rest}")
+        }
+    }
 }
 
 fn read(config: &str) -> Policy {
@@ -337,3 +623,91 @@ fn read(config: &str) -> Policy {
 fn refused(config: &str) -> String {
     toml::from_str::<Config>(config).expect_err(config).message().to_owned()
 }
+
+/// Each table of a configuration, with its keys.
+const LEVELS: &[(&str, &[&str])] = &[
+    (
+        "KEY",
+        &[
+            "targets",
+            "preset",
+            "failover_codes",
+            "not_processed",
+            "replay",
+            "connect_timeout",
+            "attempt_timeout",
+            "deadline",
+            "upload_deadline",
+            "body_idle",
+            "upgrades",
+            "interval",
+            "rounds",
+            "backoff",
+            "max_attempts",
+            "free_repeat",
+            "replay_buffer",
+            "follow",
+            "leave_after",
+            "late",
+            "failback",
+            "cool_down",
+            "checks",
+            "retry_after",
+            "budget",
+            "judge",
+            "jitter",
+            "seed",
+            "timeout",
+            "timeoutInMillis",
+            "intervalInMillis",
+            "failoverCodes",
+        ],
+    ),
+    ("late = { KEY }", &["factor", "floor"]),
+    ("[failback]\nKEY", &["after", "max"]),
+    ("cool_down = { KEY }", &["base", "max", "strikes"]),
+    ("backoff = { KEY }", &["base", "max"]),
+    ("budget = { KEY }", &["percent", "reserve"]),
+    ("[checks]\nKEY", &["path", "every", "timeout", "fall", "rise", "statuses"]),
+    (
+        "targets = ['http://a', { url = 'http://b', KEY }]",
+        &[
+            "url",
+            "name",
+            "headers",
+            "attempt_timeout",
+            "connect_timeout",
+            "state",
+            "protocol",
+            "connect",
+            "server_name",
+            "tls",
+        ],
+    ),
+    ("[[judge]]\nKEY", &["preset", "when", "verdict", "processed", "harm", "replay"]),
+    ("[[judge]]\nwhen = { KEY }", &["method", "path", "status", "header", "type", "body_has", "json", "in"]),
+];
+
+const SECRET: &str = "Zq7Kw9Xv";
+
+const SECRETS: &str = "deadline = '30s'
+targets = [
+    'http://user:Zq7Kw9Xv@a.example/v1',
+    { url = 'https://user:Zq7Kw9Xv@b.example:8443', headers = { x-api-key = 'Zq7Kw9Xv', authorization = \"Zq7Kw9Xv\" } },
+]
+late = { factor = 3, floor = '1s' }
+[[judge]]
+when = { header = { x-token = 'Zq7Kw9Xv' }, status = 200 }
+verdict = 'pass'
+[[judge]]
+verdict = 'pass'
+[judge.when]
+method = 'POST'
+[judge.when.header]
+x-token = 'Zq7Kw9Xv'
+";
+
+const DURATION: &str = "a duration such as \"5s\" or \"500ms\" (units: ns, us, ms, s, m, h, days)";
+
+const SIZE: &str =
+    "a size such as \"64KiB\", \"1MB\" or a number of bytes (units: B, kB, MB, GB, KiB, MiB, GiB)";

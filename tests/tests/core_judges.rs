@@ -188,7 +188,7 @@ fn rejected_a_rule_that_makes_no_sense_names_its_key() {
         ),
         (
             "{ when = { state = 200 }, verdict = 'pass' }",
-            "judge[0].when.state = 200: expected one of method, path, status, header, type, body_has, json, in",
+            "unknown key `judge[0].when.state`: did you mean `status`? The keys here are method, path, status, header, type, body_has, json, in",
         ),
         (
             "{ when = { status = 200 }, verdict = 'retry' }",
@@ -290,7 +290,7 @@ fn rejected_a_rule_that_makes_no_sense_names_its_key() {
         ("{ preset = 'llm', harm = true }", "judge[0].harm = true: expected nothing beside preset"),
         (
             "{ when = { status = 200 }, verdict = 'pass' }, { then = 1 }",
-            "judge[1].then = 1: expected one of preset, when, verdict, processed, harm, replay",
+            "unknown key `judge[1].then`: did you mean `when`? The keys here are preset, when, verdict, processed, harm, replay",
         ),
     ] {
         assert_eq!(refused(rule), message);

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::config::value::{Value, one_of};
+use crate::config::value::Value;
 use crate::error::BuildError;
 use crate::evidence::Replay;
 use crate::judge::Judges;
@@ -32,6 +32,9 @@ impl Value {
             return Err(self.refuse(key, &format!("a table of {}", KEYS.join(", "))));
         };
         if let Some(preset) = table.get("preset") {
+            if let Some(part) = table.keys().find(|part| !KEYS.contains(&part.as_str())) {
+                return Err(BuildError::unknown_key(key, part, KEYS));
+            }
             if let Some((part, value)) = table.iter().find(|(part, _)| *part != "preset") {
                 return Err(value.refuse(&format!("{key}.{part}"), "nothing beside preset"));
             }
@@ -52,11 +55,11 @@ impl Value {
         Ok(())
     }
 
-    fn rule(table: &BTreeMap<String, Self>, key: &str) -> Result<Rule, BuildError> {
+    fn rule(table: &BTreeMap<String, Self>, at: &str) -> Result<Rule, BuildError> {
         let (mut when, mut verdict, mut replay) = (None, None, None);
         let (mut processed, mut harm) = (None, None);
         for (part, value) in table {
-            let key = format!("{key}.{part}");
+            let key = format!("{at}.{part}");
             match part.as_str() {
                 "when" => when = Some(value.when(&key)?),
                 "verdict" => verdict = Some(value.word(&key, &["accept", "pass", "elsewhere"])?),
@@ -69,11 +72,11 @@ impl Value {
                         _ => Replay::Always,
                     });
                 }
-                _ => return Err(value.refuse(&key, &one_of(KEYS))),
+                _ => return Err(BuildError::unknown_key(at, part, KEYS)),
             }
         }
         let refuse = |part: &str, expected: &str| {
-            let key = format!("{key}.{part}");
+            let key = format!("{at}.{part}");
             Err(table
                 .get(part)
                 .map_or_else(|| BuildError::new(&key, "", expected), |value| value.refuse(&key, expected)))
@@ -101,13 +104,13 @@ impl Value {
         Ok(Rule { when, then })
     }
 
-    fn when(&self, key: &str) -> Result<When, BuildError> {
+    fn when(&self, at: &str) -> Result<When, BuildError> {
         let Self::Table(table) = self else {
-            return Err(self.refuse(key, &format!("a table of {}", WHEN.join(", "))));
+            return Err(self.refuse(at, &format!("a table of {}", WHEN.join(", "))));
         };
         let mut when = When::default();
         for (part, value) in table {
-            let key = format!("{key}.{part}");
+            let key = format!("{at}.{part}");
             match part.as_str() {
                 "method" => {
                     for method in value.one_or_more(&key, "a method such as POST, or a list of them")? {
@@ -135,14 +138,14 @@ impl Value {
                 }
                 "body_has" => when.body_has = value.one_or_more(&key, "a text, or a list of texts")?,
                 "json" | "in" => {}
-                _ => return Err(value.refuse(&key, &one_of(WHEN))),
+                _ => return Err(BuildError::unknown_key(at, part, WHEN)),
             }
         }
         if table.contains_key("json") || table.contains_key("in") {
-            when.json = Some(Self::json(table, key)?);
+            when.json = Some(Self::json(table, at)?);
         }
         if table.is_empty() {
-            return Err(self.refuse(key, &format!("at least one of {}", WHEN.join(", "))));
+            return Err(self.refuse(at, &format!("at least one of {}", WHEN.join(", "))));
         }
         Ok(when)
     }
@@ -209,7 +212,7 @@ impl Value {
             Self::Integer(number) => Some((*number).into()),
             Self::Float(number) if number.is_finite() => Some((*number).into()),
             Self::Text(text) => Some(text.as_str().into()),
-            Self::Float(_) | Self::Null(()) | Self::List(_) | Self::Table(_) => None,
+            Self::Float(_) | Self::Null | Self::List(_) | Self::Table(_) => None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The knobs of a configuration that are tables.
 
+use core::time::Duration;
+
 use crate::budget::Budget;
 use crate::checks::Checks;
 use crate::config::value::Value;
@@ -10,20 +12,22 @@ use crate::late::Late;
 use crate::pause::Backoff;
 
 impl Value {
+    /// A table, or its `after` alone.
     pub(crate) fn failback(&self, key: &str) -> Result<Failback, BuildError> {
         let mut failback = Failback::default();
-        self.entries(key, &["after", "max"], |part, key, value| {
+        self.entries_or("after", key, &["after", "max"], |part, key, value| {
             *(if part == "after" { &mut failback.after } else { &mut failback.max }) = value.duration(key)?;
             Ok(())
         })?;
-        failback.max = failback.max.max(failback.after);
+        failback.max = self.longest(failback.max, failback.after);
         Ok(failback)
     }
 
-    /// The cool-down, and the `strikes` that it had in older files, which are now the policy's `leave_after`.
+    /// The cool-down, and the `strikes` that it had in older files, which are now the policy's `leave_after`; or its `base`
+    /// alone.
     pub(crate) fn cool_down(&self, key: &str) -> Result<(CoolDown, Option<u8>), BuildError> {
         let (mut cool_down, mut strikes) = (CoolDown::default(), None);
-        self.entries(key, &["base", "max", "strikes"], |part, key, value| {
+        self.entries_or("base", key, &["base", "max", "strikes"], |part, key, value| {
             match part {
                 "strikes" => strikes = Some(value.integer(key)?),
                 "base" => cool_down.base = value.duration(key)?,
@@ -31,6 +35,7 @@ impl Value {
             }
             Ok(())
         })?;
+        cool_down.max = self.longest(cool_down.max, cool_down.base);
         Ok((cool_down, strikes))
     }
 
@@ -46,9 +51,11 @@ impl Value {
         Ok(late)
     }
 
+    /// A table, or its `path` alone.
     pub(crate) fn checks(&self, key: &str) -> Result<Checks, BuildError> {
         let mut checks = Checks::at("");
-        self.entries(key, &["path", "every", "timeout", "fall", "rise", "statuses"], |part, key, value| {
+        let keys = ["path", "every", "timeout", "fall", "rise", "statuses"];
+        self.entries_or("path", key, &keys, |part, key, value| {
             match part {
                 "path" => checks.path = value.text(key, "a path such as /healthz")?,
                 "every" => checks.every = value.duration(key)?,
@@ -62,22 +69,35 @@ impl Value {
         Ok(checks)
     }
 
+    /// A table, or its `base` alone.
     pub(crate) fn backoff(&self, key: &str) -> Result<Backoff, BuildError> {
         let mut backoff = Backoff::default();
-        self.entries(key, &["base", "max"], |part, key, value| {
+        self.entries_or("base", key, &["base", "max"], |part, key, value| {
             *(if part == "base" { &mut backoff.base } else { &mut backoff.max }) = value.duration(key)?;
             Ok(())
         })?;
+        backoff.max = self.longest(backoff.max, backoff.base);
         Ok(backoff)
     }
 
+    /// A table, or its `percent` alone, with that sign.
     pub(crate) fn budget(&self, key: &str) -> Result<Budget, BuildError> {
         let mut budget = Budget::default();
-        self.entries(key, &["percent", "reserve"], |part, key, value| {
-            *(if part == "percent" { &mut budget.percent } else { &mut budget.reserve }) =
-                value.integer(key)?;
+        self.entries_or("percent", key, &["percent", "reserve"], |part, key, value| {
+            *(if part == "percent" { &mut budget.percent } else { &mut budget.reserve }) = match value {
+                Self::Text(text) if part == "percent" => {
+                    let percent = text.strip_suffix('%').and_then(|number| number.trim_end().parse().ok());
+                    percent.ok_or_else(|| value.refuse(key, "a part of the calls such as \"20%\""))?
+                }
+                _ => value.integer(key)?,
+            };
             Ok(())
         })?;
         Ok(budget)
+    }
+
+    /// The end of what doubles in this table: what is not set gives way to where it begins.
+    fn longest(&self, max: Duration, first: Duration) -> Duration {
+        if self.has("max") { max } else { max.max(first) }
     }
 }

@@ -2,6 +2,7 @@
 
 mod judge;
 mod knobs;
+mod place;
 mod target;
 mod value;
 
@@ -13,20 +14,29 @@ use core::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
+use crate::config::place::Part;
+pub use crate::config::value::parse_size;
 use crate::config::value::{Value, one_of};
 use crate::entry::Entry;
-use crate::error::{BuildError, at_most};
+use crate::error::{BuildError, at_most, less_than};
 use crate::evidence::Replay;
 use crate::group::Group;
+use crate::pause::Backoff;
 use crate::policy::{Follow, Policy};
 use crate::wire::Target;
 
 /// The configuration of a group: its targets and its policy.
 ///
 /// The keys are `targets`, `preset` (`"default"` or `"ballerina"`), and the knobs of [`Policy`] by name; what is not
-/// set is as in the preset. Durations are written as `"5s"` or `"500ms"`, codes as numbers or as
-/// [`StatusCodes`](crate::StatusCodes) are written, sizes in bytes or as `"64KiB"`. `deadline`, `upload_deadline`, `body_idle`, `upgrades`,
-/// `late`, `failback`, `cool_down`, `checks`, `retry_after` and `budget` can be `"off"`. `cool_down.strikes` is an older name of `leave_after`. A target is a URL, or a table of
+/// set is as in the preset. Durations are written as `"5s"`, `"500ms"` or `"1m 30s"`, codes as numbers or as
+/// [`StatusCodes`](crate::StatusCodes) are written, sizes in bytes or as `"64KiB"` or `"1MB"` (see [`parse_size`]). Whatever can be
+/// off is so by `"off"`: `failover_codes`, `not_processed`, `deadline`, `upload_deadline`, `body_idle`, `upgrades`, `interval`,
+/// `backoff`, `max_attempts`, `free_repeat`, `replay_buffer`, `late`, `failback`, `cool_down`, `checks`, `retry_after`, `budget`,
+/// `judge` and `jitter`. `false` is the same.
+///
+/// What a table is mostly about can stand for it: `failback = "30s"` is its `after`, `cool_down = "5s"` and `backoff = "25ms"` are their
+/// `base`, `checks = "/healthz"` is its `path`, and `budget = "20%"` its `percent`. `cool_down.strikes` is an older name of
+/// `leave_after`. A target is a URL, or a table of
 /// `url` and of its own `name`, `headers`, `attempt_timeout`, `connect_timeout`, `state` (`"ready"`, `"drain"` or
 /// `"maintenance"`), `protocol` (`"auto"`, `"http1"` or `"http2"`), `connect` (`"host:port"` or `"unix:/path"`), `server_name`
 /// and `tls`, the name of settings that the client has.
@@ -46,11 +56,16 @@ use crate::wire::Target;
 /// `failoverCodes`, or `timeout` and `interval` in seconds. Where one of them is used, the preset is `"ballerina"`
 /// unless another is named.
 ///
-/// A `deadline` that is set bounds the attempt timeout of the preset too, and an attempt timeout that is set raises the
-/// preset's deadline (see [`Policy::with_bounds`]); if both are set, the attempt timeout must be at most the deadline.
+/// A `deadline` that is set bounds the attempt timeout of the preset too, and an attempt timeout that is set, a target's own
+/// as well, raises the preset's deadline (see [`Policy::with_bounds`]); so does an `interval` for which an attempt would leave no
+/// time. If both are set, an attempt timeout must be at most the deadline, and the interval less.
 ///
-/// An unknown key, and a value that makes no sense, is refused with an error that names the key, the value and what
-/// would be right.
+/// # Errors
+///
+/// A value that makes no sense is refused with its key and with what would be right, and an unknown key with the one that was
+/// likely meant. Both are refused where they stand, so that a format which knows its places tells them. None of these errors
+/// holds what may be secret: a header, or more of a URL than scheme, host and port. The whole text of an error of `toml` does, since it
+/// shows the line: take its `message()` and its `span()`.
 ///
 /// # Examples
 ///
@@ -83,8 +98,9 @@ use crate::wire::Target;
 /// )?;
 /// assert!(!config.policy.judge.is_empty());
 ///
-/// let error = toml::from_str::<failover_core::Config>("attempt_timeout = '2 parsecs'").unwrap_err();
-/// assert_eq!(error.message(), "attempt_timeout = 2 parsecs: expected a duration such as \"5s\" or \"500ms\"");
+/// let error = toml::from_str::<failover_core::Config>("late = { factr = 3 }").unwrap_err();
+/// let told = "unknown key `late.factr`: did you mean `factor`? The keys here are factor, floor";
+/// assert_eq!((error.message(), error.span()), (told, Some(9..14)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -129,7 +145,42 @@ impl Config {
         Group::of(self.targets.into_iter().map(Entry::from), self.policy)
     }
 
-    fn read(table: &BTreeMap<String, Value>) -> Result<Self, BuildError> {
+    /// Reads a configuration as [`Deserialize`] does, and hands on what is refused as it is: for programs that can say
+    /// themselves where in their file its [`key`](BuildError::key) stands.
+    ///
+    /// # Errors
+    ///
+    /// What the format cannot read. The error inside names the first key that makes no sense.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let table: toml::Table = toml::from_str("rounds = 2\nlate = { facto = 3 }")?;
+    /// let refused = failover_core::Config::read(table)?.unwrap_err();
+    /// assert_eq!((refused.key(), refused.is_unknown_key()), ("late.facto", true));
+    /// # Ok::<(), toml::de::Error>(())
+    /// ```
+    pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Result<Self, BuildError>, D::Error> {
+        Ok(Self::of(&Value::deserialize(deserializer)?))
+    }
+
+    fn of(value: &Value) -> Result<Self, BuildError> {
+        let Value::Table(table) = value else {
+            return Err(BuildError::new("configuration", "(not shown)", "a table with targets"));
+        };
+        let mut config = Self::entries(table)?;
+        config.policy.check()?;
+        config.settle(table)?;
+        Ok(config)
+    }
+
+    /// Refuses a table, of which the rest may be missing as yet.
+    fn refuse(table: &BTreeMap<String, Value>, part: Part) -> Result<(), BuildError> {
+        let config = Self::entries(table)?;
+        if part == Part::Entry { config.policy.check() } else { Ok(()) }
+    }
+
+    fn entries(table: &BTreeMap<String, Value>) -> Result<Self, BuildError> {
         let ballerina = table.keys().any(|key| BALLERINA.contains(&key.as_str()));
         let preset = match table.get("preset") {
             Some(preset) => match preset.word("preset", &["ballerina", "default"])? {
@@ -147,23 +198,50 @@ impl Config {
             }
             config.set(key, value)?;
         }
-        let has = |key, part| matches!(table.get(key), Some(Value::Table(parts)) if parts.contains_key(part));
-        if let Some(value) = table.get("leave_after").filter(|_| has("cool_down", "strikes")) {
+        let strikes = table.get("cool_down").filter(|cool_down| cool_down.has("strikes"));
+        if let Some((value, _)) = table.get("leave_after").zip(strikes) {
             return Err(value.refuse("leave_after", "this key or cool_down.strikes, which is its older name"));
         }
-        config.policy.check()?;
-        let is_timeout = |key: &String| ATTEMPT_TIMEOUT.contains(&key.as_str());
-        let attempt_timeout = table.keys().any(is_timeout).then_some(config.policy.attempt_timeout);
-        let deadline = config.policy.deadline.filter(|_| table.contains_key("deadline"));
-        let late = config.policy.late.filter(|_| has("late", "floor"));
+        Ok(config)
+    }
+
+    /// Refuses bounds that were set and contradict each other; what was not set gives way.
+    fn settle(&mut self, table: &BTreeMap<String, Value>) -> Result<(), BuildError> {
+        let set = |keys: &[&str]| table.keys().any(|key| keys.contains(&key.as_str()));
+        let policy = &self.policy;
+        let attempt_timeout = set(ATTEMPT_TIMEOUT).then_some(policy.attempt_timeout);
+        let interval = set(INTERVAL).then_some(policy.interval);
+        let deadline = policy.deadline.filter(|_| set(&["deadline"]));
+        let late = policy.late.filter(|_| table.get("late").is_some_and(|late| late.has("floor")));
         if let Some((late, attempt_timeout)) = late.zip(attempt_timeout) {
             at_most("late.floor", late.floor, "attempt_timeout", attempt_timeout)?;
         }
-        if let Some((attempt_timeout, deadline)) = attempt_timeout.zip(deadline) {
-            at_most("attempt_timeout", attempt_timeout, "deadline", deadline)?;
+        let own = || {
+            let targets = self.targets.iter().enumerate();
+            targets.filter_map(|(place, target)| Some((place, target.own_attempt_timeout()?)))
+        };
+        if let Some(deadline) = deadline {
+            if let Some(attempt_timeout) = attempt_timeout {
+                at_most("attempt_timeout", attempt_timeout, "deadline", deadline)?;
+            }
+            for (place, time) in own() {
+                at_most(&format!("targets[{place}].attempt_timeout"), time, "deadline", deadline)?;
+            }
+            if let Some(interval) = interval {
+                less_than("interval", interval, "deadline", deadline)?;
+            }
         }
-        config.policy = config.policy.with_bounds(attempt_timeout, deadline);
-        Ok(config)
+        let longest = own().map(|(_, time)| time).max();
+        let mut policy = self.policy.clone().with_bounds(attempt_timeout, deadline);
+        if deadline.is_none() {
+            // A pause takes at most half of the time that is left.
+            let pause =
+                interval.map(|interval| interval.saturating_mul(2).saturating_add(policy.attempt_timeout));
+            policy.deadline =
+                policy.deadline.map(|default| default.max(longest.max(pause).unwrap_or_default()));
+        }
+        self.policy = policy;
+        Ok(())
     }
 
     fn set(&mut self, key: &str, value: &Value) -> Result<(), BuildError> {
@@ -171,9 +249,14 @@ impl Config {
         match key {
             "preset" => {}
             "targets" => self.targets = value.targets(key)?,
-            "failover_codes" | "failoverCodes" => policy.failover_codes = value.codes(key)?,
+            "failover_codes" | "failoverCodes" => {
+                policy.failover_codes = value.unless_off(key, |key| value.codes(key))?.unwrap_or_default();
+            }
             "not_processed" if value.is_text("all") => policy.not_processed = None,
-            "not_processed" => policy.not_processed = Some(value.codes(key)?),
+            "not_processed" => {
+                let codes = value.unless_off(key, |key| value.codes(key))?;
+                policy.not_processed = Some(codes.unwrap_or_default());
+            }
             "replay" => {
                 policy.replay = match value.word(key, &["auto", "methods", "always", "never"])? {
                     "methods" => Replay::Methods,
@@ -186,18 +269,26 @@ impl Config {
             "attempt_timeout" => policy.attempt_timeout = value.duration(key)?,
             "timeout" => policy.attempt_timeout = value.duration_or(key, Duration::from_secs(1))?,
             "timeoutInMillis" => policy.attempt_timeout = value.duration_or(key, Duration::from_millis(1))?,
-            "interval" => policy.interval = value.duration_or(key, Duration::from_secs(1))?,
-            "intervalInMillis" => policy.interval = value.duration_or(key, Duration::from_millis(1))?,
-            "deadline" => policy.deadline = value.unless_off(|| value.duration(key))?,
-            "upload_deadline" => policy.upload_deadline = value.unless_off(|| value.duration(key))?,
-            "body_idle" => policy.body_idle = value.unless_off(|| value.duration(key))?,
-            "upgrades" => policy.upgrades = value.unless_off(|| value.texts(key))?.unwrap_or_default(),
+            "interval" => policy.interval = value.pause(key, Duration::from_secs(1))?,
+            "intervalInMillis" => policy.interval = value.pause(key, Duration::from_millis(1))?,
+            "deadline" => policy.deadline = value.unless_off(key, |key| value.duration(key))?,
+            "upload_deadline" => policy.upload_deadline = value.unless_off(key, |key| value.duration(key))?,
+            "body_idle" => policy.body_idle = value.unless_off(key, |key| value.duration(key))?,
+            "upgrades" => {
+                policy.upgrades = value.unless_off(key, |key| value.texts(key))?.unwrap_or_default();
+            }
             "rounds" => policy.rounds = value.integer(key)?,
-            "backoff" => policy.backoff = value.backoff(key)?,
-            "max_attempts" => policy.max_attempts = Some(value.integer(key)?),
+            "backoff" => {
+                let none = Backoff { base: Duration::ZERO, max: Duration::ZERO };
+                policy.backoff = value.unless_off(key, |key| value.backoff(key))?.unwrap_or(none);
+            }
+            "max_attempts" => policy.max_attempts = value.unless_off(key, |key| value.integer(key))?,
             "free_repeat" => policy.free_repeat = value.switch(key)?,
-            "replay_buffer" => policy.replay_buffer = value.size(key)?,
-            "failback" => policy.failback = value.unless_off(|| value.failback(key))?,
+            "replay_buffer" => {
+                policy.replay_buffer = value.unless_off(key, |key| value.size(key))?.unwrap_or_default();
+            }
+            "jitter" => policy.jitter = value.switch(key)?,
+            "failback" => policy.failback = value.unless_off(key, |key| value.failback(key))?,
             "follow" => {
                 policy.follow = match value.word(key, &["strikes", "answer"])? {
                     "answer" => Follow::Answer,
@@ -205,20 +296,20 @@ impl Config {
                 };
             }
             "leave_after" => policy.leave_after = value.integer(key)?,
-            "late" => policy.late = value.unless_off(|| value.late(key))?,
+            "late" => policy.late = value.unless_off(key, |key| value.late(key))?,
             "cool_down" => {
-                let cool_down = value.unless_off(|| value.cool_down(key))?;
+                let cool_down = value.unless_off(key, |key| value.cool_down(key))?;
                 policy.cool_down = cool_down.map(|(cool_down, _)| cool_down);
                 if let Some((_, Some(strikes))) = cool_down {
                     policy.leave_after = strikes;
                 }
             }
-            "checks" => policy.checks = value.unless_off(|| value.checks(key))?,
-            "retry_after" => policy.retry_after = value.unless_off(|| value.duration(key))?,
-            "judge" => policy.judge = value.judges(key)?,
-            "budget" => policy.budget = value.unless_off(|| value.budget(key))?,
+            "checks" => policy.checks = value.unless_off(key, |key| value.checks(key))?,
+            "retry_after" => policy.retry_after = value.unless_off(key, |key| value.duration(key))?,
+            "judge" => policy.judge = value.unless_off(key, |key| value.judges(key))?.unwrap_or_default(),
+            "budget" => policy.budget = value.unless_off(key, |key| value.budget(key))?,
             "seed" => policy.seed = value.integer(key)?,
-            _ => return Err(value.refuse(key, &one_of(KEYS))),
+            _ => return Err(BuildError::unknown_key("", key, KEYS)),
         }
         Ok(())
     }
@@ -226,8 +317,8 @@ impl Config {
 
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let table = BTreeMap::deserialize(deserializer)?;
-        Self::read(&table).map_err(D::Error::custom)
+        let value = place::read(deserializer, Self::refuse)?;
+        Self::of(&value).map_err(D::Error::custom)
     }
 }
 
@@ -237,9 +328,11 @@ const BALLERINA: [&str; 4] = ["timeout", "timeoutInMillis", "intervalInMillis", 
 /// The keys that set the bound of an attempt.
 const ATTEMPT_TIMEOUT: &[&str] = &["attempt_timeout", "timeout", "timeoutInMillis"];
 
+/// The keys that set the pause between targets.
+const INTERVAL: &[&str] = &["interval", "intervalInMillis"];
+
 /// The keys that set the same knob.
-const SYNONYMS: [&[&str]; 3] =
-    [ATTEMPT_TIMEOUT, &["interval", "intervalInMillis"], &["failover_codes", "failoverCodes"]];
+const SYNONYMS: [&[&str]; 3] = [ATTEMPT_TIMEOUT, INTERVAL, &["failover_codes", "failoverCodes"]];
 
 const KEYS: &[&str] = &[
     "targets",
@@ -268,6 +361,7 @@ const KEYS: &[&str] = &[
     "retry_after",
     "budget",
     "judge",
+    "jitter",
     "seed",
     "timeout",
     "timeoutInMillis",

@@ -8,7 +8,7 @@ use http::header::{
 };
 
 use crate::admin::AdminState;
-use crate::config::value::{Value, one_of};
+use crate::config::value::Value;
 use crate::error::BuildError;
 use crate::wire::{Protocol, Target};
 
@@ -18,19 +18,21 @@ impl Value {
         targets.iter().enumerate().map(|(place, target)| target.target(&format!("{key}[{place}]"))).collect()
     }
 
-    fn target(&self, key: &str) -> Result<Target, BuildError> {
+    fn target(&self, at: &str) -> Result<Target, BuildError> {
         let expected = "a URL, or a table of url and what belongs to it";
         let table = match self {
-            Self::Text(url) => return Target::parse(url).map_err(|error| error.at(key)),
+            Self::Text(url) => return Target::parse(url).map_err(|error| error.at(at)),
             Self::Table(table) => table,
-            _ => return Err(self.refuse(key, expected)),
+            _ => return Err(self.refuse(at, expected)),
         };
-        let Some(Self::Text(url)) = table.get("url") else {
-            return Err(BuildError::new(format!("{key}.url"), "", "a URL such as http://host:8080/base"));
+        // What is wrong beside a URL that is missing, such as its name, is told before that.
+        let (url, is_missing) = match table.get("url") {
+            Some(Self::Text(url)) => (url.as_str(), false),
+            _ => ("http://missing", true),
         };
-        let mut target = Target::parse(url).map_err(|error| error.at(format!("{key}.url")))?;
+        let mut target = Target::parse(url).map_err(|error| error.at(format!("{at}.url")))?;
         for (part, value) in table {
-            let key = format!("{key}.{part}");
+            let key = format!("{at}.{part}");
             match (part.as_str(), value) {
                 ("url", _) => {}
                 ("headers", Self::Table(headers)) => {
@@ -63,8 +65,11 @@ impl Value {
                 }
                 ("server_name", _) => target = target.server_name(value.text(&key, "a host name")?),
                 ("tls", _) => target = target.tls(value.text(&key, "the name of settings of TLS")?),
-                _ => return Err(BuildError::new(key, "", one_of(KEYS))),
+                _ => return Err(BuildError::unknown_key(at, part, KEYS)),
             }
+        }
+        if is_missing {
+            return Err(BuildError::new(format!("{at}.url"), "", "a URL such as http://host:8080/base"));
         }
         Ok(target)
     }

@@ -13,8 +13,7 @@ use crate::error::BuildError;
 use crate::wire::target::redact;
 
 /// Any value, so that what is wrong with it can be said together with its key.
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub(crate) enum Value {
     Bool(bool),
     Integer(i64),
@@ -22,7 +21,7 @@ pub(crate) enum Value {
     Text(String),
     List(Vec<Value>),
     Table(BTreeMap<String, Value>),
-    Null(()),
+    Null,
 }
 
 impl Value {
@@ -34,15 +33,31 @@ impl Value {
         matches!(self, Self::Text(text) if text == expected)
     }
 
+    /// Whether an entry of this table is set.
+    pub(crate) fn has(&self, part: &str) -> bool {
+        matches!(self, Self::Table(table) if table.contains_key(part))
+    }
+
+    /// What is read under a key, unless it is off.
     pub(crate) fn unless_off<T>(
         &self,
-        read: impl FnOnce() -> Result<T, BuildError>,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<T, BuildError>,
     ) -> Result<Option<T>, BuildError> {
         match self {
             Self::Bool(false) => Ok(None),
             Self::Text(text) if matches!(text.as_str(), "off" | "none" | "never") => Ok(None),
-            _ => read().map(Some),
+            _ => read(key).map(Some).map_err(|error| Self::or_else(key, error, "\"off\"")),
         }
+    }
+
+    /// The same refusal of the value of a key, which may be something else as well.
+    fn or_else(key: &str, error: BuildError, other: &str) -> BuildError {
+        let is_about_this = error.key() == key && !error.is_unknown_key();
+        if !is_about_this {
+            return error;
+        }
+        BuildError::new(key, error.value(), format!("{}, or {other}", error.expected()))
     }
 
     pub(crate) fn word(&self, key: &str, words: &[&'static str]) -> Result<&'static str, BuildError> {
@@ -73,7 +88,7 @@ impl Value {
     }
 
     pub(crate) fn duration(&self, key: &str) -> Result<Duration, BuildError> {
-        let refuse = || self.refuse(key, "a duration such as \"5s\" or \"500ms\"");
+        let refuse = || self.refuse(key, DURATION);
         match self {
             Self::Text(text) => humantime::parse_duration(text).map_err(|_| refuse()),
             _ => Err(refuse()),
@@ -90,6 +105,11 @@ impl Value {
         duration.ok_or_else(|| self.refuse(key, "a time that is not negative and not too long"))
     }
 
+    /// The same, which may be off.
+    pub(crate) fn pause(&self, key: &str, unit: Duration) -> Result<Duration, BuildError> {
+        Ok(self.unless_off(key, |key| self.duration_or(key, unit))?.unwrap_or_default())
+    }
+
     pub(crate) fn integer<N: TryFrom<i64> + Bounded>(&self, key: &str) -> Result<N, BuildError> {
         let number = match self {
             Self::Integer(number) => N::try_from(*number).ok(),
@@ -99,15 +119,12 @@ impl Value {
     }
 
     pub(crate) fn size(&self, key: &str) -> Result<usize, BuildError> {
-        let refuse = || self.refuse(key, "a number of bytes, or a size such as \"64KiB\" or \"8MiB\"");
-        let Self::Text(text) = self else { return self.integer(key).map_err(|_| refuse()) };
-        let (number, unit) = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
-            (Some(number), _) => (number, 1 << 10),
-            (_, Some(number)) => (number, 1 << 20),
-            _ => (text.as_str(), 1),
+        let size = match self {
+            Self::Integer(number) => usize::try_from(*number).ok(),
+            Self::Text(text) => parse_size(text).ok().and_then(|size| size.try_into().ok()),
+            _ => None,
         };
-        let number = number.trim_end().parse::<usize>().ok();
-        number.and_then(|number| number.checked_mul(unit)).ok_or_else(refuse)
+        size.ok_or_else(|| self.refuse(key, SIZE))
     }
 
     pub(crate) fn codes(&self, key: &str) -> Result<StatusCodes, BuildError> {
@@ -130,33 +147,71 @@ impl Value {
             Self::Bool(true) => Ok(()),
             Self::Text(text) if text == "on" => Ok(()),
             Self::Table(table) => table.iter().try_for_each(|(part, value)| {
-                let key = format!("{key}.{part}");
                 if keys.contains(&part.as_str()) {
-                    read(part, &key, value)
+                    read(part, &format!("{key}.{part}"), value)
                 } else {
-                    Err(value.refuse(&key, &one_of(keys)))
+                    Err(BuildError::unknown_key(key, part, keys))
                 }
             }),
-            _ => Err(self.refuse(key, &format!("a table of {}", keys.join(", ")))),
+            _ => Err(self.refuse(key, &table_of(keys))),
+        }
+    }
+
+    /// The same, where what is no table stands for the entry `short` alone.
+    pub(crate) fn entries_or(
+        &self,
+        short: &str,
+        key: &str,
+        keys: &[&str],
+        mut read: impl FnMut(&str, &str, &Self) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        match self {
+            Self::Bool(_) | Self::Table(_) => self.entries(key, keys, read),
+            Self::Text(text) if text == "on" => Ok(()),
+            _ => read(short, key, self).map_err(|error| Self::or_else(key, error, &table_of(keys))),
         }
     }
 }
 
-/// As it is shown where it is refused, a URL at whatever key `redacted`.
+/// Reads a size in bytes: a number, with or without one of the units B, kB, MB, GB, KiB, MiB and GiB, in letters of any case.
+///
+/// # Errors
+///
+/// It is none, or more than there can be.
+///
+/// # Examples
+///
+/// ```
+/// use failover_core::parse_size;
+///
+/// assert_eq!((parse_size("64KiB")?, parse_size("1 MB")?, parse_size("512")?), (65_536, 1_000_000, 512));
+/// # Ok::<(), failover_core::BuildError>(())
+/// ```
+pub fn parse_size(text: &str) -> Result<u64, BuildError> {
+    let trimmed = text.trim();
+    let (number, unit) =
+        trimmed.split_at(trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len()));
+    let unit = unit.trim_start();
+    let bytes = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, bytes)| bytes);
+    let size = number.parse::<u64>().ok().zip(bytes).and_then(|(number, bytes)| number.checked_mul(*bytes));
+    size.ok_or_else(|| BuildError::new("size", Value::Text(text.to_owned()), SIZE))
+}
+
+/// As it is shown where it is refused, what may be a URL at whatever key `redacted`.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bool(on) => on.fmt(f),
             Self::Integer(number) => number.fmt(f),
             Self::Float(number) => number.fmt(f),
-            Self::Text(text) if text.contains("://") => f.write_str(&redact(text)),
+            Self::Text(text) if text.contains("://") || text.contains('@') => f.write_str(&redact(text)),
             Self::Text(text) => f.write_str(text),
             Self::List(list) => {
                 let list = list.iter().map(ToString::to_string).collect::<Vec<_>>();
                 write!(f, "[{}]", list.join(", "))
             }
             Self::Table(_) => f.write_str("{..}"),
-            Self::Null(()) => f.write_str("null"),
+            Self::Null => f.write_str("null"),
         }
     }
 }
@@ -193,3 +248,23 @@ pub(crate) fn one_of(words: &[&str]) -> String {
         _ => format!("one of {}", words.join(", ")),
     }
 }
+
+fn table_of(keys: &[&str]) -> String {
+    format!("a table of {}", keys.join(", "))
+}
+
+const DURATION: &str = "a duration such as \"5s\" or \"500ms\" (units: ns, us, ms, s, m, h, days)";
+
+const SIZE: &str =
+    "a size such as \"64KiB\", \"1MB\" or a number of bytes (units: B, kB, MB, GB, KiB, MiB, GiB)";
+
+const UNITS: [(&str, u64); 8] = [
+    ("", 1),
+    ("B", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+];

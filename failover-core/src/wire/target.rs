@@ -244,6 +244,12 @@ impl Target {
         self.authority.port_u16().unwrap_or(default_port)
     }
 
+    /// Its own bound for each attempt, if it has one.
+    #[cfg(feature = "serde")]
+    pub(crate) fn own_attempt_timeout(&self) -> Option<Duration> {
+        self.attempt_timeout
+    }
+
     /// What connecting may take: its own bound, or else the policy's.
     #[must_use]
     pub fn connect_bound(&self, policy: &Policy) -> Duration {

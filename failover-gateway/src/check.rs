@@ -21,7 +21,11 @@ impl Display for Meaning<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Settings { listen_tls, admin, routes, door, show_attempts, limits, failover, .. } = self.settings;
         writeln!(f, "listen = {}", self.listen)?;
-        writeln!(f, "listen_tls = {}", listen_tls.as_ref().map_or(NONE, Served::certificate))?;
+        writeln!(
+            f,
+            "listen_tls = {}",
+            listen_tls.as_ref().map_or_else(|| NONE.to_owned(), Served::certificate)
+        )?;
         writeln!(f, "admin.listen = {}", admin.as_ref().map_or(NONE, |admin| &admin.listen))?;
         if let Some(admin) = admin {
             writeln!(f, "admin.token_file = {}", if admin.token.is_some() { "(not shown)" } else { NONE })?;
@@ -121,6 +125,7 @@ fn policy(f: &mut Formatter<'_>, policy: &Policy) -> fmt::Result {
         writeln!(f, "failover.max_attempts = {most}")?;
     }
     writeln!(f, "failover.leave_after = {}", policy.leave_after)?;
+    writeln!(f, "failover.jitter = {}", if policy.jitter { "on" } else { NONE })?;
     write!(f, "failover.replay_buffer = {}", policy.replay_buffer)
 }
 

@@ -23,6 +23,7 @@ mod ledger;
 mod listener;
 mod log;
 mod minutes;
+mod mistake;
 mod options;
 mod outgoing;
 mod places;

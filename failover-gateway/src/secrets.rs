@@ -6,30 +6,35 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use crate::mistake::{Mistake, Revealed};
+
 /// Puts the variables of the environment, and the contents of files, in place of `${env:NAME}` and `${file:PATH}` in all
-/// strings. Paths are relative to a folder, and the end of a file's last line is left out.
+/// strings, and returns those. Paths are relative to a folder, and the end of a file's last line is left out.
 ///
 /// # Errors
 ///
 /// Names the key, and the variable or file that is not there.
-pub(crate) fn reveal(table: &mut Table, folder: &Path) -> Result<(), String> {
+pub(crate) fn reveal(table: &mut Table, folder: &Path) -> Result<Vec<Revealed>, Mistake> {
+    let mut revealed = Vec::new();
     for (key, value) in table {
-        within(value, key, folder)?;
+        within(value, key, folder, &mut revealed)?;
     }
-    Ok(())
+    Ok(revealed)
 }
 
-fn within(value: &mut Value, key: &str, folder: &Path) -> Result<(), String> {
+fn within(value: &mut Value, key: &str, folder: &Path, revealed: &mut Vec<Revealed>) -> Result<(), Mistake> {
     match value {
-        Value::String(text) if text.contains(OPENING) => *text = revealed(text, key, folder)?,
+        Value::String(text) if text.contains(OPENING) => {
+            *text = with_secrets(text, key, folder, revealed)?;
+        }
         Value::Array(values) => {
             for (place, value) in values.iter_mut().enumerate() {
-                within(value, &format!("{key}[{place}]"), folder)?;
+                within(value, &format!("{key}[{place}]"), folder, revealed)?;
             }
         }
         Value::Table(table) => {
             for (name, value) in table {
-                within(value, &format!("{key}.{name}"), folder)?;
+                within(value, &format!("{key}.{name}"), folder, revealed)?;
             }
         }
         _ => {}
@@ -37,22 +42,30 @@ fn within(value: &mut Value, key: &str, folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn revealed(text: &str, key: &str, folder: &Path) -> Result<String, String> {
-    let (mut revealed, mut rest) = (String::new(), text);
+fn with_secrets(
+    text: &str,
+    key: &str,
+    folder: &Path,
+    revealed: &mut Vec<Revealed>,
+) -> Result<String, Mistake> {
+    let (mut content, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once(OPENING) {
-        revealed.push_str(before);
+        content.push_str(before);
         let named =
             after.split_once('}').and_then(|(name, after)| Some((name, secret(name, folder)?, after)));
         let Some((name, secret, after)) = named else {
             // It stays.
-            revealed.push_str(OPENING);
+            content.push_str(OPENING);
             rest = after;
             continue;
         };
-        revealed.push_str(&secret.map_err(|error| format!("{key}: ${{{name}}}: {error}"))?);
+        let text = format!("${{{name}}}");
+        let secret = secret.map_err(|error| Mistake::new(key, format!("{text}: {error}")))?;
+        content.push_str(&secret);
+        revealed.push(Revealed { key: key.to_owned(), text, content: secret });
         rest = after;
     }
-    Ok(revealed + rest)
+    Ok(content + rest)
 }
 
 /// What a name stands for, if it is that of a secret.

@@ -5,13 +5,16 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use failover_tokio::core::parse_size;
 use failover_tokio::{BuildError, Config, MOST_HEADERS, RecordFile, Target};
 use ipnet::IpNet;
+use toml::de::DeTable;
 use toml::{Table, Value};
 
 use crate::access::{self, AccessLog};
 use crate::door::{Door, Trusted};
 use crate::listener::UNIX;
+use crate::mistake::{Mistake, line_and_column};
 use crate::secrets;
 use crate::tls::{Named, Served};
 
@@ -101,16 +104,27 @@ impl Settings {
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let place = path.display();
         let text = fs::read_to_string(path).map_err(|error| format!("{place}: {error}"))?;
-        let mut table = toml::from_str(&text).map_err(|error: toml::de::Error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            format!("{place}, line {}: {}", before.matches('\n').count() + 1, error.message())
-        })?;
+        // The whole text of such an error shows the line, which may hold a secret.
+        let no_toml = |error: toml::de::Error| {
+            let at = line_and_column(&text, error.span().map_or(0, |span| span.start));
+            format!("{place}:{at}: {}", error.message())
+        };
+        let placed = DeTable::parse(&text).map_err(no_toml)?;
+        let table: Table = toml::from_str(&text).map_err(no_toml)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let warning = secrets::are_in(&table).then(|| secrets::warning(path)).flatten();
-        let settings = secrets::reveal(&mut table, folder).and_then(|()| Self::of(table, folder));
-        let mut settings = settings.map_err(|error| format!("{place}: {error}"))?;
+        let settings = Self::revealed(table, folder).map_err(|mistake| {
+            let at = mistake.place(placed.get_ref(), &text).map(|at| format!(":{at}"));
+            format!("{place}{}: {mistake}", at.unwrap_or_default())
+        });
+        let mut settings = settings?;
         settings.warnings.extend(warning);
         Ok(settings)
+    }
+
+    fn revealed(mut table: Table, folder: &Path) -> Result<Self, Mistake> {
+        let revealed = secrets::reveal(&mut table, folder)?;
+        Self::of(table, folder).map_err(|mistake| mistake.without(&revealed))
     }
 
     /// The same with the access log and the record opened anew, so that a file that was moved away is left.
@@ -130,24 +144,28 @@ impl Settings {
         Ok(self)
     }
 
-    fn of(mut table: Table, folder: &Path) -> Result<Self, String> {
+    fn of(mut table: Table, folder: &Path) -> Result<Self, Mistake> {
+        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(unknown(key));
+        }
         let Some(Value::Table(failover)) = table.remove("failover") else {
-            return Err("failover: expected a table, [failover], with targets".to_owned());
+            return Err(Mistake::new("failover", "expected a table, [failover], with targets"));
         };
         let has = |key| failover.contains_key(key);
         let (bounds_uploads, bounds_silence) = (has("upload_deadline"), has("body_idle"));
-        let failover = Value::Table(failover).try_into();
-        let failover: Config = failover.map_err(|error| format!("failover.{}", error.message()))?;
+        let failover = group(failover)?;
         let tls = table.remove("tls").map_or(Ok(Vec::new()), |tables| Named::read(tables, folder))?;
         for (place, target) in failover.targets.iter().enumerate() {
             let name = target.route().tls.as_ref();
             if let Some(name) = name.filter(|&name| tls.iter().all(|named| named.name != *name)) {
                 let key = format!("failover.targets[{place}].tls");
-                return Err(refuse(&key, name, &format!("the table [tls.{name}]")).to_string());
+                return Err(refuse(&key, name, &format!("the table [tls.{name}]")));
             }
         }
-        let listen_tls = table.remove("listen_tls").map(|table| Served::read(table, folder)).transpose()?;
-        let admin = table.remove("admin").map(|table| Admin::read(table, folder)).transpose()?;
+        let listen_tls = table.remove("listen_tls").filter(|table| !is_off(table));
+        let listen_tls = listen_tls.map(|table| Served::read(table, folder)).transpose()?;
+        let admin = table.remove("admin").filter(|table| !is_off(table));
+        let admin = admin.map(|table| Admin::read(table, folder)).transpose()?;
         let mut settings = Self {
             listen: "127.0.0.1:9090".to_owned(),
             listen_tls,
@@ -168,7 +186,7 @@ impl Settings {
         settings.access_log = access_log.flatten();
         settings.record = table.remove("record").map(|path| record(&path, folder)).transpose()?.flatten();
         for (key, value) in &table {
-            settings.set(key, value).map_err(|error| error.to_string())?;
+            settings.set(key, value)?;
         }
         // A client that sends a byte now and then must not hold a place for ever.
         let policy = &mut settings.failover.policy;
@@ -184,35 +202,31 @@ impl Settings {
         settings.warnings.extend(tokens.map(PathBuf::as_path).chain(keys).filter_map(secrets::warning));
         match &settings.routes {
             Routes { status: Some(path), metrics, .. } if metrics.as_ref() == Some(path) => {
-                Err(refuse("metrics_path", path, "another path than status_path").to_string())
+                Err(refuse("metrics_path", path, "another path than status_path"))
             }
             _ => Ok(settings),
         }
     }
 
-    fn set(&mut self, key: &str, value: &Value) -> Result<(), BuildError> {
+    fn set(&mut self, key: &str, value: &Value) -> Result<(), Mistake> {
         let Self { routes, door, limits, .. } = self;
         match key {
             "listen" => address(key, value)?.clone_into(&mut self.listen),
             "base_path" => path(key, value)?.trim_end_matches('/').clone_into(&mut door.base),
-            "status_path" => routes.status = Some(path(key, value)?.to_owned()),
-            "metrics_path" => routes.metrics = Some(path(key, value)?.to_owned()),
-            "trusted_proxies" => door.trusted = networks(key, value)?,
+            "status_path" => routes.status = unless_off(key, value, path)?.map(str::to_owned),
+            "metrics_path" => routes.metrics = unless_off(key, value, path)?.map(str::to_owned),
+            "trusted_proxies" => door.trusted = unless_off(key, value, networks)?.unwrap_or_default(),
             "underscores_in_headers" => door.underscores = switch(key, value)?,
             "show_attempts" => self.show_attempts = switch(key, value)?,
             "max_connections" => limits.max_connections = count(key, value)?,
-            "max_headers" => limits.max_headers = Some(headers(key, value)?),
-            "max_request_body" => door.max_body = Some(size(key, value)?),
+            "max_headers" => limits.max_headers = unless_off(key, value, headers)?,
+            "max_request_body" => door.max_body = unless_off(key, value, size)?,
             "idle_timeout" => limits.idle_timeout = time(key, value)?,
-            "shutdown_delay" => limits.shutdown_delay = time(key, value)?,
-            "drain_timeout" => limits.drain_timeout = time(key, value)?,
-            _ => {
-                return Err(BuildError::new(
-                    key,
-                    "(not shown)",
-                    format!("one of {}, failover, tls, listen_tls, admin", KEYS.join(", ")),
-                ));
+            "shutdown_delay" => {
+                limits.shutdown_delay = unless_off(key, value, time)?.unwrap_or_default();
             }
+            "drain_timeout" => limits.drain_timeout = time(key, value)?,
+            _ => return Err(unknown(key)),
         }
         Ok(())
     }
@@ -223,63 +237,105 @@ impl Admin {
         &self.listen
     }
 
-    fn read(value: Value, folder: &Path) -> Result<Self, String> {
+    fn read(value: Value, folder: &Path) -> Result<Self, Mistake> {
         let Value::Table(mut table) = value else {
-            return Err("admin: expected a table, [admin], with listen".to_owned());
+            return Err(Mistake::new("admin", "expected a table, [admin], with listen, or \"off\""));
         };
-        let listen = table.remove("listen").ok_or("admin.listen is missing: expected an address")?;
-        let listen = address("admin.listen", &listen).map_err(|error| error.to_string())?.to_owned();
+        if let Some(key) = table.keys().find(|key| !ADMIN.contains(&key.as_str())) {
+            return Err(BuildError::unknown_key("admin", key, &ADMIN).into());
+        }
+        let listen =
+            table.remove("listen").ok_or_else(|| Mistake::missing("admin.listen", "expected an address"))?;
+        let listen = address("admin.listen", &listen)?.to_owned();
         let token_file = match table.remove("token_file") {
             Some(Value::String(path)) => Some(path),
-            Some(_) => return Err("admin.token_file: expected the path of a file".to_owned()),
+            Some(_) => return Err(Mistake::new("admin.token_file", "expected the path of a file")),
             None => None,
         };
         let token = token_file.as_ref().map(|path| token(path, folder)).transpose()?;
         let token_file = token_file.map(|path| folder.join(path));
-        match table.keys().next() {
-            Some(key) => Err(format!("admin.{key}: expected one of listen, token_file")),
-            None => Ok(Self { listen, token, token_file }),
-        }
+        Ok(Self { listen, token, token_file })
     }
 }
 
+/// The group that the table `[failover]` tells.
+fn group(table: Table) -> Result<Config, Mistake> {
+    let within = |error: BuildError| {
+        let key = format!("failover.{}", error.key());
+        if error.is_unknown_key() && KEYS.contains(&error.key()) {
+            let told = format!("it belongs above the tables; {}", error.expected());
+            return Mistake::unknown(key, told);
+        }
+        error.at(key).into()
+    };
+    let config =
+        Config::read(table).map_err(|error| Mistake::new("failover", error.message()))?.map_err(within)?;
+    config.clone().group().map_err(within)?;
+    Ok(config)
+}
+
+/// Refuses a key of the outermost table.
+fn unknown(key: &str) -> Mistake {
+    let error = BuildError::unknown_key("", key, &KEYS);
+    let alone = Table::from_iter([(key.to_owned(), Value::Boolean(false))]);
+    let is_of_failover =
+        Config::read(alone).is_ok_and(|read| read.err().is_none_or(|error| !error.is_unknown_key()));
+    if is_of_failover {
+        return Mistake::unknown(key, format!("it belongs in the table [failover]; {}", error.expected()));
+    }
+    error.into()
+}
+
 /// The token in a file, without the line's end.
-fn token(path: &str, folder: &Path) -> Result<Vec<u8>, String> {
-    let place = format!("admin.token_file = {path}");
-    let token = fs::read(folder.join(path)).map_err(|error| format!("{place}: {error}"))?;
+fn token(path: &str, folder: &Path) -> Result<Vec<u8>, Mistake> {
+    let refuse = |told: String| Mistake::of("admin.token_file", path, told);
+    let token = fs::read(folder.join(path)).map_err(|error| refuse(error.to_string()))?;
     let token = token.trim_ascii();
     if token.len() < SHORTEST_TOKEN || token.iter().any(|byte| !byte.is_ascii_graphic()) {
-        return Err(format!(
-            "{place}: expected at least {SHORTEST_TOKEN} visible characters, and nothing else"
-        ));
+        return Err(refuse(format!(
+            "expected at least {SHORTEST_TOKEN} visible characters, and nothing else"
+        )));
     }
     Ok(token.to_vec())
 }
 
 /// The file of the access log, if there is one.
-fn access_log(path: &Value, folder: &Path) -> Result<Option<PathBuf>, String> {
+fn access_log(path: &Value, folder: &Path) -> Result<Option<PathBuf>, Mistake> {
     match path.as_str() {
-        Some("off") => Ok(None),
+        _ if is_off(path) => Ok(None),
         Some(path) if !path.is_empty() => Ok(Some(access::path(path, folder))),
-        _ => Err("access_log: expected the path of a file, \"-\" for stdout, or \"off\"".to_owned()),
+        _ => Err(Mistake::new("access_log", "expected the path of a file, \"-\" for stdout, or \"off\"")),
     }
 }
 
 /// The file of the record, if there is one.
-fn record(path: &Value, folder: &Path) -> Result<Option<PathBuf>, String> {
+fn record(path: &Value, folder: &Path) -> Result<Option<PathBuf>, Mistake> {
     match path.as_str() {
-        Some("off") => Ok(None),
+        _ if is_off(path) => Ok(None),
         Some(path) if !path.is_empty() && path != "-" => Ok(Some(folder.join(path))),
-        _ => Err("record: expected the path of a file, or \"off\"".to_owned()),
+        _ => Err(Mistake::new("record", "expected the path of a file, or \"off\"")),
     }
 }
 
-fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
-    value.as_str().ok_or_else(|| refuse(key, value, "a string"))
+fn is_off(value: &Value) -> bool {
+    *value == Value::Boolean(false) || value.as_str() == Some("off")
+}
+
+/// What is read under a key, unless it is off.
+fn unless_off<'a, T>(
+    key: &str,
+    value: &'a Value,
+    read: impl FnOnce(&str, &'a Value) -> Result<T, Mistake>,
+) -> Result<Option<T>, Mistake> {
+    if is_off(value) { Ok(None) } else { read(key, value).map(Some).map_err(|mistake| mistake.or("\"off\"")) }
+}
+
+fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, Mistake> {
+    value.as_str().ok_or_else(|| refuse_value(key, value, "a string"))
 }
 
 /// Host and port, whether or not there is such a host, or a Unix socket's path.
-fn address<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
+fn address<'a>(key: &str, value: &'a Value) -> Result<&'a str, Mistake> {
     let address = text(key, value)?;
     if cfg!(unix) && address.strip_prefix(UNIX).is_some_and(|path| !path.is_empty()) {
         return Ok(address);
@@ -292,7 +348,7 @@ fn address<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
 }
 
 /// A path without a query; the base path may be empty.
-fn path<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
+fn path<'a>(key: &str, value: &'a Value) -> Result<&'a str, Mistake> {
     let path = text(key, value)?;
     let is_path = path.starts_with('/') && !path.contains('?') && Target::path(path).is_ok();
     let is_path = is_path || (path.is_empty() && key == "base_path");
@@ -300,11 +356,11 @@ fn path<'a>(key: &str, value: &'a Value) -> Result<&'a str, BuildError> {
 }
 
 /// Addresses, and networks of them; `unix:` is whoever comes over a Unix socket.
-fn networks(key: &str, value: &Value) -> Result<Trusted, BuildError> {
+fn networks(key: &str, value: &Value) -> Result<Trusted, Mistake> {
     let expected = "a list of addresses and networks such as [\"10.0.0.0/8\", \"::1\", \"unix:\"]";
     let mut trusted = Trusted::default();
-    for value in value.as_array().ok_or_else(|| refuse(key, value, expected))? {
-        let text = value.as_str().ok_or_else(|| refuse(key, value, expected))?;
+    for value in value.as_array().ok_or_else(|| refuse_value(key, value, expected))? {
+        let text = value.as_str().ok_or_else(|| refuse_value(key, value, expected))?;
         if text == UNIX {
             trusted.unix = true;
             continue;
@@ -315,38 +371,52 @@ fn networks(key: &str, value: &Value) -> Result<Trusted, BuildError> {
     Ok(trusted)
 }
 
-fn switch(key: &str, value: &Value) -> Result<bool, BuildError> {
-    value.as_bool().ok_or_else(|| refuse(key, value, "true or false"))
+fn switch(key: &str, value: &Value) -> Result<bool, Mistake> {
+    match value {
+        Value::Boolean(on) => Ok(*on),
+        Value::String(word) if word == "on" => Ok(true),
+        _ if is_off(value) => Ok(false),
+        _ => Err(refuse_value(key, value, "true or false")),
+    }
 }
 
-fn count(key: &str, value: &Value) -> Result<u32, BuildError> {
+fn count(key: &str, value: &Value) -> Result<u32, Mistake> {
     let count = value.as_integer().and_then(|count| count.try_into().ok()).filter(|&count| count > 0);
-    count.ok_or_else(|| refuse(key, value, "a whole number from 1 on"))
+    count.ok_or_else(|| refuse_value(key, value, "a whole number from 1 on"))
 }
 
-fn headers(key: &str, value: &Value) -> Result<u32, BuildError> {
+fn headers(key: &str, value: &Value) -> Result<u32, Mistake> {
     let count = value.as_integer().and_then(|count| count.try_into().ok());
     let most = u32::try_from(MOST_HEADERS).unwrap_or(u32::MAX);
     let count = count.filter(|count| (1..=most).contains(count));
-    count.ok_or_else(|| refuse(key, value, &format!("a whole number from 1 to {MOST_HEADERS}")))
+    count.ok_or_else(|| refuse_value(key, value, &format!("a whole number from 1 to {MOST_HEADERS}")))
 }
 
-fn size(key: &str, value: &Value) -> Result<u64, BuildError> {
-    let size = value.as_integer().and_then(|size| size.try_into().ok());
-    size.ok_or_else(|| refuse(key, value, "a number of bytes"))
+fn size(key: &str, value: &Value) -> Result<u64, Mistake> {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    parse_size(&text).map_err(|error| error.at(key).into())
 }
 
-fn time(key: &str, value: &Value) -> Result<Duration, BuildError> {
+fn time(key: &str, value: &Value) -> Result<Duration, Mistake> {
     let time = value.as_str().and_then(|time| humantime::parse_duration(time).ok());
     time.filter(|time| !time.is_zero() && *time <= LONGEST).ok_or_else(|| {
-        refuse(key, value, "a duration above zero, such as \"500ms\", and at most \"365days\"")
+        let expected =
+            "a duration above zero such as \"500ms\", at most \"365days\" (units: ns, us, ms, s, m, h, days)";
+        refuse_value(key, value, expected)
     })
 }
 
+fn refuse_value(key: &str, value: &Value, expected: &str) -> Mistake {
+    match value {
+        Value::String(text) => refuse(key, text, expected),
+        _ => refuse(key, &value.to_string(), expected),
+    }
+}
+
 /// A value that may hold a password is not shown.
-fn refuse(key: &str, value: &(impl ToString + ?Sized), expected: &str) -> BuildError {
-    let value = Some(value.to_string()).filter(|value| !value.contains('@'));
-    BuildError::new(key, value.as_deref().unwrap_or("(not shown)"), expected)
+fn refuse(key: &str, value: &str, expected: &str) -> Mistake {
+    let value = if value.contains('@') { "(not shown)" } else { value };
+    BuildError::new(key, value, expected).into()
 }
 
 /// In which a client must have sent a request's body.
@@ -359,7 +429,9 @@ const SHORTEST_TOKEN: usize = 16;
 
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-const KEYS: [&str; 15] = [
+const ADMIN: [&str; 2] = ["listen", "token_file"];
+
+const KEYS: [&str; 19] = [
     "listen",
     "base_path",
     "status_path",
@@ -375,4 +447,8 @@ const KEYS: [&str; 15] = [
     "idle_timeout",
     "shutdown_delay",
     "drain_timeout",
+    "failover",
+    "tls",
+    "listen_tls",
+    "admin",
 ];

@@ -5,12 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use failover_tokio::BuildError;
 use failover_tokio::rustls::client::WantsClientCert;
 use failover_tokio::rustls::crypto::ring;
 use failover_tokio::rustls::pki_types::pem::PemObject;
 use failover_tokio::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use failover_tokio::rustls::{self, ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
 use toml::{Table, Value};
+
+use crate::mistake::Mistake;
 
 /// Settings of TLS, by their name.
 pub(crate) struct Named {
@@ -30,8 +33,10 @@ struct Files {
 #[derive(Eq, PartialEq)]
 struct File {
     path: PathBuf,
-    /// The key that names it, and its path there.
-    place: String,
+    /// The key that names it.
+    key: String,
+    /// Its path there.
+    told: String,
     content: Vec<u8>,
 }
 
@@ -48,21 +53,21 @@ impl Served {
     /// # Errors
     ///
     /// Names the key and the file that make no sense.
-    pub(crate) fn read(table: Value, folder: &Path) -> Result<Self, String> {
+    pub(crate) fn read(table: Value, folder: &Path) -> Result<Self, Mistake> {
         let Value::Table(mut table) = table else {
-            return Err("listen_tls: expected a table, [listen_tls], with certificate and key".to_owned());
+            let expected = "expected a table, [listen_tls], with certificate and key, or \"off\"";
+            return Err(Mistake::new("listen_tls", expected));
         };
+        known(&table, "listen_tls", &["certificate", "key"])?;
         let mut file = |key: &str| {
-            let missing = || format!("listen_tls.{key} is missing: expected the path of a PEM file");
+            let missing = || Mistake::missing(format!("listen_tls.{key}"), "expected the path of a PEM file");
             file(&mut table, "listen_tls", key, folder)?.ok_or_else(missing)
         };
         let (certificate, key) = (file("certificate")?, file("key")?);
-        if let Some(key) = table.keys().next() {
-            return Err(format!("listen_tls.{key}: expected one of certificate, key"));
-        }
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder =
-            builder.with_safe_default_protocol_versions().map_err(|error| format!("tls: {error}"))?;
+        let builder = builder
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Mistake::new("listen_tls", error.to_string()))?;
         let config = builder.with_no_client_auth().with_single_cert(certificate.certificates()?, key.key()?);
         let mut config = config.map_err(|error| mismatch(&certificate, &key, &error))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -70,8 +75,9 @@ impl Served {
     }
 
     /// The key that names the certificate, and its path.
-    pub(crate) fn certificate(&self) -> &str {
-        &self.certificate.place
+    pub(crate) fn certificate(&self) -> String {
+        let File { key, told, .. } = &self.certificate;
+        format!("{key} = {told}")
     }
 
     /// Where the key is.
@@ -86,13 +92,13 @@ impl Named {
     /// # Errors
     ///
     /// Names the key and the file that make no sense.
-    pub(crate) fn read(tables: Value, folder: &Path) -> Result<Vec<Self>, String> {
+    pub(crate) fn read(tables: Value, folder: &Path) -> Result<Vec<Self>, Mistake> {
         let Value::Table(tables) = tables else {
-            return Err("tls: expected tables such as [tls.inner]".to_owned());
+            return Err(Mistake::new("tls", "expected tables such as [tls.inner]"));
         };
         let read = |(name, table): (String, Value)| {
             let Value::Table(table) = table else {
-                return Err(format!("tls.{name}: expected a table, [tls.{name}]"));
+                return Err(Mistake::new(format!("tls.{name}"), format!("expected a table, [tls.{name}]")));
             };
             let files = Files::read(&name, table, folder)?;
             let config = Arc::new(files.config(&name)?);
@@ -117,17 +123,14 @@ impl Named {
 }
 
 impl Files {
-    fn read(name: &str, mut table: Table, folder: &Path) -> Result<Self, String> {
+    fn read(name: &str, mut table: Table, folder: &Path) -> Result<Self, Mistake> {
         let at = format!("tls.{name}");
+        known(&table, &at, &["roots", "certificate", "key"])?;
         let mut file = |key| file(&mut table, &at, key, folder);
-        let files = Self { roots: file("roots")?, certificate: file("certificate")?, key: file("key")? };
-        match table.keys().next() {
-            Some(key) => Err(format!("tls.{name}.{key}: expected one of roots, certificate, key")),
-            None => Ok(files),
-        }
+        Ok(Self { roots: file("roots")?, certificate: file("certificate")?, key: file("key")? })
     }
 
-    fn config(&self, name: &str) -> Result<ClientConfig, String> {
+    fn config(&self, name: &str) -> Result<ClientConfig, Mistake> {
         let trusting = trusting(self.roots(name)?)?;
         match (&self.certificate, &self.key) {
             (None, None) => Ok(trusting.with_no_client_auth()),
@@ -137,74 +140,88 @@ impl Files {
                 config.map_err(|error| mismatch(certificate, key, &error))
             }
             (Some(_), None) => {
-                Err(format!("tls.{name}.key is missing: expected the key of tls.{name}.certificate"))
+                let expected = format!("expected the key of tls.{name}.certificate");
+                Err(Mistake::missing(format!("tls.{name}.key"), expected))
             }
             (None, Some(_)) => {
-                Err(format!("tls.{name}.certificate is missing: expected the certificate of tls.{name}.key"))
+                let expected = format!("expected the certificate of tls.{name}.key");
+                Err(Mistake::missing(format!("tls.{name}.certificate"), expected))
             }
         }
     }
 
     /// The certificates that are trusted, which are the platform's if nothing is said of them.
-    fn roots(&self, name: &str) -> Result<RootCertStore, String> {
+    fn roots(&self, name: &str) -> Result<RootCertStore, Mistake> {
         let mut roots = RootCertStore::empty();
         if let Some(file) = &self.roots {
             for root in file.certificates()? {
-                roots.add(root).map_err(|error| format!("{}: expected certificates: {error}", file.place))?;
+                roots.add(root).map_err(|error| file.refuse(format!("expected certificates: {error}")))?;
             }
             return Ok(roots);
         }
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
-            return Err(format!("tls.{name}.roots is missing: expected it, since the platform has none"));
+            let expected = "expected it, since the platform has none";
+            return Err(Mistake::missing(format!("tls.{name}.roots"), expected));
         }
         Ok(roots)
     }
 }
 
 impl File {
-    fn read(place: String, path: PathBuf) -> Result<Self, String> {
+    fn read(key: String, told: String, folder: &Path) -> Result<Self, Mistake> {
+        let path = folder.join(&told);
         match fs::read(&path) {
-            Ok(content) => Ok(Self { path, place, content }),
-            Err(error) => Err(format!("{place}: {error}")),
+            Ok(content) => Ok(Self { path, key, told, content }),
+            Err(error) => Err(Mistake::of(key, told, error.to_string())),
         }
     }
 
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+    fn refuse(&self, told: impl Into<String>) -> Mistake {
+        Mistake::of(&self.key, &self.told, told)
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, Mistake> {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.content).collect();
-        let found =
-            found.map_err(|error| format!("{}: expected certificates in PEM: {error}", self.place))?;
+        let found = found.map_err(|error| self.refuse(format!("expected certificates in PEM: {error}")))?;
         if found.is_empty() {
-            return Err(format!("{}: expected a certificate in PEM, and there is none", self.place));
+            return Err(self.refuse("expected a certificate in PEM, and there is none"));
         }
         Ok(found)
     }
 
     /// Nothing of the content is shown.
-    fn key(&self) -> Result<PrivateKeyDer<'static>, String> {
+    fn key(&self) -> Result<PrivateKeyDer<'static>, Mistake> {
         PrivateKeyDer::from_pem_slice(&self.content)
-            .map_err(|_| format!("{}: expected a private key in PEM, and there is none", self.place))
+            .map_err(|_| self.refuse("expected a private key in PEM, and there is none"))
     }
 }
 
 /// The file that a key of a table names, if it does.
-fn file(table: &mut Table, at: &str, key: &str, folder: &Path) -> Result<Option<File>, String> {
+fn file(table: &mut Table, at: &str, key: &str, folder: &Path) -> Result<Option<File>, Mistake> {
+    let place = format!("{at}.{key}");
     match table.remove(key) {
         // A secret that stands where its file's path should is not shown.
-        Some(Value::String(path)) if !path.contains('\n') => {
-            File::read(format!("{at}.{key} = {path}"), folder.join(path)).map(Some)
-        }
-        Some(_) => Err(format!("{at}.{key}: expected the path of a PEM file")),
+        Some(Value::String(path)) if !path.contains('\n') => File::read(place, path, folder).map(Some),
+        Some(_) => Err(Mistake::new(place, "expected the path of a PEM file")),
         None => Ok(None),
     }
 }
 
-fn mismatch(certificate: &File, key: &File, error: &rustls::Error) -> String {
-    format!("{}: expected the key of the certificate in {}: {error}", key.place, certificate.place)
+/// Refuses a table that has other keys.
+fn known(table: &Table, at: &str, keys: &[&str]) -> Result<(), Mistake> {
+    let other = table.keys().find(|key| !keys.contains(&key.as_str()));
+    other.map_or(Ok(()), |key| Err(BuildError::unknown_key(at, key, keys).into()))
 }
 
-fn trusting(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, String> {
+fn mismatch(certificate: &File, key: &File, error: &rustls::Error) -> Mistake {
+    let File { key: place, told, .. } = certificate;
+    key.refuse(format!("expected the key of the certificate in {place} = {told}: {error}"))
+}
+
+fn trusting(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Mistake> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| format!("tls: {error}"))?;
+    let builder = builder.with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| Mistake::new("tls", error.to_string()))?;
     Ok(builder.with_root_certificates(roots))
 }

@@ -475,13 +475,17 @@ fn rejected_two_bounds_that_contradict_each_other() {
     for timeout in ["attempt_timeout = '6s'", "timeout = 6", "timeoutInMillis = 6000"] {
         for preset in ["default", "ballerina"] {
             let config = format!("preset = '{preset}'\ndeadline = '5s'\n{timeout}");
-            assert_eq!(refused(&config), "attempt_timeout = 6s: expected at most deadline = 5s", "{config}");
+            let key = timeout.split(' ').next().expect("a key");
+            assert_eq!(refused(&config), format!("{key} = 6s: expected at most deadline = 5s"), "{config}");
         }
     }
     for (config, error) in [
         ("deadline = '5s'\ninterval = '5s'", "interval = 5s: expected less than deadline = 5s"),
         ("deadline = '5s'\ninterval = 6", "interval = 6s: expected less than deadline = 5s"),
-        ("deadline = '5s'\nintervalInMillis = 5000", "interval = 5s: expected less than deadline = 5s"),
+        (
+            "deadline = '5s'\nintervalInMillis = 5000",
+            "intervalInMillis = 5s: expected less than deadline = 5s",
+        ),
         (
             "deadline = '5s'\ntargets = ['http://a', { url = 'http://b', attempt_timeout = '6s' }]",
             "targets[1].attempt_timeout = 6s: expected at most deadline = 5s",

@@ -207,36 +207,36 @@ impl Config {
 
     /// Refuses bounds that were set and contradict each other; what was not set gives way.
     fn settle(&mut self, table: &BTreeMap<String, Value>) -> Result<(), BuildError> {
-        let set = |keys: &[&str]| table.keys().any(|key| keys.contains(&key.as_str()));
+        let written = |keys: &[&str]| table.keys().find(|key| keys.contains(&key.as_str()));
         let policy = &self.policy;
-        let attempt_timeout = set(ATTEMPT_TIMEOUT).then_some(policy.attempt_timeout);
-        let interval = set(INTERVAL).then_some(policy.interval);
-        let deadline = policy.deadline.filter(|_| set(&["deadline"]));
+        let attempt_timeout = written(ATTEMPT_TIMEOUT).map(|key| (key, policy.attempt_timeout));
+        let interval = written(INTERVAL).map(|key| (key, policy.interval));
+        let deadline = policy.deadline.filter(|_| table.contains_key("deadline"));
         let late = policy.late.filter(|_| table.get("late").is_some_and(|late| late.has("floor")));
-        if let Some((late, attempt_timeout)) = late.zip(attempt_timeout) {
-            at_most("late.floor", late.floor, "attempt_timeout", attempt_timeout)?;
+        if let Some((late, (key, attempt_timeout))) = late.zip(attempt_timeout) {
+            at_most("late.floor", late.floor, key, attempt_timeout)?;
         }
         let own = || {
             let targets = self.targets.iter().enumerate();
             targets.filter_map(|(place, target)| Some((place, target.own_attempt_timeout()?)))
         };
         if let Some(deadline) = deadline {
-            if let Some(attempt_timeout) = attempt_timeout {
-                at_most("attempt_timeout", attempt_timeout, "deadline", deadline)?;
+            if let Some((key, attempt_timeout)) = attempt_timeout {
+                at_most(key, attempt_timeout, "deadline", deadline)?;
             }
             for (place, time) in own() {
                 at_most(&format!("targets[{place}].attempt_timeout"), time, "deadline", deadline)?;
             }
-            if let Some(interval) = interval {
-                less_than("interval", interval, "deadline", deadline)?;
+            if let Some((key, interval)) = interval {
+                less_than(key, interval, "deadline", deadline)?;
             }
         }
         let longest = own().map(|(_, time)| time).max();
-        let mut policy = self.policy.clone().with_bounds(attempt_timeout, deadline);
+        let mut policy = self.policy.clone().with_bounds(attempt_timeout.map(|(_, time)| time), deadline);
         if deadline.is_none() {
             // A pause takes at most half of the time that is left.
-            let pause =
-                interval.map(|interval| interval.saturating_mul(2).saturating_add(policy.attempt_timeout));
+            let pause = interval
+                .map(|(_, interval)| interval.saturating_mul(2).saturating_add(policy.attempt_timeout));
             policy.deadline =
                 policy.deadline.map(|default| default.max(longest.max(pause).unwrap_or_default()));
         }

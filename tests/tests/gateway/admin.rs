@@ -158,7 +158,10 @@ fn rejected_an_admin_listener_that_makes_no_sense_is_named() {
             "admin = { listen = 'x' }",
             "admin.listen = x: expected an address such as 127.0.0.1:9090 or unix:/path".to_owned(),
         ),
-        ("admin = { listen = 'h:1', port = 1 }", "admin.port: expected one of listen, token_file".to_owned()),
+        (
+            "admin = { listen = 'h:1', port = 1 }",
+            "unknown key `admin.port`: the keys here are listen, token_file".to_owned(),
+        ),
         ("admin = { listen = 'h:1', token_file = 'no' }", "admin.token_file = no: No such file".to_owned()),
         (
             &format!("admin = {{ listen = 'h:1', token_file = '{}' }}", short.path()),

@@ -36,71 +36,186 @@ fn rejected_a_flag_that_makes_no_sense_is_named() {
 }
 
 #[test]
-fn rejected_a_key_that_makes_no_sense_is_named_with_its_value() {
+fn rejected_a_key_that_makes_no_sense_is_named_with_its_value_and_its_place() {
     let targets = "[failover]\ntargets = ['http://127.0.0.1:1']\n";
+    let top = "listen, base_path, status_path, metrics_path, trusted_proxies, underscores_in_headers, show_attempts, access_log, \
+               record, max_connections, max_headers, max_request_body, idle_timeout, shutdown_delay, drain_timeout, failover, \
+               tls, listen_tls, admin";
+    let target =
+        "url, name, headers, attempt_timeout, connect_timeout, state, protocol, connect, server_name, tls";
+    let time = "expected a duration above zero such as \"500ms\", at most \"365days\" (units: ns, us, ms, s, m, h, days)";
+    let size = "expected a size such as \"64KiB\", \"1MB\" or a number of bytes (units: B, kB, MB, GB, KiB, MiB, GiB)";
     for (text, said) in [
-        ("", "failover: expected a table"),
-        ("failover = 1", "failover: expected a table"),
-        ("[failover]", "failover.targets = []: expected at least one target"),
-        ("[failover]\ntargets = []", "failover.targets = []: expected at least one target"),
+        ("", " failover: expected a table, [failover], with targets".to_owned()),
+        ("failover = 1", "1:12: failover: expected a table, [failover], with targets".to_owned()),
+        ("[failover]", "1:1: failover.targets = []: expected at least one target".to_owned()),
+        ("[failover]\n  targets = []", "2:13: failover.targets = []: expected at least one target".to_owned()),
         (
-            "[failover]\ntargets = ['ftp://h']",
-            "failover.targets[0] = ftp://h: expected the scheme http or https",
+            "[failover]\ntargets = [\n  'http://h',\n  'ftp://h',\n]",
+            "4:3: failover.targets[1] = ftp://h: expected the scheme http or https".to_owned(),
         ),
-        ("[failover]\ntarget = 'x'", "failover.target = x: expected one of targets,"),
-        ("[failover]\ntargets = ['http://h']\nrounds = 0", "failover.rounds = 0: expected at least 1"),
-        (&format!("listen = 1\n{targets}"), "listen = 1: expected a string"),
+        (
+            "[[failover.targets]]\nurl = 'http://h'\n[[failover.targets]]\nurl = 'http://i'\nnme = 'i'",
+            format!("5:1: unknown key `failover.targets[1].nme`: did you mean `name`? The keys here are {target}"),
+        ),
+        (
+            "[[failover.targets]]\nurl = 'http://h'\n[[failover.targets]]\nname = 'i'",
+            "3:1: failover.targets[1].url = : expected a URL such as http://host:8080/base".to_owned(),
+        ),
+        ("[failover]\ntargets = ['http://h']\nrounds = 0", "3:10: failover.rounds = 0: expected at least 1".to_owned()),
+        (
+            &format!("{targets}[failover.late]\nfactr = 3"),
+            "4:1: unknown key `failover.late.factr`: did you mean `factor`? The keys here are factor, floor".to_owned(),
+        ),
+        (&format!("{targets}late.factor = 0"), "3:15: failover.late.factor = 0: expected at least 1".to_owned()),
+        (
+            &format!("{targets}deadline = '5s'\ninterval = '5s'"),
+            "4:12: failover.interval = 5s: expected less than deadline = 5s".to_owned(),
+        ),
+        (
+            &format!("{targets}deadline = '5s'\ntimeout = 6"),
+            "4:11: failover.timeout = 6s: expected at most deadline = 5s".to_owned(),
+        ),
+        (&format!("listen = 1\n{targets}"), "1:10: listen = 1: expected a string".to_owned()),
         (
             &format!("listen = 'nowhere'\n{targets}"),
-            "listen = nowhere: expected an address such as 127.0.0.1:9090",
+            "1:10: listen = nowhere: expected an address such as 127.0.0.1:9090 or unix:/path".to_owned(),
         ),
-        (&format!("base_path = 'fo'\n{targets}"), "base_path = fo: expected a path such as /fo"),
-        (&format!("base_path = '/fo?x'\n{targets}"), "base_path = /fo?x: expected a path such as /fo"),
-        (&format!("status_path = ''\n{targets}"), "status_path = : expected a path such as /fo"),
-        (&format!("metrics_path = 'a b'\n{targets}"), "metrics_path = a b: expected a path such as /fo"),
+        (&format!("base_path = 'fo'\n{targets}"), "1:13: base_path = fo: expected a path such as /fo".to_owned()),
+        (&format!("base_path = '/fo?x'\n{targets}"), "1:13: base_path = /fo?x: expected a path such as /fo".to_owned()),
+        (
+            &format!("status_path = ''\n{targets}"),
+            "1:15: status_path = : expected a path such as /fo, or \"off\"".to_owned(),
+        ),
+        (
+            &format!("# \u{e4}\n \tmetrics_path = 'a b'\n{targets}"),
+            "2:18: metrics_path = a b: expected a path such as /fo, or \"off\"".to_owned(),
+        ),
         (
             &format!("status_path = '/x'\nmetrics_path = '/x'\n{targets}"),
-            "metrics_path = /x: expected another path than status_path",
+            "2:16: metrics_path = /x: expected another path than status_path".to_owned(),
         ),
         (
             &format!("max_connections = 0\n{targets}"),
-            "max_connections = 0: expected a whole number from 1 on",
+            "1:19: max_connections = 0: expected a whole number from 1 on".to_owned(),
         ),
-        (&format!("idle_timeout = '0s'\n{targets}"), "idle_timeout = \"0s\": expected a duration above zero"),
-        (
-            &format!("idle_timeout = '400days'\n{targets}"),
-            "idle_timeout = \"400days\": expected a duration above zero",
-        ),
+        (&format!("max_request_body = '5 parsecs'\n{targets}"), format!("1:20: max_request_body = 5 parsecs: {size}, or \"off\"")),
+        (&format!("max_request_body = -1\n{targets}"), format!("1:20: max_request_body = -1: {size}, or \"off\"")),
+        (&format!("idle_timeout = '0s'\n{targets}"), format!("1:16: idle_timeout = 0s: {time}")),
+        (&format!("idle_timeout = '400days'\n{targets}"), format!("1:16: idle_timeout = 400days: {time}")),
+        (&format!("idle_timeout = false\n{targets}"), format!("1:16: idle_timeout = false: {time}")),
+        (&format!("drain_timeout = 5\n{targets}"), format!("1:17: drain_timeout = 5: {time}")),
+        (&format!("shutdown_delay = 5\n{targets}"), format!("1:18: shutdown_delay = 5: {time}, or \"off\"")),
+        (&format!("show_attempts = 1\n{targets}"), "1:17: show_attempts = 1: expected true or false".to_owned()),
         (
             "[failover]\ntargets = [{ url = 'http://h', headers = { Content-Length = '5' } }]",
-            "failover.targets[0].headers.Content-Length = (not shown): expected no header of the connection",
+            "2:61: failover.targets[0].headers.Content-Length = (not shown): expected no header of the connection or of the body's framing"
+                .to_owned(),
         ),
-        (&format!("drain_timeout = 5\n{targets}"), "drain_timeout = 5: expected a duration above zero"),
-        (&format!("record = 1\n{targets}"), "record: expected the path of a file, or \"off\""),
-        (&format!("colour = 'red'\n{targets}"), "colour = (not shown): expected one of listen, base_path,"),
+        (&format!("record = 1\n{targets}"), "1:10: record: expected the path of a file, or \"off\"".to_owned()),
+        (
+            &format!("access_log = ''\n{targets}"),
+            "1:14: access_log: expected the path of a file, \"-\" for stdout, or \"off\"".to_owned(),
+        ),
+        (&format!("colour = 'red'\n{targets}"), format!("1:1: unknown key `colour`: the keys here are {top}")),
+        (
+            &format!("\n  lsten = 'h:1'\n{targets}"),
+            format!("2:3: unknown key `lsten`: did you mean `listen`? The keys here are {top}"),
+        ),
+        (
+            "[fialover]\ntargets = ['http://h']",
+            format!("1:2: unknown key `fialover`: did you mean `failover`? The keys here are {top}"),
+        ),
+        (
+            &format!("rounds = 2\n{targets}"),
+            format!("1:1: unknown key `rounds`: it belongs in the table [failover]; the keys here are {top}"),
+        ),
         (
             "[failover]\ntargets = [{ url = 'https://h', tls = 'inner' }]",
-            "failover.targets[0].tls = inner: expected the table [tls.inner]",
+            "2:39: failover.targets[0].tls = inner: expected the table [tls.inner]".to_owned(),
         ),
-        (&format!("tls = 1\n{targets}"), "tls: expected tables such as [tls.inner]"),
+        (&format!("tls = 1\n{targets}"), "1:7: tls: expected tables such as [tls.inner]".to_owned()),
         (
             &format!("{targets}[tls.inner]\nroot = 'ca.pem'"),
-            "tls.inner.root: expected one of roots, certificate, key",
+            "4:1: unknown key `tls.inner.root`: did you mean `roots`? The keys here are roots, certificate, key".to_owned(),
         ),
-        (&format!("{targets}[tls.inner]\nroots = 1"), "tls.inner.roots: expected the path of a PEM file"),
-        (&format!("{targets}[tls.inner]\nroots = 'no.pem'"), "tls.inner.roots = no.pem: No such file"),
+        (
+            &format!("{targets}[tls.inner]\nroots = 1"),
+            "4:9: tls.inner.roots: expected the path of a PEM file".to_owned(),
+        ),
+        (
+            &format!("{targets}[tls.inner]\nroots = 'no.pem'"),
+            "4:9: tls.inner.roots = no.pem: No such file or directory (os error 2)".to_owned(),
+        ),
         (
             &format!("{targets}[tls.inner]\nroots = 'gateway.toml'"),
-            "tls.inner.roots = gateway.toml: expected a certificate in PEM, and there is none",
+            "4:9: tls.inner.roots = gateway.toml: expected a certificate in PEM, and there is none".to_owned(),
         ),
-        (&format!("listen = \n{targets}"), "line 1: "),
-        (&format!("\n\nlisten = 'x'\nlisten = 'y'\n{targets}"), "line 4: "),
+        (
+            &format!("{targets}[tls.inner]\ncertificate = 'gateway.toml'"),
+            "3:1: tls.inner.key is missing: expected the key of tls.inner.certificate".to_owned(),
+        ),
+        (&format!("listen = \n{targets}"), "1:10: string values must be quoted, expected literal string".to_owned()),
+        (&format!("\n\nlisten = 'x'\nlisten = 'y'\n{targets}"), "4:1: duplicate key".to_owned()),
     ] {
         let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
         for args in [&["--config", &file.path()][..], &["--config", &file.path(), "--check"]] {
-            let error = refusal(args);
-            assert!(error.contains(said), "{text}: {error}");
+            assert_eq!(refusal(args).trim_end(), format!("failover-gateway: {}:{said}", file.path()), "{text}");
         }
+    }
+}
+
+#[test]
+fn rejected_a_key_that_belongs_above_the_tables_is_told_so() {
+    let text = "[failover]\ntargets = ['http://h']\nlisten = 'h:1'";
+    let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
+    let error = refusal(&["--config", &file.path()]);
+    let said = ":3:1: unknown key `failover.listen`: it belongs above the tables; the keys here are targets,";
+    assert!(error.contains(said), "{error}");
+}
+
+#[test]
+fn whatever_can_be_off_is_off_by_that_word() {
+    for word in ["'off'", "false"] {
+        let keys = "status_path metrics_path trusted_proxies underscores_in_headers show_attempts access_log record max_headers \
+                    max_request_body shutdown_delay listen_tls admin";
+        let mut text: String = keys.split(' ').map(|key| format!("{key} = {word}\n")).collect();
+        text += "[failover]\ntargets = ['http://h']\n";
+        let keys = "deadline upload_deadline body_idle upgrades checks failback cool_down retry_after jitter";
+        text.extend(keys.split(' ').map(|key| format!("{key} = {word}\n")));
+        let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", &text);
+        let run = Run::of(&GATEWAY, &["--check", "--config", &file.path()]);
+        assert_eq!((run.code, run.complaint.as_str()), (0, ""));
+        for key in "status_path metrics_path trusted_proxies access_log record max_request_body listen_tls admin.listen \
+                    failover.deadline failover.upload_deadline failover.body_idle failover.upgrades failover.checks \
+                    failover.failback.after failover.cool_down.base failover.retry_after failover.jitter"
+            .split_whitespace()
+        {
+            let line = format!("{key} = off");
+            assert!(run.printed.lines().any(|printed| printed == line), "{line}: {}", run.printed);
+        }
+    }
+}
+
+#[test]
+fn sizes_have_units_and_tables_have_short_forms() {
+    let text = "max_request_body = '10 MB'\n[failover]\ntargets = ['http://h']\nreplay_buffer = '1MiB'\nfailback = '10s'\n\
+                cool_down = '1s'\nchecks = '/healthz'\n";
+    let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
+    let run = Run::of(&GATEWAY, &["--check", "--config", &file.path()]);
+    for line in [
+        "max_request_body = 10000000",
+        "failover.replay_buffer = 1048576",
+        "failover.failback.after = 10s",
+        "failover.cool_down.base = 1s",
+        "failover.checks = /healthz every 5s",
+    ] {
+        assert!(
+            run.printed.lines().any(|printed| printed == line),
+            "{line}: {}{}",
+            run.printed,
+            run.complaint
+        );
     }
 }
 
@@ -178,6 +293,67 @@ fn redacted_a_password_is_in_no_refusal() {
         let error = refusal(&["--config", &file.path()]);
         assert!(!error.contains("s3cret"), "{text}: {error}");
     }
+}
+
+#[test]
+fn redacted_what_a_string_of_the_file_stands_for_is_in_no_refusal() {
+    let secret = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "secret", "s3cret\nof two lines\n");
+    let of_file = format!("${{file:{}}}", secret.path());
+    for (text, said) in [
+        ("listen = '${env:PASSWORD}'\n", "1:10: listen = ${env:PASSWORD}: expected"),
+        ("idle_timeout = '${env:PASSWORD}'\n", "1:16: idle_timeout = ${env:PASSWORD}: expected"),
+        (
+            "[admin]\nlisten = 'h:1'\ntoken_file = '${env:PASSWORD}'\n",
+            "3:14: admin.token_file = ${env:PASSWORD}: No such file",
+        ),
+        ("[tls.inner]\nkey = 'x${env:PASSWORD}y'\n", "2:7: tls.inner.key = x${env:PASSWORD}y: No such file"),
+        ("[failover]\npreset = '${env:PASSWORD}'\n", "2:10: failover.preset = ${env:PASSWORD}: expected"),
+        (
+            "[failover]\nfailover_codes = [503, '${env:PASSWORD}']\n",
+            "2:18: failover.failover_codes = ${env:PASSWORD}: expected",
+        ),
+        (
+            "[failover]\nchecks = '${env:PASSWORD}'\n",
+            "2:10: failover.checks.path = ${env:PASSWORD}: expected",
+        ),
+        ("[failover]\nreplay = 'FILE'\n", "2:10: failover.replay = (not shown): expected"),
+    ] {
+        let text = text.replace("FILE", &of_file);
+        let (top, failover) = text.split_once("[failover]\n").unwrap_or((&text, ""));
+        let text = format!("{top}[failover]\n{failover}targets = ['http://h']\n");
+        let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", &text);
+        let run =
+            Command::new(&*GATEWAY).env("PASSWORD", "hunter2").args(["--config", &file.path()]).output();
+        let error = String::from_utf8(run.unwrap().stderr).unwrap();
+        assert!(error.contains(said), "{text}: {error}");
+        assert!(!error.contains("hunter2") && !error.contains("s3cret"), "{error}");
+    }
+}
+
+/// Mutilates a file in every place.
+#[test]
+fn redacted_no_refusal_holds_a_secret_wherever_the_file_is_broken() {
+    let secret = "Zq7Kw9Xv";
+    let whole = format!(
+        "listen = '127.0.0.1:0'\n[failover]\ntargets = [\n  'http://user:{secret}@h/v1',\n  {{ url = 'http://i', headers = {{ x-key = '{secret}' }} }},\n]\n"
+    );
+    let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", "");
+    let mut refused = 0;
+    for place in (0..whole.len()).step_by(2) {
+        for (length, put) in [(1, ""), (0, "'"), (1, "="), (5, "\n")] {
+            let mut broken = whole.clone();
+            broken.replace_range(place..(place + length).min(whole.len()), put);
+            file.write(&broken);
+            let run = Run::of(&GATEWAY, &["--check", "--config", &file.path()]);
+            let is_told = secret
+                .as_bytes()
+                .windows(4)
+                .any(|part| run.complaint.as_bytes().windows(4).any(|told| told == part));
+            assert!(!is_told, "{broken}: {}", run.complaint);
+            refused += usize::from(run.code == 2);
+        }
+    }
+    assert!(refused > 100, "{refused}");
 }
 
 #[test]

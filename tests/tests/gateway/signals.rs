@@ -70,7 +70,7 @@ fn rejected_a_bad_file_changes_nothing_and_says_why() {
             config("", &[works.url()], "deadline = '1m'\nattempt_timeout = '1h'"),
             "failover.attempt_timeout = 3600s: expected",
         ),
-        ("targets = [".to_owned(), "line 1: "),
+        ("targets = [".to_owned(), "gateway.toml:1:12: "),
     ] {
         let line = gateway.reload(&text);
         assert!(line.contains("stays as it was") && line.contains(said), "{text}: {line}");

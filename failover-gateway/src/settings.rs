@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use failover_tokio::core::parse_size;
+use failover_tokio::rustls::pki_types::ServerName;
 use failover_tokio::{BuildError, Config, MOST_HEADERS, RecordFile, Target};
 use ipnet::IpNet;
 use toml::de::DeTable;
@@ -156,11 +157,11 @@ impl Settings {
         let failover = group(failover)?;
         let tls = table.remove("tls").map_or(Ok(Vec::new()), |tables| Named::read(tables, folder))?;
         for (place, target) in failover.targets.iter().enumerate() {
-            let name = target.route().tls.as_ref();
-            if let Some(name) = name.filter(|&name| tls.iter().all(|named| named.name != *name)) {
-                let key = format!("failover.targets[{place}].tls");
-                return Err(refuse(&key, name, &format!("the table [tls.{name}]")));
-            }
+            let within = |error: BuildError| {
+                let key = format!("failover.targets[{place}].{}", error.key());
+                error.at(key)
+            };
+            reached(target, &tls).map_err(within)?;
         }
         let listen_tls = table.remove("listen_tls").filter(|table| !is_off(table));
         let listen_tls = listen_tls.map(|table| Served::read(table, folder)).transpose()?;
@@ -272,6 +273,23 @@ fn group(table: Table) -> Result<Config, Mistake> {
         Config::read(table).map_err(|error| Mistake::new("failover", error.message()))?.map_err(within)?;
     config.clone().group().map_err(within)?;
     Ok(config)
+}
+
+/// Refuses a target that is reached by TLS as it cannot be.
+fn reached(target: &Target, tls: &[Named]) -> Result<(), BuildError> {
+    let route = target.route();
+    let is_plain = target.scheme().as_str() == "http";
+    for (key, name) in [("tls", &route.tls), ("server_name", &route.server_name)] {
+        let Some(name) = name else { continue };
+        let expected = match key {
+            _ if is_plain => "none, since the URL is not one of https".to_owned(),
+            "tls" if tls.iter().all(|named| named.name != *name) => format!("the table [tls.{name}]"),
+            "server_name" if ServerName::try_from(name.as_str()).is_err() => "a host name".to_owned(),
+            _ => continue,
+        };
+        return Err(BuildError::new(key, name, expected));
+    }
+    Ok(())
 }
 
 /// Refuses a key of the outermost table.

@@ -134,6 +134,14 @@ fn rejected_a_key_that_makes_no_sense_is_named_with_its_value_and_its_place() {
             "[failover]\ntargets = [{ url = 'https://h', tls = 'inner' }]",
             "2:39: failover.targets[0].tls = inner: expected the table [tls.inner]".to_owned(),
         ),
+        (
+            "[failover]\ntargets = [{ url = 'http://h', tls = 'inner' }]",
+            "2:38: failover.targets[0].tls = inner: expected none, since the URL is not one of https".to_owned(),
+        ),
+        (
+            "[failover]\ntargets = [{ url = 'https://h', server_name = 'a b' }]",
+            "2:47: failover.targets[0].server_name = a b: expected a host name".to_owned(),
+        ),
         (&format!("tls = 1\n{targets}"), "1:7: tls: expected tables such as [tls.inner]".to_owned()),
         (
             &format!("{targets}[tls.inner]\nroot = 'ca.pem'"),

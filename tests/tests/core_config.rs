@@ -316,8 +316,8 @@ fn whatever_can_be_off_is_off_by_that_word_and_what_cannot_says_what_would_be_ri
     let knobs = "failover_codes not_processed deadline upload_deadline body_idle upgrades interval backoff max_attempts \
                  free_repeat replay_buffer late failback cool_down checks retry_after budget judge jitter";
     for word in ["'off'", "false"] {
-        let config: String = knobs.split(' ').map(|knob| format!("{knob} = {word}\n")).collect();
-        assert_eq!(read(&config), off);
+        let config: Vec<_> = knobs.split_whitespace().map(|knob| format!("{knob} = {word}\n")).collect();
+        assert_eq!(read(&config.concat()), off);
         assert_eq!(read(&format!("intervalInMillis = {word}")).interval, Duration::ZERO);
     }
     for (config, error) in [

@@ -36,38 +36,45 @@ fn rejected_a_flag_that_makes_no_sense_is_named() {
 }
 
 #[test]
-fn rejected_a_key_that_makes_no_sense_is_named_with_its_value_and_its_place() {
+fn rejected_a_key_of_the_group_is_named_with_its_value_and_its_place() {
     let targets = "[failover]\ntargets = ['http://127.0.0.1:1']\n";
-    let top = "listen, base_path, status_path, metrics_path, trusted_proxies, underscores_in_headers, show_attempts, access_log, \
-               record, max_connections, max_headers, max_request_body, idle_timeout, shutdown_delay, drain_timeout, failover, \
-               tls, listen_tls, admin";
     let target =
         "url, name, headers, attempt_timeout, connect_timeout, state, protocol, connect, server_name, tls";
-    let time = "expected a duration above zero such as \"500ms\", at most \"365days\" (units: ns, us, ms, s, m, h, days)";
-    let size = "expected a size such as \"64KiB\", \"1MB\" or a number of bytes (units: B, kB, MB, GB, KiB, MiB, GiB)";
     for (text, said) in [
         ("", " failover: expected a table, [failover], with targets".to_owned()),
         ("failover = 1", "1:12: failover: expected a table, [failover], with targets".to_owned()),
         ("[failover]", "1:1: failover.targets = []: expected at least one target".to_owned()),
-        ("[failover]\n  targets = []", "2:13: failover.targets = []: expected at least one target".to_owned()),
+        (
+            "[failover]\n  targets = []",
+            "2:13: failover.targets = []: expected at least one target".to_owned(),
+        ),
         (
             "[failover]\ntargets = [\n  'http://h',\n  'ftp://h',\n]",
             "4:3: failover.targets[1] = ftp://h: expected the scheme http or https".to_owned(),
         ),
         (
             "[[failover.targets]]\nurl = 'http://h'\n[[failover.targets]]\nurl = 'http://i'\nnme = 'i'",
-            format!("5:1: unknown key `failover.targets[1].nme`: did you mean `name`? The keys here are {target}"),
+            format!(
+                "5:1: unknown key `failover.targets[1].nme`: did you mean `name`? The keys here are {target}"
+            ),
         ),
         (
             "[[failover.targets]]\nurl = 'http://h'\n[[failover.targets]]\nname = 'i'",
             "3:1: failover.targets[1].url = : expected a URL such as http://host:8080/base".to_owned(),
         ),
-        ("[failover]\ntargets = ['http://h']\nrounds = 0", "3:10: failover.rounds = 0: expected at least 1".to_owned()),
+        (
+            "[failover]\ntargets = ['http://h']\nrounds = 0",
+            "3:10: failover.rounds = 0: expected at least 1".to_owned(),
+        ),
         (
             &format!("{targets}[failover.late]\nfactr = 3"),
-            "4:1: unknown key `failover.late.factr`: did you mean `factor`? The keys here are factor, floor".to_owned(),
+            "4:1: unknown key `failover.late.factr`: did you mean `factor`? The keys here are factor, floor"
+                .to_owned(),
         ),
-        (&format!("{targets}late.factor = 0"), "3:15: failover.late.factor = 0: expected at least 1".to_owned()),
+        (
+            &format!("{targets}late.factor = 0"),
+            "3:15: failover.late.factor = 0: expected at least 1".to_owned(),
+        ),
         (
             &format!("{targets}deadline = '5s'\ninterval = '5s'"),
             "4:12: failover.interval = 5s: expected less than deadline = 5s".to_owned(),
@@ -76,13 +83,30 @@ fn rejected_a_key_that_makes_no_sense_is_named_with_its_value_and_its_place() {
             &format!("{targets}deadline = '5s'\ntimeout = 6"),
             "4:11: failover.timeout = 6s: expected at most deadline = 5s".to_owned(),
         ),
+    ] {
+        assert_refused(text, &said);
+    }
+}
+
+#[test]
+fn rejected_a_value_of_the_gateways_own_keys_is_named_with_its_place() {
+    let targets = "[failover]\ntargets = ['http://127.0.0.1:1']\n";
+    let time = "expected a duration above zero such as \"500ms\", at most \"365days\" (units: ns, us, ms, s, m, h, days)";
+    let size = "expected a size such as \"64KiB\", \"1MB\" or a number of bytes (units: B, kB, MB, GB, KiB, MiB, GiB)";
+    for (text, said) in [
         (&format!("listen = 1\n{targets}"), "1:10: listen = 1: expected a string".to_owned()),
         (
             &format!("listen = 'nowhere'\n{targets}"),
             "1:10: listen = nowhere: expected an address such as 127.0.0.1:9090 or unix:/path".to_owned(),
         ),
-        (&format!("base_path = 'fo'\n{targets}"), "1:13: base_path = fo: expected a path such as /fo".to_owned()),
-        (&format!("base_path = '/fo?x'\n{targets}"), "1:13: base_path = /fo?x: expected a path such as /fo".to_owned()),
+        (
+            &format!("base_path = 'fo'\n{targets}"),
+            "1:13: base_path = fo: expected a path such as /fo".to_owned(),
+        ),
+        (
+            &format!("base_path = '/fo?x'\n{targets}"),
+            "1:13: base_path = /fo?x: expected a path such as /fo".to_owned(),
+        ),
         (
             &format!("status_path = ''\n{targets}"),
             "1:15: status_path = : expected a path such as /fo, or \"off\"".to_owned(),
@@ -99,14 +123,32 @@ fn rejected_a_key_that_makes_no_sense_is_named_with_its_value_and_its_place() {
             &format!("max_connections = 0\n{targets}"),
             "1:19: max_connections = 0: expected a whole number from 1 on".to_owned(),
         ),
-        (&format!("max_request_body = '5 parsecs'\n{targets}"), format!("1:20: max_request_body = 5 parsecs: {size}, or \"off\"")),
-        (&format!("max_request_body = -1\n{targets}"), format!("1:20: max_request_body = -1: {size}, or \"off\"")),
+        (
+            &format!("max_request_body = '5 parsecs'\n{targets}"),
+            format!("1:20: max_request_body = 5 parsecs: {size}, or \"off\""),
+        ),
+        (
+            &format!("max_request_body = -1\n{targets}"),
+            format!("1:20: max_request_body = -1: {size}, or \"off\""),
+        ),
         (&format!("idle_timeout = '0s'\n{targets}"), format!("1:16: idle_timeout = 0s: {time}")),
         (&format!("idle_timeout = '400days'\n{targets}"), format!("1:16: idle_timeout = 400days: {time}")),
         (&format!("idle_timeout = false\n{targets}"), format!("1:16: idle_timeout = false: {time}")),
         (&format!("drain_timeout = 5\n{targets}"), format!("1:17: drain_timeout = 5: {time}")),
         (&format!("shutdown_delay = 5\n{targets}"), format!("1:18: shutdown_delay = 5: {time}, or \"off\"")),
-        (&format!("show_attempts = 1\n{targets}"), "1:17: show_attempts = 1: expected true or false".to_owned()),
+    ] {
+        assert_refused(text, &said);
+    }
+}
+
+#[test]
+fn rejected_what_else_makes_no_sense_is_named_with_its_place() {
+    let targets = "[failover]\ntargets = ['http://127.0.0.1:1']\n";
+    let top = "listen, base_path, status_path, metrics_path, trusted_proxies, underscores_in_headers, show_attempts, access_log, \
+               record, max_connections, max_headers, max_request_body, idle_timeout, shutdown_delay, drain_timeout, failover, \
+               tls, listen_tls, admin";
+    for (text, said) in [
+        (&format!("show_attempts = 1\n{targets}")[..], "1:17: show_attempts = 1: expected true or false".to_owned()),
         (
             "[failover]\ntargets = [{ url = 'http://h', headers = { Content-Length = '5' } }]",
             "2:61: failover.targets[0].headers.Content-Length = (not shown): expected no header of the connection or of the body's framing"
@@ -166,10 +208,7 @@ fn rejected_a_key_that_makes_no_sense_is_named_with_its_value_and_its_place() {
         (&format!("listen = \n{targets}"), "1:10: string values must be quoted, expected literal string".to_owned()),
         (&format!("\n\nlisten = 'x'\nlisten = 'y'\n{targets}"), "4:1: duplicate key".to_owned()),
     ] {
-        let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
-        for args in [&["--config", &file.path()][..], &["--config", &file.path(), "--check"]] {
-            assert_eq!(refusal(args).trim_end(), format!("failover-gateway: {}:{said}", file.path()), "{text}");
-        }
+        assert_refused(text, &said);
     }
 }
 
@@ -187,10 +226,12 @@ fn whatever_can_be_off_is_off_by_that_word() {
     for word in ["'off'", "false"] {
         let keys = "status_path metrics_path trusted_proxies underscores_in_headers show_attempts access_log record max_headers \
                     max_request_body shutdown_delay listen_tls admin";
-        let mut text: String = keys.split(' ').map(|key| format!("{key} = {word}\n")).collect();
-        text += "[failover]\ntargets = ['http://h']\n";
+        let off = |keys: &str| {
+            keys.split_whitespace().map(|key| format!("{key} = {word}\n")).collect::<Vec<_>>().concat()
+        };
+        let top = off(keys);
         let keys = "deadline upload_deadline body_idle upgrades checks failback cool_down retry_after jitter";
-        text.extend(keys.split(' ').map(|key| format!("{key} = {word}\n")));
+        let text = format!("{top}[failover]\ntargets = ['http://h']\n{}", off(keys));
         let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", &text);
         let run = Run::of(&GATEWAY, &["--check", "--config", &file.path()]);
         assert_eq!((run.code, run.complaint.as_str()), (0, ""));
@@ -462,4 +503,12 @@ fn a_file_with_a_secret_that_everybody_can_read_is_warned_of() {
     let text = "[failover]\ntargets = ['http://user:s3cret@127.0.0.1:1']";
     let gateway = Gateway::configured(text);
     gateway.wait_for_log("everybody on this machine can read it");
+}
+
+/// Asserts that a file is refused, at a start and at a check, in one line that goes on so behind its name.
+fn assert_refused(text: &str, said: &str) {
+    let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
+    for args in [&["--config", &file.path()][..], &["--config", &file.path(), "--check"]] {
+        assert_eq!(refusal(args).trim_end(), format!("failover-gateway: {}:{said}", file.path()), "{text}");
+    }
 }

@@ -29,7 +29,8 @@ use crate::sync::{AtomicU16, Ordering};
 pub struct Checks {
     /// What is asked for, with a GET: a path that begins with a slash.
     pub path: String,
-    /// How often each target is asked; up to a tenth later, so that they are not all asked at once. By default 5 s.
+    /// How often each target is asked; up to a tenth later, so that they are not all asked at once, unless the policy's `jitter` is off. By
+    /// default 5 s.
     pub every: Duration,
     /// How long a check waits for the head of its answer. By default 2 s.
     pub timeout: Duration,

@@ -10,7 +10,8 @@ use crate::time::Timestamp;
 
 /// When one call at a time probes a target before the cursor.
 ///
-/// Each such target has a clock, armed when the cursor leaves it or passes it. A call begins at the best placed target
+/// Each such target has a clock, armed when the cursor leaves it or passes it, up to a fifth longer unless the policy's `jitter` is
+/// off. A call begins at the best placed target
 /// whose clock is due and that does not cool (`best_first`): a call that may be replayed and has its body at hand, or, when
 /// the clock has been due for as long again, any. An answer moves the cursor there once its body ended whole or enough of it
 /// passed, unless it is one of 5xx or 429, which is no recovery. A strike and a late probe double the clock; what says

@@ -19,7 +19,7 @@ use crate::time::{Timestamp, nanos};
 /// The cool-down: how long a target is tried last that has as many strikes as the policy's `leave_after`.
 ///
 /// The first one lasts `base`, doubled each time the target cools again without an answer between, at most `max`, lengthened
-/// by up to a fifth, all of a group alike. While a target cools, nothing adds; afterwards the first strike makes it cool again. An answer clears
+/// by up to a fifth, all of a group alike, unless the policy's `jitter` is off. While a target cools, nothing adds; afterwards the first strike makes it cool again. An answer clears
 /// all of it, unless what it answers was sent before the target asked for time by Retry-After. A cooling target is still tried
 /// when all others failed, and if all cool, the order is as if none did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

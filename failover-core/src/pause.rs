@@ -6,7 +6,8 @@ use crate::mark::doubled;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::nanos;
 
-/// The pause between two rounds: uniform between zero and `base`, doubled with each round, at most `max`.
+/// The pause between two rounds: uniform between zero and `base`, doubled with each round, at most `max`. Where the policy's
+/// `jitter` is off it is as long as it can be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Backoff {
     /// The upper end of the first pause's range before it is doubled: after round `r` it is `base` x 2^r.

@@ -213,6 +213,38 @@ fn rejected_what_else_makes_no_sense_is_named_with_its_place() {
 }
 
 #[test]
+fn rejected_each_key_of_the_gateway_with_one_wrong_letter_is_told_with_the_right_one() {
+    for (around, keys) in [
+        (
+            "KEY = 1\n",
+            "listen base_path status_path metrics_path trusted_proxies underscores_in_headers show_attempts access_log record \
+             max_connections max_headers max_request_body idle_timeout shutdown_delay drain_timeout tls listen_tls admin",
+        ),
+        ("[admin]\nKEY = 1\n", "listen token_file"),
+        ("[listen_tls]\nKEY = 1\n", "certificate key"),
+        ("[tls.inner]\nKEY = 1\n", "roots certificate key"),
+    ] {
+        for key in keys.split_whitespace() {
+            let swapped = format!("{}{}{}", &key[1..2], &key[..1], &key[2..]);
+            for written in
+                [format!("{key}s"), key[1..].to_owned(), swapped, key.replacen(['e', 'o', 's'], "x", 1)]
+            {
+                if keys.split_whitespace().any(|key| key == written) {
+                    continue;
+                }
+                let text = format!("{}[failover]\ntargets = ['http://h']\n", around.replace("KEY", &written));
+                let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", &text);
+                let error = refusal(&["--config", &file.path()]);
+                assert!(
+                    error.contains(&format!("did you mean `{key}`? The keys here are ")),
+                    "{text}: {error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn rejected_a_key_that_belongs_above_the_tables_is_told_so() {
     let text = "[failover]\ntargets = ['http://h']\nlisten = 'h:1'";
     let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);

@@ -61,19 +61,19 @@ impl Mistake {
 
     /// The same, with the text of the file in place of the secrets that it stands for. A value in which they cannot be found is
     /// not shown.
-    pub(crate) fn without(mut self, revealed: &[Revealed]) -> Self {
+    pub(crate) fn without(self, revealed: &[Revealed]) -> Self {
         let is_near =
             |secret: &&Revealed| is_within(&secret.key, &self.key) || is_within(&self.key, &secret.key);
-        let secrets: Vec<_> =
-            revealed.iter().filter(is_near).filter(|secret| !secret.content.is_empty()).collect();
-        if let Some(value) = self.value.take() {
-            let hidden = secrets
-                .iter()
-                .fold(value.clone(), |value, secret| value.replace(&secret.content, &secret.text));
-            let is_found = secrets.is_empty() || hidden != value;
-            self.value = Some(if is_found { hidden } else { "(not shown)".to_owned() });
-        }
-        self
+        let is_any = |secret: &&Revealed| !secret.content.is_empty();
+        let secrets: Vec<_> = revealed.iter().filter(is_near).filter(is_any).collect();
+        let hide = |text: &str| {
+            secrets.iter().fold(text.to_owned(), |text, secret| text.replace(&secret.content, &secret.text))
+        };
+        let value = self.value.as_deref().map(|value| match hide(value) {
+            hidden if hidden == value && !secrets.is_empty() => "(not shown)".to_owned(),
+            hidden => hidden,
+        });
+        Self { value, told: hide(&self.told), ..self }
     }
 
     /// Where it stands in a file, as `LINE:COLUMN`, or where the table stands in which it is missing.

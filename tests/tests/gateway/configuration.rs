@@ -397,6 +397,10 @@ fn redacted_what_a_string_of_the_file_stands_for_is_in_no_refusal() {
             "[failover]\nchecks = '${env:PASSWORD}'\n",
             "2:10: failover.checks.path = ${env:PASSWORD}: expected",
         ),
+        (
+            "[failover]\nfailback = '${env:PASSWORD}'\n",
+            "2:12: failover.failback = ${env:PASSWORD}: expected a duration",
+        ),
         ("[failover]\nreplay = 'FILE'\n", "2:10: failover.replay = (not shown): expected"),
     ] {
         let text = text.replace("FILE", &of_file);
@@ -409,6 +413,16 @@ fn redacted_what_a_string_of_the_file_stands_for_is_in_no_refusal() {
         assert!(error.contains(said), "{text}: {error}");
         assert!(!error.contains("hunter2") && !error.contains("s3cret"), "{error}");
     }
+}
+
+#[test]
+fn redacted_the_name_of_settings_of_tls_that_are_not_there_is_as_the_file_has_it() {
+    let text = "[failover]\ntargets = [{ url = 'https://h', tls = '${env:PASSWORD}' }]\n";
+    let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
+    let run = Command::new(&*GATEWAY).env("PASSWORD", "hunter2").args(["--config", &file.path()]).output();
+    let error = String::from_utf8(run.unwrap().stderr).unwrap();
+    let said = ":2:39: failover.targets[0].tls = ${env:PASSWORD}: expected the table [tls.${env:PASSWORD}]";
+    assert!(error.contains(said), "{error}");
 }
 
 /// Mutilates a file in every place.

@@ -43,7 +43,12 @@ fn main() -> ExitCode {
 /// The client that a file configures. On a terminal it tells what it does.
 fn client(path: &str) -> Result<FailoverClient, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    let File { failover } = toml::from_str(&text).map_err(|error| format!("{path}: {}", error.message()))?;
+    // The whole text of such an error shows the line, which may hold a secret.
+    let refuse = |error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        format!("{path}:{}: {}", before.matches('\n').count() + 1, error.message())
+    };
+    let File { failover } = toml::from_str(&text).map_err(refuse)?;
     let mut builder = FailoverClient::builder().policy(failover.policy);
     for target in failover.targets {
         builder = builder.target(target);

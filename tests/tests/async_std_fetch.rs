@@ -128,7 +128,7 @@ fn what_makes_no_sense_is_refused_in_one_line_that_names_it() {
         ("targets = ['ftp://x']", "targets[0]"),
         ("targets = ['http://x']\nattempt_timeout = '2 parsecs'", "attempt_timeout"),
         ("targets = ['http://x']\ndeadline = '1m'\nattempt_timeout = '1h'", "attempt_timeout"),
-        ("targets = ['http://x']\nunknown = 1", "unknown"),
+        ("targets = ['http://x']\nroundz = 1", "fetch.toml:6: unknown key `roundz`: did you mean `rounds`?"),
         ("targets = ['http://x'", "fetch.toml"),
     ] {
         let complaint = fetch_with(config, &["/"]).refusal();

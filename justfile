@@ -88,7 +88,7 @@ browser:
 
 # Backends of the gateway killed under load.
 soak seconds="20":
-    tests/kill-backends.sh {{seconds}}
+    tests/kill-backends.sh --seconds {{seconds}}
 
 # Many calls by both adapters of targets that misbehave at random.
 soak-calls seconds="600" *options:
@@ -112,14 +112,14 @@ cost *options:
     cargo run --locked --release --manifest-path tests/bench-peers/Cargo.toml -- {{options}}
 
 # The gateway beside nginx and HAProxy while all is well: throughput, processor time, and its instructions, above whose bound this fails.
-proxies *rounds:
-    tests/proxies.sh well {{rounds}}
+proxies *options:
+    tests/proxies.sh well {{options}}
 
 # The instructions of a request at the gateway, and where they go; fails above their bound.
 proxy-cost:
     tests/proxies.sh count
 
-# The gateway beside nginx and HAProxy before a backend that is killed, stopped and so on under load; `--quick`, and names of scenes.
+# The gateway beside nginx and HAProxy before a backend that is killed, stopped and so on under load; `--quick`, and `--scene NAME`.
 fire *options:
     tests/proxies.sh fire {{options}}
 

@@ -7,7 +7,7 @@
 #   fire    the first backend is killed, stopped and so on under load, and brought back: what fails, and for how long. One
 #           after the other of the scenes that are named, or all; with --quick three of them, shorter.
 #
-# Usage: tests/proxies.sh well [ROUNDS] | count | fire [--quick] [SCENE...]
+# Usage: tests/proxies.sh well [--rounds N] | count | fire [--quick] [--scene NAME]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,4 +16,4 @@ cargo build --locked --release --quiet -p failover-tests --bin proxies
 target="${CARGO_TARGET_DIR:-target}/release"
 # Each connection takes one here and two of a proxy.
 ulimit -Sn "$(ulimit -Hn)"
-exec "$target/proxies" "$target/failover-gateway" "$@"
+exec "$target/proxies" "${@:---help}" --gateway "$target/failover-gateway"

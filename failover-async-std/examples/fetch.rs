@@ -12,32 +12,87 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use async_std::task;
+use clap::{CommandFactory, Parser, value_parser};
 use failover_async_std::core::Config;
 use failover_async_std::{Answered, AttemptError, Error, FailoverClient, Failure, Target, Transport};
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request};
 use serde::{Deserialize, Serialize};
 use surf::middleware::Next;
 use surf::utils::async_trait;
 
+/// Makes calls through an ordered list of targets, and prints what comes back
+#[derive(Parser)]
+#[command(name = "fetch", version, after_help = AFTER)]
+struct Options {
+    /// A TOML file whose table [failover] has the targets and the policy
+    #[arg(long, value_name = "FILE")]
+    config: String,
+    /// The method [default: GET, or POST with -d]
+    #[arg(short = 'X', value_name = "METHOD", value_parser = method)]
+    method: Option<Method>,
+    /// A header; may be repeated
+    #[arg(short = 'H', value_name = "Name: value", allow_hyphen_values = true)]
+    headers: Vec<String>,
+    /// The body
+    #[arg(short, allow_hyphen_values = true)]
+    data: Option<String>,
+    /// Makes so many calls, one after the other
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u64).range(1..))]
+    repeat: u64,
+    /// Prints a line for each call: what came back, or why nothing did
+    #[arg(long)]
+    json: bool,
+    /// What is asked for: a path, and a query if there is one
+    path: String,
+}
+
 fn main() -> ExitCode {
-    let options = match Options::parse(env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => return if print(USAGE.as_bytes()) { ExitCode::SUCCESS } else { ExitCode::FAILURE },
-        Err(message) => return refuse(&message),
-    };
-    let client = match client(&options.config) {
-        Ok(client) => client,
-        Err(message) => return refuse(&message),
+    let options = Options::try_parse().unwrap_or_else(|error| {
+        // What may hold a password is not shown.
+        let is_secret = error.use_stderr() && env::args_os().any(|arg| arg.to_string_lossy().contains('@'));
+        if is_secret { Options::command().error(error.kind(), error.kind()).exit() } else { error.exit() }
+    });
+    let ready = options.request().and_then(|request| Ok((client(&options.config)?, request)));
+    let (client, request) = match ready {
+        Ok(ready) => ready,
+        Err(message) => {
+            complain(&message);
+            return ExitCode::from(2);
+        }
     };
     let answered = task::block_on(async {
         let mut answered = true;
         for _ in 0..options.repeat {
-            answered &= options.call(&client).await;
+            answered &= call(&client, request.clone(), options.json).await;
         }
         answered
     });
     if answered { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Options {
+    /// The request. What may be a secret is in no error.
+    fn request(&self) -> Result<Request<String>, String> {
+        let path = Target::path(&self.path).map_err(|error| format!("PATH: {error}"))?;
+        let default = if self.data.is_some() { Method::POST } else { Method::GET };
+        let mut request = Request::new(self.data.clone().unwrap_or_default());
+        *request.method_mut() = self.method.clone().unwrap_or(default);
+        *request.uri_mut() = path.into();
+        for line in &self.headers {
+            let header = line.split_once(':').and_then(|(name, value)| {
+                Some((name.trim().parse::<HeaderName>().ok()?, HeaderValue::from_str(value.trim()).ok()?))
+            });
+            let (name, value) = header.ok_or("-H: expected 'Name: value'")?;
+            request.headers_mut().append(name, value);
+        }
+        Ok(request)
+    }
+}
+
+fn method(name: &str) -> Result<Method, &'static str> {
+    let method = name.parse().ok().filter(|method| *method != Method::CONNECT);
+    method.ok_or("expected a method such as GET, and not CONNECT")
 }
 
 /// The client that a file configures. On a terminal it tells what it does.
@@ -66,84 +121,26 @@ struct File {
     failover: Config,
 }
 
-struct Options {
-    config: String,
-    method: Method,
-    headers: HeaderMap,
-    data: String,
-    repeat: u64,
-    json: bool,
-    path: String,
-}
-
-impl Options {
-    /// Reads the flags; `None` asks for help.
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
-        let (mut config, mut method, mut data, mut path) = (None, None, None, None);
-        let (mut headers, mut repeat, mut json) = (HeaderMap::new(), 1, false);
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
-            match arg.as_str() {
-                "-h" | "--help" => return Ok(None),
-                "--json" => json = true,
-                "--config" => config = Some(value()?),
-                "-X" => method = Some(parse_method(&value()?)?),
-                "-H" => {
-                    let (name, value) = header(&value()?)?;
-                    headers.append(name, value);
-                }
-                "-d" => data = Some(value()?),
-                "--repeat" => repeat = count(&value()?)?,
-                flag if flag.starts_with('-') => return Err(format!("unknown flag {flag}: try --help")),
-                _ if path.is_some() => return Err("more than one PATH: try --help".to_owned()),
-                _ => {
-                    Target::path(&arg).map_err(|error| format!("PATH: {error}"))?;
-                    path = Some(arg);
-                }
-            }
-        }
-        let default = if data.is_some() { Method::POST } else { Method::GET };
-        Ok(Some(Self {
-            config: config.ok_or("--config is missing: try --help")?,
-            method: method.unwrap_or(default),
-            headers,
-            data: data.unwrap_or_default(),
-            repeat,
-            json,
-            path: path.ok_or("PATH is missing: try --help")?,
-        }))
+/// Makes one call and prints what comes of it; tells whether there was a whole response.
+async fn call(client: &FailoverClient, request: Request<String>, json: bool) -> bool {
+    let began = now();
+    let outcome = match client.request(request).await {
+        Ok(response) => Outcome::of(response).await,
+        Err(error) => Outcome::of_error(error).await,
+    };
+    if json {
+        let line = outcome.json(began.elapsed());
+        return line.is_ok_and(|line| print(format!("{line}\n").as_bytes())) && outcome.result.is_ok();
     }
-
-    /// Makes one call and prints what comes of it; tells whether there was a whole response.
-    async fn call(&self, client: &FailoverClient) -> bool {
-        let began = now();
-        let outcome = match self.send(client).await {
-            Ok(response) => Outcome::of(response).await,
-            Err(error) => Outcome::of_error(error).await,
-        };
-        if self.json {
-            let line = outcome.json(began.elapsed());
-            return line.is_ok_and(|line| print(format!("{line}\n").as_bytes())) && outcome.result.is_ok();
+    match &outcome.result {
+        Ok((_, body)) => {
+            let open_line = io::stdout().is_terminal() && !body.ends_with(b"\n") && !body.is_empty();
+            print(body) && (!open_line || print(b"\n"))
         }
-        match &outcome.result {
-            Ok((_, body)) => {
-                let open_line = io::stdout().is_terminal() && !body.ends_with(b"\n") && !body.is_empty();
-                print(body) && (!open_line || print(b"\n"))
-            }
-            Err((message, _)) => {
-                complain(message);
-                false
-            }
+        Err((message, _)) => {
+            complain(message);
+            false
         }
-    }
-
-    async fn send(&self, client: &FailoverClient) -> Result<surf::Response, Error> {
-        let path = Target::path(&self.path)?;
-        let mut request = Request::new(self.data.clone());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = path.into();
-        *request.headers_mut() = self.headers.clone();
-        client.request(request).await
     }
 }
 
@@ -292,24 +289,6 @@ impl Drop for Trying {
     }
 }
 
-fn parse_method(name: &str) -> Result<Method, String> {
-    let method = name.parse().ok().filter(|method| *method != Method::CONNECT);
-    method.ok_or_else(|| format!("-X {name}: expected a method such as GET, and not CONNECT"))
-}
-
-/// The value may be a secret and is not shown.
-fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let parts = line.split_once(':').and_then(|(name, value)| {
-        Some((name.trim().parse::<HeaderName>().ok()?, HeaderValue::from_str(value.trim()).ok()?))
-    });
-    parts.ok_or_else(|| "-H: expected 'Name: value'".to_owned())
-}
-
-fn count(value: &str) -> Result<u64, String> {
-    let count = value.parse().ok().filter(|count| *count > 0);
-    count.ok_or_else(|| format!("--repeat {value}: expected a number from 1 on"))
-}
-
 /// Prints, and tells whether that succeeded.
 fn print(bytes: &[u8]) -> bool {
     let mut stdout = io::stdout();
@@ -321,28 +300,10 @@ fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "fetch: {message}");
 }
 
-fn refuse(message: &str) -> ExitCode {
-    complain(message);
-    ExitCode::from(2)
-}
-
 #[expect(clippy::disallowed_methods, reason = "async-std has no clock of its own")]
 fn now() -> Instant {
     Instant::now()
 }
 
-const USAGE: &str = "\
-Makes calls through an ordered list of targets, and prints what comes back.
-
-Usage: fetch --config FILE [-X METHOD] [-H 'Name: value']... [-d DATA] [--repeat N] [--json] PATH
-
-  --config FILE       a TOML file whose table [failover] has the targets and the policy
-  -X METHOD           the method [GET, or POST with -d]
-  -H 'Name: value'    a header; may be repeated
-  -d DATA             the body
-  --repeat N          makes so many calls, one after the other [1]
-  --json              prints a line for each call: what came back, or why nothing did
-  --help              prints this
-
-Exit code: 0 if every call got a response, 1 if one did not, 2 for a flag or a configuration that makes no sense.
-";
+const AFTER: &str = "\
+Exit code: 0 if every call got a response, 1 if one did not, 2 for a flag or a configuration that makes no sense.";

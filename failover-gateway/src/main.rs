@@ -74,9 +74,8 @@ use crate::supervisor::State;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let (options, is_check) = match Asked::parse(env::args_os().skip(1)) {
-        Ok(Asked::Help) => return tell(USAGE),
-        Ok(Asked::Version) => return tell(concat!("failover-gateway ", env!("CARGO_PKG_VERSION"))),
+    let (options, is_check) = match Asked::parse(env::args_os()) {
+        Ok(Asked::Text(text)) => return tell(text.trim_end()),
         Ok(Asked::Explain(file)) => {
             return explain::story(&file)
                 .map_or_else(|message| refuse(&message), |story| tell(story.trim_end()));
@@ -255,20 +254,3 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// For what is no connection of a call.
 const OTHER_DESCRIPTORS: u64 = 128;
-
-const USAGE: &str = "\
-Passes each request on to the first target that works.
-
-Usage: failover-gateway --config FILE [--listen ADDR] [--check]
-       failover-gateway --explain FILE
-
-  --config FILE    a TOML file, whose keys README.md and gateway.toml tell
-  --listen ADDR    listens here rather than where the file says; port 0 is any free one
-  --check          tells what the file says, and does nothing
-  --explain FILE   tells in words what a record says: each failover and why, and each that was withheld;
-                   reads FILE.1 before it, and stdin where FILE is -
-  --version        prints the version
-  --help           prints this
-
-SIGHUP reads the file again; SIGTERM and Ctrl-C let the calls under way end.
-Exit code: 0 when all calls have ended, 1 if some were cut off, 2 for a flag or a file that makes no sense.";

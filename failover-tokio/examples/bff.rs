@@ -11,7 +11,6 @@
 //! the next one only if it has a key; else the frontend is told `no_proof`. With `--once` it makes such calls by
 //! itself, prints the answers, and ends.
 
-use std::env;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +22,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use clap::Parser;
 use failover_tokio::{Error, FailoverClient, Within};
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Method, Request, StatusCode, Uri};
@@ -33,13 +33,18 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout_at};
 use tower::BoxError;
 
+/// A backend for frontends, and the backends that it calls
+#[derive(Parser)]
+#[command(name = "bff", version)]
+struct Options {
+    /// Makes calls by itself, prints the answers, and ends
+    #[arg(long)]
+    once: bool,
+}
+
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let once = match env::args().nth(1).as_deref() {
-        None => false,
-        Some("--once") => true,
-        Some(other) => return Err(format!("{other}: expected --once or nothing").into()),
-    };
+    let Options { once } = Options::parse();
     // The client logs each call that stops, and why.
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(io::stderr).init();
 

@@ -123,6 +123,19 @@ impl Run {
         assert_eq!((code, printed.as_str(), complaint.lines().count()), (2, "", 1), "{complaint}");
         complaint
     }
+
+    /// Its complaint, where it refused its flags: what the parser of the command line says, and exit code 2.
+    ///
+    /// # Panics
+    ///
+    /// If it did not refuse them like that.
+    #[must_use]
+    pub fn misuse(self) -> String {
+        let Self { code, printed, complaint } = self;
+        assert_eq!((code, printed.as_str()), (2, ""), "{complaint}");
+        assert!(complaint.starts_with("error: "), "{complaint}");
+        complaint
+    }
 }
 
 /// Reads while the process runs, so that it never waits for its reader.

@@ -25,11 +25,11 @@ fn method_headers_and_body_are_sent_as_given() {
     let server = Server::script([Reply::ok("")]);
     let args = ["-X", "PUT", "-H", "X-One: 1", "-H", "x-one:2", "-d", "a body", "/things"];
     assert_eq!(fetch(&[&server.url()], &args).code, 0);
-    assert_eq!(fetch(&[&server.url()], &["-d", "data", "/"]).code, 0);
+    assert_eq!(fetch(&[&server.url()], &["-d", "-data", "/"]).code, 0);
     let requests = server.requests();
     assert_eq!((requests[0].method.as_str(), requests[0].text()), ("PUT", "a body"));
     assert_eq!(requests[0].headers("x-one").collect::<Vec<_>>(), ["1", "2"]);
-    assert_eq!((requests[1].method.as_str(), requests[1].text()), ("POST", "data"));
+    assert_eq!((requests[1].method.as_str(), requests[1].text()), ("POST", "-data"));
 }
 
 #[test]
@@ -135,22 +135,31 @@ fn what_makes_no_sense_is_refused_in_one_line_that_names_it() {
         assert!(complaint.contains(named), "{complaint}");
     }
     for (args, named) in [
-        (&["/", "--unknown"][..], "--unknown"),
-        (&["/", "-X"], "-X"),
-        (&["/", "-X", "G T"], "-X"),
-        (&["/", "-H", "secret"], "-H"),
-        (&["/", "--repeat", "0"], "--repeat"),
-        (&["/", "--repeat", "many"], "--repeat"),
+        (&["/", "-H", "secret"][..], "-H"),
         (&["http://elsewhere.example/"], "PATH"),
-        (&["/a", "/b"], "PATH"),
-        (&[], "PATH"),
+        (&["http://user:secret@elsewhere.example/"], "PATH"),
     ] {
         let complaint = fetch_with(target, args).refusal();
         assert!(complaint.contains(named) && !complaint.contains("secret"), "{complaint}");
     }
+    for (args, named) in [
+        (&["/", "--unknown"][..], "--unknown"),
+        (&["/", "--jsn"], "'--json'"),
+        (&["/", "-X"], "-X"),
+        (&["/", "-X", "G T"], "-X"),
+        (&["/", "-X", "GET", "-X", "PUT"], "-X"),
+        (&["/", "--repeat", "0"], "--repeat"),
+        (&["/", "--repeat", "many"], "--repeat"),
+        (&["/a", "/b"], "/b"),
+        (&["/a", "http://user:secret@b/"], "unexpected argument"),
+        (&[], "<PATH>"),
+    ] {
+        let complaint = fetch_with(target, args).misuse();
+        assert!(complaint.contains(named) && !complaint.contains("secret"), "{complaint}");
+    }
     let missing = fetch_args(&["--config", "no/such/file.toml", "/"]).refusal();
     assert!(missing.contains("no/such/file.toml"), "{missing}");
-    assert!(fetch_args(&["/"]).refusal().contains("--config"));
+    assert!(fetch_args(&["/"]).misuse().contains("--config"));
     let other = scratch("[gateway]\nlisten = 1\n");
     let without = fetch_args(&["--config", &other.path(), "/"]).refusal();
     assert!(without.contains("failover"), "{without}");

@@ -24,8 +24,9 @@ mod memory;
 mod server;
 mod silent;
 
-use std::env;
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
 
 use crate::contender::Contender;
 use crate::count::{Client, Tool, held, per_call, profile};
@@ -33,31 +34,62 @@ use crate::memory::{Holder, Still};
 use crate::server::Server;
 use crate::silent::Over;
 
+/// Counts what a call costs its client, and what that holds of a connection that stands still; all of it without a command
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Counts what is held of each connection that stands still
+    Memory {
+        /// What is spoken [default: all]
+        over: Option<Over>,
+    },
+    /// Lists the functions in which a contender spends most instructions of a call
+    Profile {
+        #[arg(value_parser = MEASURED.map(|measured| measured.name))]
+        contender: String,
+    },
+    #[command(hide = true)]
+    Serve,
+    #[command(hide = true)]
+    Call { name: String, url: String, calls: u32 },
+    #[command(hide = true)]
+    Stand { over: Over },
+    #[command(hide = true)]
+    Hold { name: String, still: Still, over: Over, count: usize, url: String, certificate: String },
+}
+
 fn main() -> Result<ExitCode, BoxError> {
-    let arguments: Vec<_> = env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => {
-            let within = [compare()?, memory(&Over::ALL)?];
-            Ok(if within == [true; 2] { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let within = match Options::parse().task {
+        None => [compare()?, memory(&Over::ALL)?] == [true; 2],
+        Some(Task::Memory { over }) => memory(&over.map_or(Over::ALL.to_vec(), |over| vec![over]))?,
+        Some(Task::Profile { contender }) => {
+            list(&contender)?;
+            true
         }
-        ["memory"] => Ok(if memory(&Over::ALL)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        ["memory", over] => {
-            Ok(if memory(&[Over::of(over)?])? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Some(Task::Serve) => {
+            server::serve()?;
+            true
         }
-        ["profile", name] => list(name),
-        ["serve"] => server::serve().map(|()| ExitCode::SUCCESS).map_err(Into::into),
-        ["call", name, url, calls] => {
-            Contender::new(name, url)?.call_often(calls.parse()?)?;
-            Ok(ExitCode::SUCCESS)
+        Some(Task::Call { name, url, calls }) => {
+            Contender::new(&name, &url)?.call_often(calls)?;
+            true
         }
-        ["stand", over] => silent::serve(Over::of(over)?).map(|()| ExitCode::SUCCESS),
-        ["hold", name, still, over, count, url, certificate] => {
-            let holder = Holder::new(name, Over::of(over)?, url, certificate)?;
-            memory::hold(&holder, Still::of(still)?, count.parse()?)?;
-            Ok(ExitCode::SUCCESS)
+        Some(Task::Stand { over }) => {
+            silent::serve(over)?;
+            true
         }
-        _ => Err("expected nothing, `memory` and what is spoken, or `profile` and a contender".into()),
-    }
+        Some(Task::Hold { name, still, over, count, url, certificate }) => {
+            memory::hold(&Holder::new(&name, over, &url, &certificate)?, still, count)?;
+            true
+        }
+    };
+    Ok(if within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints what each contender costs, and tells whether that is within its bounds.
@@ -107,12 +139,12 @@ fn memory(overs: &[Over]) -> Result<bool, BoxError> {
 }
 
 /// Prints the functions in which a contender spends most instructions of a call.
-fn list(name: &str) -> Result<ExitCode, BoxError> {
+fn list(name: &str) -> Result<(), BoxError> {
     let server = Server::start(&["serve"])?;
     for (function, instructions) in profile(&Client { name, url: server.url() })?.iter().take(LISTED) {
         println!("{instructions:9.1} {function}");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

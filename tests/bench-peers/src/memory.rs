@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use clap::ValueEnum;
 use failover_tokio::rustls::crypto::ring;
 use failover_tokio::rustls::{ClientConfig, RootCertStore};
 use failover_tokio::{FailoverClient, Protocol};
@@ -28,7 +29,7 @@ use crate::contender::{FORWARD, HYPER};
 use crate::silent::{Over, certificate};
 
 /// Where exchanges stand still.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Still {
     /// After a short answer.
     Idle,
@@ -45,12 +46,6 @@ pub(crate) enum Still {
 impl Still {
     pub(crate) const ALL: [Self; 5] =
         [Self::Idle, Self::IdleAfterMuch, Self::Download, Self::Upload, Self::WholeUpload];
-
-    /// The one of this name.
-    pub(crate) fn of(name: &str) -> Result<Self, BoxError> {
-        let found = Self::ALL.into_iter().find(|still| still.name() == name);
-        found.ok_or_else(|| format!("nothing stands still as {name}").into())
-    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use bytes::Bytes;
+use clap::ValueEnum;
 use failover_tokio::rustls::ServerConfig;
 use failover_tokio::rustls::crypto::ring;
 use failover_tokio::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -28,7 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::BoxError;
 
 /// What is spoken.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Over {
     Http1,
     /// HTTP/1.1 over TLS.
@@ -39,12 +40,6 @@ pub(crate) enum Over {
 
 impl Over {
     pub(crate) const ALL: [Self; 4] = [Self::Http1, Self::Tls, Self::Http2, Self::Http2Tls];
-
-    /// The one of this name.
-    pub(crate) fn of(name: &str) -> Result<Self, BoxError> {
-        let found = Self::ALL.into_iter().find(|over| over.name() == name);
-        found.ok_or_else(|| format!("nothing is spoken as {name}").into())
-    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -4,62 +4,47 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, value_parser};
 use failover_tests::soak::{Order, Over, soak};
 
+/// Has many callers call three targets on loopback that misbehave at random, and prints what came of it
+#[derive(Parser)]
+#[command(name = "soak", version)]
+struct Options {
+    /// For how long both adapters together, one after the other, and six seeds of each
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+    /// Which adapter is called
+    #[arg(long, value_name = "NAME", default_value = "both", value_parser = adapters())]
+    adapter: String,
+    /// The first of six that follow each other
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u32,
+    /// How many callers there are
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = value_parser!(u16).range(1..=4_096))]
+    callers: u16,
+    /// Something befalls four of five requests, and half of the calls are POSTs without a key
+    #[arg(long)]
+    harsh: bool,
+}
+
 fn main() -> ExitCode {
-    match task(std::env::args().skip(1)) {
-        Ok(Task::Help) => {
-            print!("{HELP}");
-            ExitCode::SUCCESS
-        }
-        Ok(Task::Soak(overs, order)) => perform(&overs, order),
-        Err(error) => {
-            eprintln!("soak: {error}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// What is asked for.
-enum Task {
-    Soak(Vec<Over>, Order),
-    Help,
-}
-
-fn task(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
-    let mut overs = Over::ALL.to_vec();
-    let mut order = Order {
-        lasts: Duration::from_secs(60),
-        callers: 64,
-        seed: 0,
+    let Options { seconds, adapter, seed, callers, harsh } = Options::parse();
+    let overs: Vec<_> =
+        Over::ALL.into_iter().filter(|over| adapter == "both" || adapter == over.name()).collect();
+    let order = Order {
+        lasts: Duration::from_secs(seconds) / u32::try_from(overs.len()).expect("they are two at most"),
+        callers: callers.into(),
+        seed: seed.into(),
         slack: Duration::from_secs(5),
-        is_harsh: false,
+        is_harsh: harsh,
     };
-    while let Some(flag) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{flag} needs a value"));
-        match &*flag {
-            "--help" | "-h" => return Ok(Task::Help),
-            "--seconds" => order.lasts = Duration::from_secs(number(&flag, &value()?, 1, 86_400)?.into()),
-            "--seed" => order.seed = number(&flag, &value()?, 0, u32::MAX)?.into(),
-            "--callers" => order.callers = number(&flag, &value()?, 1, 4_096)? as usize,
-            "--harsh" => order.is_harsh = true,
-            "--adapter" => {
-                let name = value()?;
-                overs.retain(|over| name == "both" || name == over.name());
-                if overs.is_empty() {
-                    return Err(format!("no adapter {name:?}: expected tokio, async-std or both"));
-                }
-            }
-            _ => return Err(format!("unknown argument {flag:?}; --help lists them")),
-        }
-    }
-    order.lasts /= u32::try_from(overs.len()).expect("they are two at most");
-    Ok(Task::Soak(overs, order))
+    perform(&overs, order)
 }
 
-fn number(flag: &str, text: &str, least: u32, most: u32) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("{flag} {text}: expected a number from {least} to {most}"))
+fn adapters() -> PossibleValuesParser {
+    Over::ALL.map(Over::name).into_iter().chain(["both"]).into()
 }
 
 fn perform(overs: &[Over], order: Order) -> ExitCode {
@@ -82,11 +67,3 @@ fn perform(overs: &[Over], order: Order) -> ExitCode {
 
 /// How many seeds follow each other, so that each target speaks all that there is.
 const TURNS: u32 = 6;
-
-const HELP: &str = "\
-Has 64 callers, or as many as are asked for, call three targets on loopback that misbehave at random, and prints what came of it.
-
-soak [--seconds N] [--adapter tokio|async-std|both] [--seed N] [--callers N] [--harsh]
-      the seconds are those of both adapters together, one after the other, and of six seeds from this one on;
-      with --harsh something befalls four of five requests, and half of the calls are POSTs without a key
-";

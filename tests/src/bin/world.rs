@@ -3,16 +3,51 @@
 
 use std::fs;
 use std::io::{IsTerminal, Write, stderr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, value_parser};
 use failover_tests::simulation::catalogue::{SCENES, scene};
 use failover_tests::simulation::grid::{Effort, Kind, judge, misses, play, table};
 use failover_tests::simulation::plot::svg;
 use failover_tests::simulation::run::Cell;
 use failover_tests::simulation::scene::Scene;
 
+/// Plays the scenes of the world with the machine or its rivals, and prints what came of it
+///
+/// It prints one table per policy, with the worst cell of each scene; and for the default policy, what is not as it is wanted.
+#[derive(Parser)]
+#[command(name = "world", version)]
+struct Options {
+    /// A scene that is played; may be repeated [default: all]
+    #[arg(long = "scene", value_name = "NAME", value_parser = scenes(), hide_possible_values = true)]
+    scenes: Vec<String>,
+    /// The policy that plays them
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = policies())]
+    policy: String,
+    /// Plays each scene with twenty seeds
+    #[arg(long)]
+    full: bool,
+    /// Names the scenes and what they show, and does nothing
+    #[arg(long, exclusive = true)]
+    list: bool,
+    /// Draws one run of one scene: who answers, where the cursor is, what fails
+    #[arg(long, value_name = "FILE", requires = "scenes")]
+    svg: Option<PathBuf>,
+    /// The calls per second of that run [default: 50 where the scene has them, or 1]
+    #[arg(long, value_name = "CALLS", requires = "svg", value_parser = value_parser!(u32).range(1..=100_000))]
+    rate: Option<u32>,
+    /// What the latencies of that run are multiplied by
+    #[arg(long, value_name = "FACTOR", requires = "svg", default_value_t = 1.0, value_parser = factor)]
+    latency: f64,
+    /// The seed of that run
+    #[arg(long, value_name = "N", requires = "svg", default_value_t = 0)]
+    seed: u32,
+}
+
 fn main() -> ExitCode {
-    match order(std::env::args().skip(1)).and_then(|order| perform(&order)) {
+    match perform(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("world: {error}");
@@ -21,109 +56,72 @@ fn main() -> ExitCode {
     }
 }
 
-/// What is asked for.
-struct Order {
-    task: Task,
-    kinds: Vec<Kind>,
-    scenes: Vec<&'static Scene>,
+fn scenes() -> PossibleValuesParser {
+    SCENES.iter().map(|scene| scene.name).into()
+}
+
+fn policies() -> PossibleValuesParser {
+    Kind::ALL.map(Kind::name).into_iter().chain(["all"]).into()
+}
+
+fn factor(text: &str) -> Result<f64, &'static str> {
+    let factor = text.parse().ok().filter(|factor| (0.001..=1_000.0).contains(factor));
+    factor.ok_or("expected a number from 0.001 to 1000")
+}
+
+fn perform(options: &Options) -> Result<(), String> {
+    if options.list {
+        for scene in SCENES {
+            println!("{:22} {}", scene.name, scene.shows);
+        }
+        return Ok(());
+    }
+    let kinds: Vec<_> = Kind::ALL
+        .into_iter()
+        .filter(|kind| options.policy == "all" || options.policy == kind.name())
+        .collect();
+    let named = |name: &String| scene(name).expect("the flag takes names of scenes");
+    let scenes: Vec<_> = options.scenes.iter().map(named).collect();
+    let effort = if options.full { Effort::FULL } else { Effort::USUAL };
+    match (&options.svg, &scenes[..], &kinds[..]) {
+        (Some(path), [scene], [kind]) => draw(options, path, scene, *kind, effort),
+        (Some(_), ..) => Err("--svg draws one --scene with one --policy".to_owned()),
+        (None, [], _) => {
+            tabulate(&SCENES.iter().collect::<Vec<_>>(), &kinds, effort);
+            Ok(())
+        }
+        (None, ..) => {
+            tabulate(&scenes, &kinds, effort);
+            Ok(())
+        }
+    }
+}
+
+fn tabulate(scenes: &[&'static Scene], kinds: &[Kind], effort: Effort) {
+    for &kind in kinds {
+        let verdicts = judge(scenes, kind, effort, |done, all| progress(kind, done, all));
+        println!("{}", table(kind, &verdicts));
+        if kind == Kind::Machine {
+            let met = verdicts.iter().filter(|verdict| verdict.is_met()).count();
+            println!("{met} of {} scenes are as they are wanted.\n\n{}", verdicts.len(), misses(&verdicts));
+        }
+    }
+}
+
+fn draw(
+    options: &Options,
+    path: &Path,
+    scene: &'static Scene,
+    kind: Kind,
     effort: Effort,
-    rate: Option<u32>,
-    latency: f64,
-    seed: u64,
-}
-
-enum Task {
-    Judge,
-    Draw(String),
-    List,
-    Help,
-}
-
-fn order(mut arguments: impl Iterator<Item = String>) -> Result<Order, String> {
-    let mut order = Order {
-        task: Task::Judge,
-        kinds: vec![Kind::Machine],
-        scenes: vec![],
-        effort: Effort::USUAL,
-        rate: None,
-        latency: 1.0,
-        seed: 0,
-    };
-    while let Some(flag) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{flag} needs a value"));
-        match &*flag {
-            "--full" => order.effort = Effort::FULL,
-            "--list" => order.task = Task::List,
-            "--help" | "-h" => order.task = Task::Help,
-            "--policy" => order.kinds = kinds(&value()?)?,
-            "--scene" => {
-                let name = value()?;
-                order.scenes.push(scene(&name).ok_or(format!("no scene {name:?}; --list names them"))?);
-            }
-            "--svg" => order.task = Task::Draw(value()?),
-            "--rate" => order.rate = Some(number(&flag, &value()?, 1, 100_000)?),
-            "--latency" => {
-                let text = value()?;
-                let latency: f64 = text.parse().unwrap_or(f64::NAN);
-                if !(0.001..=1_000.0).contains(&latency) {
-                    return Err(format!("--latency {text}: expected a factor from 0.001 to 1000"));
-                }
-                order.latency = latency;
-            }
-            "--seed" => order.seed = number(&flag, &value()?, 0, u32::MAX)?.into(),
-            _ => return Err(format!("unknown argument {flag:?}; --help lists them")),
-        }
-    }
-    Ok(order)
-}
-
-fn kinds(name: &str) -> Result<Vec<Kind>, String> {
-    let all = name == "all";
-    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| all || kind.name() == name).collect();
-    let names = Kind::ALL.map(Kind::name).join(", ");
-    if kinds.is_empty() { Err(format!("no policy {name:?}: expected {names} or all")) } else { Ok(kinds) }
-}
-
-fn number(flag: &str, text: &str, least: u32, most: u32) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("{flag} {text}: expected a number from {least} to {most}"))
-}
-
-fn perform(order: &Order) -> Result<(), String> {
-    match &order.task {
-        Task::Help => print!("{HELP}"),
-        Task::List => SCENES.iter().for_each(|scene| println!("{:22} {}", scene.name, scene.shows)),
-        Task::Draw(path) => draw(order, path)?,
-        Task::Judge => {
-            let all: Vec<&Scene> = SCENES.iter().collect();
-            let scenes = if order.scenes.is_empty() { &all } else { &order.scenes };
-            for &kind in &order.kinds {
-                let verdicts = judge(scenes, kind, order.effort, |done, all| progress(kind, done, all));
-                println!("{}", table(kind, &verdicts));
-                if kind == Kind::Machine {
-                    let met = verdicts.iter().filter(|verdict| verdict.is_met()).count();
-                    println!(
-                        "{met} of {} scenes are as they are wanted.\n\n{}",
-                        verdicts.len(),
-                        misses(&verdicts)
-                    );
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn draw(order: &Order, path: &str) -> Result<(), String> {
-    let ([scene], [kind]) = (&*order.scenes, &*order.kinds) else {
-        return Err("--svg draws one --scene with one --policy".to_owned());
-    };
-    let rate = order.rate.unwrap_or(if scene.cells.rates.contains(&50) { 50 } else { 1 });
-    let cell = Cell { rate, latency: order.latency, seed: order.seed };
-    let lasts = order.effort.lasts(scene, cell);
-    let tally = play(scene, *kind, cell, lasts);
-    let title = format!("{}: {rate} calls/s, latency x{}, policy {}", scene.name, order.latency, kind.name());
-    fs::write(path, svg(scene, &title, &tally, lasts)).map_err(|error| format!("{path}: {error}"))
+) -> Result<(), String> {
+    let &Options { rate, latency, seed, .. } = options;
+    let rate = rate.unwrap_or(if scene.cells.rates.contains(&50) { 50 } else { 1 });
+    let cell = Cell { rate, latency, seed: seed.into() };
+    let lasts = effort.lasts(scene, cell);
+    let tally = play(scene, kind, cell, lasts);
+    let title = format!("{}: {rate} calls/s, latency x{latency}, policy {}", scene.name, kind.name());
+    fs::write(path, svg(scene, &title, &tally, lasts)).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Shows how far it is, where somebody looks.
@@ -138,14 +136,3 @@ fn progress(kind: Kind, done: usize, all: usize) {
     // A progress bar that cannot be shown is no reason to stop.
     let _ = write!(stderr, "\r{:10} [{bar}] {done}/{all}{end}", kind.name());
 }
-
-const HELP: &str = "\
-Plays the scenes of the world with the machine or its rivals.
-
-world [--scene NAME]... [--policy default|ballerina|ejection|checks|all] [--full]
-      one table per policy: the worst cell of each scene; for the default policy, what is not as it is wanted
-world --scene NAME --svg FILE [--policy NAME] [--rate CALLS_PER_SECOND] [--latency FACTOR] [--seed N]
-      a picture of one run: who answers, where the cursor is, what fails
-world --list
-      the scenes and what they show
-";

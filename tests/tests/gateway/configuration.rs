@@ -13,22 +13,23 @@ use crate::{GATEWAY, Gateway, config, refusal};
 #[test]
 fn rejected_a_flag_that_makes_no_sense_is_named() {
     for (args, named) in [
-        (&[][..], "--config"),
-        (&["--config"], "--config"),
-        (&["--configuration", "x"], "--configuration"),
-        (&["gateway.toml"], "gateway.toml: expected --config FILE, --listen ADDR, --check, --explain FILE"),
-        (&["--config=a", "--config=b"], "--config is given twice"),
-        (&["--listen=a", "--listen", "b"], "--listen is given twice"),
-        (&["--check", "--check"], "--check is given twice"),
-        (&["--check=yes"], "--check=yes"),
-        (&["--check"], "--config FILE is missing"),
+        (&[][..], "not provided: --config <FILE>"),
+        (&["--config"], "required for '--config <FILE>'"),
+        (&["--confg", "x"], "unexpected argument '--confg' found: a similar argument exists: '--config'"),
+        (&["gateway.toml"], "unexpected argument 'gateway.toml' found: try --help"),
+        (&["--config=a", "--config=b"], "'--config <FILE>' cannot be used multiple times"),
+        (&["--listen=a", "--listen", "b"], "'--listen <ADDR>' cannot be used multiple times"),
+        (&["--check", "--check"], "'--check' cannot be used multiple times"),
+        (&["--check=yes"], "'yes' for '--check'"),
+        (&["--check"], "not provided: --config <FILE>"),
         (&["--config", "/no/such/file.toml"], "/no/such/file.toml"),
-        (&["--explain"], "--explain needs a value"),
-        (&["--explain=a", "--explain=b"], "--explain is given twice"),
-        (&["--explain=a", "--config=b"], "--explain FILE: expected no other flag"),
-        (&["--explain=a", "--check"], "--explain FILE: expected no other flag"),
+        (&["--explain"], "required for '--explain <FILE>'"),
+        (&["--explain=a", "--explain=b"], "'--explain <FILE>' cannot be used multiple times"),
+        (&["--explain=a", "--config=b"], "'--explain <FILE>' cannot be used with"),
+        (&["--explain=a", "--check"], "'--explain <FILE>' cannot be used with"),
         (&["--explain", "/no/such/record"], "--explain /no/such/record: No such file"),
         (&["--config=/no/such/file.toml", "--listen"], "--listen"),
+        (&["two\n\nlines"], "unexpected argument 'two"),
     ] {
         let error = refusal(args);
         assert!(error.contains(named), "{args:?}: {error}");
@@ -350,6 +351,17 @@ fn a_file_is_checked_without_any_network() {
 }
 
 #[test]
+fn help_tells_each_flag() {
+    for flag in ["--help", "-h"] {
+        let Run { code, printed, complaint } = Run::of(&GATEWAY, &[flag]);
+        assert_eq!((code, complaint.as_str()), (0, ""));
+        for told in ["--config <FILE>", "--listen <ADDR>", "--check", "--explain <FILE>", "Exit code: 0"] {
+            assert!(printed.contains(told), "{told}: {printed}");
+        }
+    }
+}
+
+#[test]
 fn the_version_is_told() {
     for flag in ["--version", "-V"] {
         let run = Run::of(&GATEWAY, &[flag]);
@@ -373,6 +385,17 @@ fn redacted_a_password_is_in_no_refusal() {
         let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
         let error = refusal(&["--config", &file.path()]);
         assert!(!error.contains("s3cret"), "{text}: {error}");
+    }
+    for args in [
+        &["http://user:s3cret@h/"][..],
+        &["--http://user:s3cret@h/"],
+        &["-s3cret@h"],
+        &["--targets=http://user:s3cret@h/"],
+        &["--config=a", "--check=http://user:s3cret@h/"],
+        &["--config=a", "--lis s3cret@h", "b"],
+    ] {
+        let error = refusal(args);
+        assert!(!error.contains("s3cret"), "{args:?}: {error}");
     }
 }
 

@@ -8,10 +8,12 @@ mod backend;
 mod load;
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
+use clap::Parser;
 use failover_tests::example::{self, Scratch};
 use tokio::time::{Instant, sleep};
 
@@ -20,9 +22,28 @@ use crate::load::{Kind, Load};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// Kills the backends of a gateway under load, and prints what its clients see of that
+#[derive(Parser)]
+#[command(name = "fleet", version)]
+enum Task {
+    /// Loads a gateway for so long, while its backends are killed
+    Trial {
+        /// The gateway's program
+        #[arg(long, value_name = "FILE")]
+        gateway: String,
+        /// For how long
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        seconds: u64,
+    },
+    /// Serves as one of the backends
+    #[command(hide = true)]
+    Backend { port: u16, journal: PathBuf },
+}
+
 fn main() -> ExitCode {
+    let task = Task::parse();
     let ended =
-        tokio::runtime::Runtime::new().map_err(Error::from).and_then(|runtime| runtime.block_on(run()));
+        tokio::runtime::Runtime::new().map_err(Error::from).and_then(|runtime| runtime.block_on(run(task)));
     match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -34,15 +55,13 @@ fn main() -> ExitCode {
 }
 
 /// Tells whether everything went as it should.
-async fn run() -> Result<bool, Error> {
-    let args: Vec<_> = env::args().skip(1).collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["backend", port, journal] => {
-            backend::serve(port.parse()?, journal.as_ref()).await?;
+async fn run(task: Task) -> Result<bool, Error> {
+    match task {
+        Task::Trial { gateway, seconds } => trial(&gateway, Duration::from_secs(seconds)).await,
+        Task::Backend { port, journal } => {
+            backend::serve(port, &journal).await?;
             Ok(true)
         }
-        [gateway, seconds] => trial(gateway, Duration::from_secs(seconds.parse()?)).await,
-        _ => Err("usage: fleet GATEWAY SECONDS".into()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use clap::{Args, ValueEnum};
 use failover_tests::example::Scratch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -14,37 +15,38 @@ use crate::figures::{Figures, HEADS, Times};
 use crate::{Error, say, scratch};
 
 /// What is asked for.
+#[derive(Args)]
 pub(crate) struct Order {
+    /// Plays fewer scenes, and shorter
+    #[arg(long)]
+    quick: bool,
+    /// A scene that is played; may be repeated [default: all, or three of them if it is quick]
+    #[arg(long = "scene", value_name = "NAME")]
     scenes: Vec<Scene>,
-    /// How long the fault lasts.
-    fault: Duration,
-    /// How long it is watched what follows.
-    watch: Duration,
 }
 
 impl Order {
-    /// Reads what the command line says.
-    pub(crate) fn of(words: &[&str]) -> Result<Self, Error> {
-        let mut order = Self { scenes: Scene::ALL.to_vec(), fault: FAULT, watch: WATCH };
-        let mut words = words;
-        if let ["--quick", rest @ ..] = words {
-            order = Self { scenes: Scene::QUICK.to_vec(), fault: FAULT / 2, watch: QUICK_WATCH };
-            words = rest;
+    fn scenes(&self) -> &[Scene] {
+        match &self.scenes[..] {
+            [] if self.quick => &Scene::QUICK,
+            [] => Scene::value_variants(),
+            some => some,
         }
-        if !words.is_empty() {
-            let scene = |word: &&str| {
-                let found = Scene::ALL.into_iter().find(|scene| scene.name() == *word);
-                let names = Scene::ALL.map(Scene::name).join(", ");
-                found.ok_or_else(|| format!("no scene {word:?}: expected some of {names}"))
-            };
-            order.scenes = words.iter().map(scene).collect::<Result<_, _>>()?;
-        }
-        Ok(order)
+    }
+
+    /// How long the fault lasts.
+    fn fault(&self) -> Duration {
+        if self.quick { FAULT / 2 } else { FAULT }
+    }
+
+    /// How long it is watched what follows.
+    fn watch(&self) -> Duration {
+        if self.quick { QUICK_WATCH } else { WATCH }
     }
 }
 
 /// What happens to the first backend.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Scene {
     Killed,
     Stopped,
@@ -55,7 +57,6 @@ enum Scene {
 }
 
 impl Scene {
-    const ALL: [Self; 6] = [Self::Killed, Self::Stopped, Self::Busy, Self::Blackholed, Self::Slow, Self::Cut];
     const QUICK: [Self; 3] = [Self::Killed, Self::Stopped, Self::Busy];
 
     fn name(self) -> &'static str {
@@ -109,10 +110,10 @@ impl Scene {
 pub(crate) async fn perform(gateway: &str, order: &Order) -> Result<(), Error> {
     say(&format!(
         "GETs and POSTs that are answered with 1 KiB; the first of two backends comes to harm for {:?}",
-        order.fault
+        order.fault()
     ));
     let mut scenes = Vec::new();
-    for &scene in &order.scenes {
+    for &scene in order.scenes() {
         let played = play(scene, order, gateway).await?;
         say(&format!("\n### {}: {}\n", scene.name(), scene.tells()));
         say(&format!("| load | leave after | proxy | {} |", HEADS.join(" | ")));
@@ -150,8 +151,8 @@ async fn play(scene: Scene, order: &Order, gateway: &str) -> Result<Vec<(Cast, F
         stages.push(Stage::set(scene, cast, gateway).await?);
     }
     let fault = Instant::now() + WARM;
-    let back = fault + order.fault;
-    let times = Times { fault, back, end: back + order.watch };
+    let back = fault + order.fault();
+    let times = Times { fault, back, end: back + order.watch() };
     let mut plays = JoinSet::new();
     for (nth, stage) in stages.into_iter().enumerate() {
         plays.spawn(async move {

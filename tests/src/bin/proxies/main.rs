@@ -18,24 +18,59 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::{Args, Parser, value_parser};
 use failover_tests::example::Scratch;
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// Holds the gateway beside other proxies, each before two backends
+#[derive(Parser)]
+#[command(name = "proxies", version)]
+enum Task {
+    /// All is well: requests per second, processor time and instructions of a request
+    Well {
+        #[command(flatten)]
+        options: Options,
+        /// How many rounds there are
+        #[arg(long, value_name = "N", default_value_t = 7, value_parser = value_parser!(u32).range(1..))]
+        rounds: u32,
+    },
+    /// Of these only the instructions, and where they go
+    Count(Options),
+    /// The first backend is killed, stopped and so on under load, and brought back: what fails, and for how long
+    Fire {
+        #[command(flatten)]
+        options: Options,
+        #[command(flatten)]
+        order: fire::Order,
+    },
+    /// Serves as one of the backends
+    #[command(hide = true)]
+    Backend { name: String, port: u16, backlog: u32, journal: PathBuf },
+}
+
+#[derive(Args)]
+struct Options {
+    /// The gateway's program
+    #[arg(long, value_name = "FILE")]
+    gateway: String,
+}
+
 fn main() -> ExitCode {
-    let words: Vec<_> = env::args().skip(1).collect();
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let is_backend = words.first() == Some(&"backend");
-    let runtime =
-        if is_backend { runtime::Builder::new_current_thread().enable_all().build() } else { Runtime::new() };
+    let task = Task::parse();
+    let runtime = if matches!(task, Task::Backend { .. }) {
+        runtime::Builder::new_current_thread().enable_all().build()
+    } else {
+        Runtime::new()
+    };
     let ended = runtime.map_err(Error::from).and_then(|runtime| {
         runtime.block_on(async {
             let mut terminated = signal(SignalKind::terminate())?;
             // Whoever is interrupted ends what it started.
             tokio::select! {
-                ended = run(&words) => ended,
+                ended = run(task) => ended,
                 _ = terminated.recv() => Err("terminated".into()),
                 _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
             }
@@ -52,22 +87,21 @@ fn main() -> ExitCode {
 }
 
 /// Tells whether everything is within its bounds.
-async fn run(words: &[&str]) -> Result<bool, Error> {
-    match *words {
-        ["backend", name, port, backlog, journal] => {
-            backend::serve(name, port.parse()?, backlog.parse()?, journal.as_ref()).await?;
+async fn run(task: Task) -> Result<bool, Error> {
+    match task {
+        Task::Well { options, rounds } => {
+            well::perform(&options.gateway, rounds).await?;
+            count::perform(&options.gateway).await
+        }
+        Task::Count(options) => count::perform(&options.gateway).await,
+        Task::Fire { options, order } => {
+            fire::perform(&options.gateway, &order).await?;
             Ok(true)
         }
-        [gateway, "well", ref rest @ ..] => {
-            well::perform(gateway, rest).await?;
-            count::perform(gateway).await
-        }
-        [gateway, "count"] => count::perform(gateway).await,
-        [gateway, "fire", ref rest @ ..] => {
-            fire::perform(gateway, &fire::Order::of(rest)?).await?;
+        Task::Backend { name, port, backlog, journal } => {
+            backend::serve(&name, port, backlog, &journal).await?;
             Ok(true)
         }
-        _ => Err("usage: proxies GATEWAY well [ROUNDS] | count | fire [--quick] [SCENE...]".into()),
     }
 }
 

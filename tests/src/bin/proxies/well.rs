@@ -25,12 +25,7 @@ struct Measure {
 }
 
 /// Loads the proxies in turns, and prints what that came to.
-pub(crate) async fn perform(gateway: &str, words: &[&str]) -> Result<(), Error> {
-    let rounds = match words {
-        [] => ROUNDS,
-        [rounds] => rounds.parse().ok().filter(|&rounds| rounds > 0).ok_or("expected a number of rounds")?,
-        _ => return Err("expected a number of rounds and nothing else".into()),
-    };
+pub(crate) async fn perform(gateway: &str, rounds: u32) -> Result<(), Error> {
     let (_held, folder) = scratch();
     let place = Place { gateway, under: &[], folder, backends: [free_port().await?, free_port().await?] };
     let _backend = start_backend(&place).await?;
@@ -118,8 +113,6 @@ const MEASURES: [Measure; 3] = [
 ];
 
 const CONTENDERS: [Contender; 3] = [Contender::Nginx, Contender::Haproxy, Contender::Gateway];
-
-const ROUNDS: usize = 7;
 
 const SECONDS: u64 = 3;
 

@@ -174,9 +174,9 @@
 //!
 //! # Programs
 //!
-//! Among the crate's examples, `bff` is an axum service that calls its backends through clients, `tower_stack` a
-//! composition of tower services, `judged` calls that fail over on an error in a 200, and `http_failover` a small demonstration. The crate `failover-gateway` is a reverse
-//! proxy with a status page, made of what is public here.
+//! Among the crate's examples, `http_failover` is the one to read first, a service in a page; `bff` is an axum service that calls
+//! its backends through clients, `tower_stack` a composition of tower services, and `judged` calls that fail over on an error in
+//! a 200. The crate `failover-gateway` is a reverse proxy with a status page, made of what is public here.
 //!
 //! # Features
 //!

@@ -87,15 +87,17 @@ fn a_busy_port_is_a_one_line_error() {
 }
 
 #[test]
-fn a_flag_that_makes_no_sense_is_a_one_line_error() {
+fn a_flag_that_makes_no_sense_is_refused_by_what_is_wrong_with_it() {
     for (args, named) in [
         (&["--port", "65536"][..], "65536"),
         (&["--port"], "--port"),
+        (&["--port=1", "--port", "2"], "--port"),
         (&["--time-scale", "0"], "--time-scale"),
         (&["--time-scale", "soon"], "soon"),
         (&["--unknown", "1"], "--unknown"),
+        (&["--time-scal", "1"], "a similar argument exists: '--time-scale'"),
     ] {
-        let error = refused(args);
+        let error = Run::of(&EXAMPLE, args).misuse();
         assert!(error.contains(named), "{error}");
     }
 }

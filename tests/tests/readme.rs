@@ -39,6 +39,33 @@ fn each_program_compiles_with_what_its_text_adds_and_nothing_else() {
     }
 }
 
+#[test]
+fn each_example_is_on_the_front_pages_and_is_run_by_a_test() {
+    let suites = fs::read_dir(Path::new(ROOT).join("tests/tests")).unwrap();
+    let suites: Vec<_> = suites.filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok()).collect();
+    let front = text("README.md");
+    let mut count = 0;
+    for name in PUBLISHED {
+        let Ok(examples) = fs::read_dir(Path::new(ROOT).join(name).join("examples")) else { continue };
+        for path in examples.map(|entry| entry.unwrap().path()) {
+            let is_example =
+                path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").exists();
+            if !is_example {
+                continue;
+            }
+            count += 1;
+            let example = path.file_stem().unwrap().to_str().unwrap();
+            let link = format!("[`{example}`](");
+            let row = front.lines().find(|line| line.starts_with('|') && line.contains(&link));
+            assert!(row.is_some_and(|row| row.contains(&format!("`{name} --example "))), "{example}");
+            assert!(text(&format!("{name}/README.md")).contains(&link), "{name}: {example}");
+            let quoted = format!("\"{example}\"");
+            assert!(suites.iter().any(|suite| suite.contains(&quoted)), "no test runs {example}");
+        }
+    }
+    assert!(count > 0);
+}
+
 /// A block of Rust in a text, and the arguments of each `cargo add` that stands before it under the same heading.
 struct Program {
     file: String,

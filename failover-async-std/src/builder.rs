@@ -66,8 +66,7 @@ impl Builder {
     /// Names the key and the value of the first setting that makes no sense.
     pub fn build(mut self) -> Result<FailoverClient, BuildError> {
         if let Some(client) = self.client.take() {
-            #[cfg(feature = "tls")]
-            self.refuse_tls()?;
+            self.refuse_connecting()?;
             return Ok(FailoverClient::over(self.settings.group::<AsyncStd>()?, client));
         }
         let transport = self.settings.transport()?;
@@ -80,8 +79,7 @@ impl Builder {
     ///
     /// Names the key and the value of the first setting that makes no sense: one of a client, too.
     pub fn build_middleware(self) -> Result<FailoverMiddleware, BuildError> {
-        #[cfg(feature = "tls")]
-        self.refuse_tls()?;
+        self.refuse_connecting()?;
         if self.client.is_some() {
             return Err(BuildError::new(
                 "client",
@@ -92,11 +90,14 @@ impl Builder {
         Ok(FailoverMiddleware::new(self.settings.group::<AsyncStd>()?))
     }
 
-    #[cfg(feature = "tls")]
-    fn refuse_tls(&self) -> Result<(), BuildError> {
-        match self.settings.tls {
-            Some(_) => Err(BuildError::new("tls", "set", "none, since the client speaks TLS by itself")),
-            None => Ok(()),
+    fn refuse_connecting(&self) -> Result<(), BuildError> {
+        if self.settings.opener.is_some() {
+            return Err(BuildError::new("connector", "set", "none, since the client connects by itself"));
         }
+        #[cfg(feature = "tls")]
+        if self.settings.tls.is_some() {
+            return Err(BuildError::new("tls", "set", "none, since the client speaks TLS by itself"));
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use failover_core::{Address, Protocol};
@@ -10,34 +10,37 @@ use http::Uri;
 use http::uri::Scheme;
 
 use crate::dial::{DialError, dial};
+use crate::error::BoxError;
 use crate::http1::Http1;
 use crate::http2::Http2;
 use crate::names::Names;
+use crate::opener::Opener;
 use crate::places::Freed;
 use crate::runtime::Runtime;
 use crate::socket::Counted;
-use crate::stream::Stream;
+use crate::stream::{Duplex, Stream};
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
+use crate::tuning::Tuning;
 use crate::wire::Wire;
 
 /// Opens connections.
 #[derive(Debug)]
 pub(crate) struct Connector<R> {
     names: Arc<Names>,
-    /// How many headers an answer may have, where that was set.
-    max_headers: OnceLock<usize>,
+    /// What opens streams in place of the runtime.
+    opener: Option<Opener>,
+    tuning: Tuning,
     runtime: PhantomData<R>,
 }
 
 impl<R: Runtime> Connector<R> {
-    pub(crate) fn new(names: Arc<Names>) -> Self {
-        Self { names, max_headers: OnceLock::new(), runtime: PhantomData }
+    pub(crate) fn new(names: Arc<Names>, opener: Option<Opener>, tuning: Tuning) -> Self {
+        Self { names, opener, tuning, runtime: PhantomData }
     }
 
-    /// Sets how many headers an answer may have. To be called once.
-    pub(crate) fn set_max_headers(&self, count: usize) {
-        let _ = self.max_headers.set(count);
+    pub(crate) fn tuning(&self) -> &Tuning {
+        &self.tuning
     }
 
     /// Opens a connection within `bound`. `freed` is told of places on one that is shared.
@@ -79,7 +82,8 @@ impl<R: Runtime> Connector<R> {
         }
         // A server that was not asked may speak another protocol.
         let at_first = usize::from(origin.is_tls());
-        let connection = Http2::open::<R>(stream, at_first, freed).await.map_err(ConnectError::Http)?;
+        let connection = Http2::open::<R>(stream, &self.tuning, at_first, freed).await;
+        let connection = connection.map_err(ConnectError::Http)?;
         if connection.is_settled().await {
             Ok(Opened::Http2(connection))
         } else {
@@ -88,23 +92,38 @@ impl<R: Runtime> Connector<R> {
     }
 
     async fn http1(&self, stream: Stream) -> Result<Box<Http1>, ConnectError> {
-        Http1::open::<R>(stream, self.max_headers.get().copied()).await.map_err(ConnectError::Http)
+        Http1::open::<R>(stream, &self.tuning).await.map_err(ConnectError::Http)
     }
 
     async fn stream(&self, origin: &Origin) -> Result<Stream, ConnectError> {
-        let socket = dial::<R>(&self.names, &origin.address()).await?;
         let wire = Wire::default();
-        let socket = Counted::<R>::new(socket, wire.clone());
-        match &origin.security {
-            Security::None => Ok(Stream::over(socket, origin.protocol == Protocol::Http2, wire)),
-            #[cfg(feature = "tls")]
-            Security::Tls(tls) => {
-                let (session, http2) = tls.connect(socket).await.map_err(ConnectError::Tls)?;
-                if origin.protocol == Protocol::Http2 && !http2 {
-                    return Err(ConnectError::NotHttp2);
-                }
-                Ok(Stream::over(session, http2, wire))
+        match &self.opener {
+            None => {
+                let socket = dial::<R>(&self.names, &origin.address()).await?;
+                secured(origin, Counted::new(socket, wire.clone(), R::has_news), wire).await
             }
+            Some(opener) => {
+                let stream = opener.open(origin.address()).await.map_err(ConnectError::Opener)?;
+                secured(origin, Counted::new(stream, wire.clone(), |_| false), wire).await
+            }
+        }
+    }
+}
+
+/// Shakes hands for TLS where there is to be any.
+async fn secured<S>(origin: &Origin, socket: Counted<S>, wire: Wire) -> Result<Stream, ConnectError>
+where
+    Counted<S>: Duplex + 'static,
+{
+    match &origin.security {
+        Security::None => Ok(Stream::over(socket, origin.protocol == Protocol::Http2, wire)),
+        #[cfg(feature = "tls")]
+        Security::Tls(tls) => {
+            let (session, http2) = tls.connect(socket).await.map_err(ConnectError::Tls)?;
+            if origin.protocol == Protocol::Http2 && !http2 {
+                return Err(ConnectError::NotHttp2);
+            }
+            Ok(Stream::over(session, http2, wire))
         }
     }
 }
@@ -212,6 +231,8 @@ pub(crate) enum ConnectError {
     Tcp(#[source] io::Error),
     #[error("no connection to the Unix socket")]
     Unix(#[source] io::Error),
+    #[error("the connector gave no connection")]
+    Opener(#[source] BoxError),
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "made where there is TLS"))]
     #[error("no TLS session")]
     Tls(#[source] io::Error),

@@ -190,7 +190,91 @@ macro_rules! setters {
         /// Sets how many header lines an answer over HTTP/1.1 may have, which are 100 otherwise; all heads are bounded by
         /// 256 KiB. At most 10,000 can be allowed; reading more than 100 costs an allocation for each answer.
         pub fn max_headers(mut self, count: usize) -> Self {
-            self.settings.max_headers = Some(count);
+            self.settings.tuning.max_headers = Some(count);
+            self
+        }
+
+        /// Sets what opens the byte stream of each connection, which is a socket to the target's address otherwise.
+        ///
+        /// It is given where the connection leads: the target's host and port, or the [`Address`](crate::Address) that it is to
+        /// be reached at. The stream speaks the traits of the tokio crate, on any runtime. Names are for it to look up: the [`resolver`](Self::resolver) is not asked. All else stays as it is:
+        /// TLS is spoken over the stream, `connect_timeout` bounds both, and connections are kept and shared. Its error proves
+        /// that the request was not sent, which then goes to the next target, whatever its method; logs tell its innermost cause.
+        ///
+        /// That the peer closed a connection that was idle is known as soon as the stream's own reads tell it; a socket of
+        /// the client's own is asked before each request.
+        ///
+        /// # Examples
+        ///
+        /// A stream in memory, as for tests:
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::FailoverClient;")]
+        ///
+        /// let (streams, accepted) = std::sync::mpsc::channel();
+        /// let client = FailoverClient::builder().targets(["http://a.example"]).connector(move |_address| {
+        ///     let (ours, theirs) = tokio::io::duplex(64 << 10);
+        ///     let sent = streams.send(theirs);
+        ///     async { sent.map(|()| ours) }
+        /// });
+        #[doc = concat!("# client.build()?; Ok::<(), ", $name, "::BuildError>(())")]
+        /// ```
+        pub fn connector<F, O, S, E>(mut self, open: F) -> Self
+        where
+            F: Fn($crate::core::Address) -> O + Send + Sync + 'static,
+            O: Future<Output = Result<S, E>> + Send + 'static,
+            S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Sync + Unpin + 'static,
+            E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        {
+            self.settings.opener = Some($crate::Opener::new(open));
+            self
+        }
+
+        /// Sets how long an idle connection is kept: 20 s otherwise, and at most a day.
+        ///
+        /// It is less where the target's `Keep-Alive` says so. Of more than eight idle connections of HTTP/1.1 to one target, those
+        /// that were used least lately are kept for 5 s only.
+        pub fn pool_idle_timeout(mut self, time: Duration) -> Self {
+            self.settings.tuning.idle_timeout = time;
+            self
+        }
+
+        /// Sets how many idle connections of HTTP/1.1 are kept to each target: 128 otherwise, and at most 10,000. With 0,
+        /// none is used again.
+        pub fn pool_max_idle(mut self, count: usize) -> Self {
+            self.settings.tuning.max_idle = count;
+            self
+        }
+
+        /// Sets for how long a connection is given new requests: 5 minutes otherwise, and at most a day. It bounds how long a name
+        /// that moved is not noticed.
+        pub fn pool_max_age(mut self, time: Duration) -> Self {
+            self.settings.tuning.max_age = time;
+            self
+        }
+
+        /// Sets how many connections are opened at once to each target: 64 otherwise, from 1 to 10,000. What calls need beyond that
+        /// is opened after those.
+        pub fn pool_max_dials(mut self, count: usize) -> Self {
+            self.settings.tuning.max_dials = count;
+            self
+        }
+
+        /// Sets how many bytes of one answer over HTTP/2 may come before they are read: 256 KiB otherwise, from 65,535 to
+        /// 2,147,483,647.
+        ///
+        /// An answer comes no faster than this much in each round trip; so much memory may each take.
+        pub fn http2_stream_window(mut self, bytes: u32) -> Self {
+            self.settings.tuning.stream_window = bytes;
+            self
+        }
+
+        /// Sets how many bytes of all answers on one connection of HTTP/2 may come before they are read: 2,147,483,647 otherwise,
+        /// which is the most, and at least 65,535.
+        ///
+        /// With less, answers that nobody reads hold up the others on their connection.
+        pub fn http2_connection_window(mut self, bytes: u32) -> Self {
+            self.settings.tuning.connection_window = bytes;
             self
         }
 

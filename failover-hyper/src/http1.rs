@@ -20,6 +20,7 @@ use crate::relay::Relay;
 use crate::request_body::AttemptBody;
 use crate::runtime::Runtime;
 use crate::stream::Stream;
+use crate::tuning::Tuning;
 use crate::wire::{Watermark, Wire};
 
 /// A connection of HTTP/1.1 that nobody else has.
@@ -35,6 +36,8 @@ pub(crate) struct Http1 {
     pub(crate) opened: Instant,
     /// How long it may be idle.
     pub(crate) idle_time: Duration,
+    /// How long it may be at most.
+    idle_timeout: Duration,
     /// By what its pool counts it.
     pub(crate) counted: Option<Arc<()>>,
 }
@@ -67,16 +70,13 @@ pub(crate) struct Broken {
 }
 
 impl Http1 {
-    /// Begins to speak HTTP/1.1. `max_headers` is how many an answer may have, unless it is hyper's own bound.
-    pub(crate) async fn open<R: Runtime>(
-        stream: Stream,
-        max_headers: Option<usize>,
-    ) -> hyper::Result<Box<Self>> {
+    /// Begins to speak HTTP/1.1.
+    pub(crate) async fn open<R: Runtime>(stream: Stream, tuning: &Tuning) -> hyper::Result<Box<Self>> {
         let wire = stream.wire();
         let mut http = http1::Builder::new();
         // Some servers write `Name : value`, which tells nobody a wrong name or value.
         http.max_header_size(MOST_OF_H1).allow_spaces_after_header_name_in_responses(true);
-        if let Some(count) = max_headers {
+        if let Some(count) = tuning.max_headers {
             http.max_headers(count);
         }
         let (sender, connection) = http.handshake(R::io(stream)).await?;
@@ -94,7 +94,8 @@ impl Http1 {
             wire,
             end: None,
             opened,
-            idle_time: IDLE_TIME,
+            idle_time: tuning.idle_timeout,
+            idle_timeout: tuning.idle_timeout,
             counted: None,
         }))
     }
@@ -196,7 +197,7 @@ impl Http1 {
             match poll_fn(|cx| self.poll_driven(cx, |cx| answer.as_mut().poll(cx))).await {
                 Ok(response) => {
                     self.wire.serve();
-                    self.idle_time = idle_time(response.headers());
+                    self.idle_time = idle_time(response.headers(), self.idle_timeout);
                     Ok(response)
                 }
                 Err(mut error) => Err(Broken {
@@ -261,12 +262,12 @@ impl fmt::Debug for Reading {
     }
 }
 
-/// How long a connection may be idle after an answer with these headers: `Keep-Alive` is heeded with a margin, since the peer
-/// counts from earlier on.
-fn idle_time(headers: &HeaderMap) -> Duration {
+/// How long a connection may be idle after an answer with these headers, at `most`: `Keep-Alive` is heeded with a margin, since
+/// the peer counts from earlier on.
+fn idle_time(headers: &HeaderMap, most: Duration) -> Duration {
     let mut hints = headers.iter().filter(|(name, _)| **name == KEEP_ALIVE);
     let Some(hints) = hints.next().and_then(|(_, hints)| hints.to_str().ok()) else {
-        return IDLE_TIME;
+        return most;
     };
     let hint = |name: &str| {
         let mut values = hints.split(',').filter_map(|hint| hint.trim().split_once('='));
@@ -275,9 +276,9 @@ fn idle_time(headers: &HeaderMap) -> Duration {
     if hint("max") == Some(0) {
         return Duration::ZERO;
     }
-    hint("timeout").map_or(IDLE_TIME, |seconds| {
+    hint("timeout").map_or(most, |seconds| {
         let told = Duration::from_secs(seconds);
-        told.saturating_sub(MARGIN.min(told / 2)).min(IDLE_TIME)
+        told.saturating_sub(MARGIN.min(told / 2)).min(most)
     })
 }
 
@@ -286,15 +287,13 @@ static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// By how much sooner than the peer says a connection is closed.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// How long an idle connection is kept: less than most servers do, so that few requests meet one that is closing.
-pub(crate) const IDLE_TIME: Duration = Duration::from_secs(20);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn keep_alive_is_heeded_with_a_margin() {
+        let most = Duration::from_secs(20);
         for (hints, time) in [
             ("timeout=5", 4_000),
             ("timeout=5, max=100", 4_000),
@@ -306,8 +305,8 @@ mod tests {
             ("", 20_000),
         ] {
             let headers = [(KEEP_ALIVE.clone(), hints.parse().unwrap())].into_iter().collect();
-            assert_eq!(idle_time(&headers), Duration::from_millis(time), "{hints}");
+            assert_eq!(idle_time(&headers, most), Duration::from_millis(time), "{hints}");
         }
-        assert_eq!(idle_time(&HeaderMap::new()), IDLE_TIME);
+        assert_eq!(idle_time(&HeaderMap::new(), most), most);
     }
 }

@@ -19,6 +19,7 @@ use crate::progress::{Progress, Stage};
 use crate::request_body::AttemptBody;
 use crate::runtime::{Runtime, Timer};
 use crate::stream::Stream;
+use crate::tuning::Tuning;
 use crate::wire::{Watermark, Wire};
 
 /// A connection of HTTP/2.
@@ -48,6 +49,7 @@ impl Http2 {
     /// Until the peer's settings came there is place for `at_first` requests.
     pub(crate) async fn open<R: Runtime>(
         stream: Stream,
+        tuning: &Tuning,
         at_first: usize,
         freed: Weak<dyn Freed>,
     ) -> hyper::Result<Self> {
@@ -57,8 +59,8 @@ impl Http2 {
         let (sender, connection) = http2::Builder::new(executor)
             .timer(Timer::<R>::default())
             .initial_max_send_streams(at_first)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(tuning.stream_window)
+            .initial_connection_window_size(tuning.connection_window)
             .max_send_buf_size(SEND_BUFFER)
             .max_header_list_size(MOST_OF_H2)
             .keep_alive_interval(PING_INTERVAL)
@@ -214,11 +216,6 @@ impl Settled {
         }
     }
 }
-
-/// How much of an answer may come that nobody reads: little on a stream, so that memory is bounded, and as much as there is
-/// on a connection, so that readers who do not read hold up nobody else.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// How much of a request may wait for the peer, on each stream.
 const SEND_BUFFER: usize = 64 << 10;

@@ -61,6 +61,7 @@ mod names;
 mod notes;
 mod observe;
 mod observed;
+mod opener;
 mod outage;
 mod peek;
 mod places;
@@ -91,6 +92,7 @@ mod testing;
 mod tls;
 mod transport;
 mod transport_body;
+mod tuning;
 mod wire;
 
 pub use failover_core as core;
@@ -113,6 +115,7 @@ pub use crate::lines::Lines;
 pub use crate::metrics::describe_metrics;
 pub use crate::names::{Resolve, System};
 pub use crate::observed::Observed;
+pub use crate::opener::Opener;
 pub use crate::progress::{Bound, Elapsed, Patience, Progress, Stage};
 #[cfg(feature = "record")]
 pub use crate::record::Recorder;
@@ -121,7 +124,7 @@ pub use crate::record_file::RecordFile;
 pub use crate::request_body::{AttemptBody, CallBody};
 pub use crate::response_body::ResponseBody;
 pub use crate::runtime::Runtime;
-pub use crate::settings::{MOST_HEADERS, Resolver, Settings};
+pub use crate::settings::{Resolver, Settings};
 pub use crate::socket::Socket;
 #[cfg(feature = "record")]
 pub use crate::story::Story;
@@ -130,4 +133,5 @@ pub use crate::targets::{List, Targets, group_by_uri};
 pub use crate::template::{Attempts, Idempotent, Template, Within};
 pub use crate::transport::Transport;
 pub use crate::transport_body::TransportBody;
+pub use crate::tuning::{MOST_HEADERS, Tuning};
 pub use crate::wire::Watermark;

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::connect::{ConnectError, Connector, Opened, Origin};
-use crate::http1::{Home, Http1, IDLE_TIME};
+use crate::http1::{Home, Http1};
 use crate::http2::{Http2, Joined};
 use crate::places::Freed;
 use crate::progress::{Progress, Stage};
 use crate::runtime::Runtime;
+use crate::tuning::Tuning;
 
 /// The connections to one origin.
 pub(crate) struct Pool<R: Runtime> {
@@ -72,6 +73,10 @@ impl<R: Runtime> Pool<R> {
         &self.origin
     }
 
+    fn tuning(&self) -> &Tuning {
+        self.connector.tuning()
+    }
+
     /// Takes a connection, or waits for one. What is opened for it has this bound, also when this was given up.
     ///
     /// # Errors
@@ -126,7 +131,7 @@ impl<R: Runtime> Pool<R> {
         let now = R::now();
         state.shared.retain(|shared| !shared.connection.is_ended());
         for shared in &mut state.shared {
-            if is_young(shared.connection.opened, now) {
+            if self.is_young(&shared.connection, now) {
                 if let Some(joined) = shared.connection.join(&self.freed()) {
                     shared.used = now;
                     return Some(Connection::Among(joined));
@@ -151,7 +156,7 @@ impl<R: Runtime> Pool<R> {
             };
             drop(state);
             if let Err(Ok(Connection::Alone(connection))) = waiter.send(Ok(connection)) {
-                self.state().keep(connection, R::now());
+                self.state().keep(connection, R::now(), self.tuning());
             }
         }
     }
@@ -167,7 +172,7 @@ impl<R: Runtime> Pool<R> {
                 None if self.origin.may_speak_http2() => usize::MAX,
                 None => 1,
             };
-            let needed = state.waiting.len().div_ceil(each).min(MOST_DIALS);
+            let needed = state.waiting.len().div_ceil(each).min(self.tuning().max_dials);
             let more = needed.saturating_sub(state.dials);
             state.dials += more;
             more
@@ -190,7 +195,7 @@ impl<R: Runtime> Pool<R> {
                 Ok(Opened::Http1(mut connection)) => {
                     connection.counted = Some(Arc::clone(&pool.open));
                     state.room = Some(1);
-                    state.idle.push(Idle::new(connection, now));
+                    state.idle.push(Idle::new(connection, now, pool.tuning()));
                     None
                 }
                 Ok(Opened::Http2(connection)) => {
@@ -236,7 +241,7 @@ impl<R: Runtime> Pool<R> {
     /// Closes what is not to be kept; whether anything is left.
     fn sweep(&self) -> bool {
         let (mut state, now) = (self.state(), R::now());
-        let spare = state.idle.len().saturating_sub(FEW);
+        let spare = state.idle.len().saturating_sub(FEW.min(self.tuning().max_idle));
         let mut place = 0;
         state.idle.retain_mut(|idle| {
             place += 1;
@@ -244,12 +249,17 @@ impl<R: Runtime> Pool<R> {
             !is_spare && idle.is_good(now) && idle.connection.is_still_usable()
         });
         state.shared.retain(|Shared { connection, used }| {
-            let is_unused = now.saturating_duration_since(*used) >= IDLE_TIME;
-            let is_done = connection.is_idle() && (is_unused || !is_young(connection.opened, now));
+            let is_unused = now.saturating_duration_since(*used) >= self.tuning().idle_timeout;
+            let is_done = connection.is_idle() && (is_unused || !self.is_young(connection, now));
             !connection.is_ended() && !is_done
         });
         state.is_swept = state.has_connections();
         state.is_swept
+    }
+
+    /// Whether a connection is given new requests.
+    fn is_young(&self, connection: &Http2, now: Instant) -> bool {
+        now.saturating_duration_since(connection.opened) < self.tuning().max_age
     }
 
     /// Whether it has no connections.
@@ -293,7 +303,7 @@ impl<R: Runtime> Home for Pool<R> {
         let now = R::now();
         let (is_swept, is_waited_for) = {
             let mut state = self.state();
-            state.keep(connection, now);
+            state.keep(connection, now, self.tuning());
             (state.is_swept, !state.waiting.is_empty())
         };
         if !is_swept {
@@ -346,9 +356,9 @@ impl State {
         !self.idle.is_empty() || !self.shared.is_empty()
     }
 
-    fn keep(&mut self, connection: Box<Http1>, now: Instant) {
-        let idle = Idle::new(connection, now);
-        if idle.is_good(now) && self.idle.len() < MOST_IDLE {
+    fn keep(&mut self, connection: Box<Http1>, now: Instant, tuning: &Tuning) {
+        let idle = Idle::new(connection, now, tuning);
+        if idle.is_good(now) && self.idle.len() < tuning.max_idle {
             self.idle.push(idle);
         }
     }
@@ -365,8 +375,8 @@ impl State {
 }
 
 impl Idle {
-    fn new(connection: Box<Http1>, now: Instant) -> Self {
-        let until = (now + connection.idle_time).min(connection.opened + AGE);
+    fn new(connection: Box<Http1>, now: Instant, tuning: &Tuning) -> Self {
+        let until = (now + connection.idle_time).min(connection.opened + tuning.max_age);
         Self { connection, since: now, until }
     }
 
@@ -381,22 +391,9 @@ impl<R: Runtime> fmt::Debug for Pool<R> {
     }
 }
 
-fn is_young(opened: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(opened) < AGE
-}
-
-/// How old a connection becomes that is given new requests, so that a name that moved is found.
-const AGE: Duration = Duration::from_secs(300);
-
-/// How many idle connections are kept.
-const MOST_IDLE: usize = 128;
-
 /// How many idle connections are no burst's remains, and how long those are kept that are.
 const FEW: usize = 8;
 const SPARE_TIME: Duration = Duration::from_secs(5);
-
-/// How many connections are opened at once.
-const MOST_DIALS: usize = 64;
 
 /// How many requests a connection of HTTP/2 usually has room for.
 const USUAL_ROOM: usize = 100;

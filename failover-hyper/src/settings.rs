@@ -11,9 +11,11 @@ use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::names::{Resolve, System};
 use crate::observed::Observed;
+use crate::opener::Opener;
 use crate::runtime::Runtime;
 use crate::targets::{Targets, group_by_uri};
 use crate::transport::Transport;
+use crate::tuning::Tuning;
 
 /// What a client is built from. What is set by itself wins over the policy.
 #[derive(Clone, Debug, Default)]
@@ -36,10 +38,12 @@ pub struct Settings {
     pub replay: Option<Replay>,
     /// What is spoken with targets that do not say it.
     pub protocol: Protocol,
-    /// How many header lines an answer over HTTP/1.1 may have, unless it is hyper's own bound.
-    pub max_headers: Option<usize>,
+    /// How connections are opened and kept.
+    pub tuning: Tuning,
     /// What finds the addresses of names: otherwise the system.
     pub resolver: Resolver,
+    /// What opens streams to targets, in place of sockets.
+    pub opener: Option<Opener>,
     /// How TLS is spoken, which otherwise trusts the platform's certificate roots.
     #[cfg(feature = "tls")]
     pub tls: Option<crate::rustls::ClientConfig>,
@@ -109,11 +113,7 @@ impl Settings {
         self.check()?;
         let Resolver(resolver) = mem::take(&mut self.resolver);
         let bound = self.effective_policy().connect_timeout;
-        let transport = Transport::resolving(bound, self.protocol, resolver);
-        let transport = match self.max_headers {
-            Some(count) => transport.with_max_headers(count),
-            None => transport,
-        };
+        let transport = Transport::tuned(bound, self.protocol, resolver, self.opener.take(), self.tuning);
         #[cfg(feature = "tls")]
         let transport = match self.tls.take() {
             Some(tls) => transport.with_tls(tls),
@@ -163,10 +163,7 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), BuildError> {
-        if let Some(count) = self.max_headers.filter(|count| !(1..=MOST_HEADERS).contains(count)) {
-            let expected = format!("from 1 to {MOST_HEADERS}");
-            return Err(BuildError::new("max_headers", count.to_string(), expected));
-        }
+        self.tuning.check()?;
         self.refused.clone().map_or(Ok(()), Err)
     }
 
@@ -174,9 +171,6 @@ impl Settings {
         self.refused.get_or_insert(error);
     }
 }
-
-/// The most header lines that a head can be allowed to have.
-pub const MOST_HEADERS: usize = 10_000;
 
 /// What finds the addresses of names.
 #[derive(Clone)]

@@ -6,35 +6,36 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::runtime::Runtime;
 use crate::wire::Wire;
 
 /// A socket whose writes are counted: below TLS, which takes bytes and may fail to write them.
-pub(crate) struct Counted<R: Runtime> {
-    socket: R::Socket,
+pub(crate) struct Counted<S> {
+    socket: S,
     wire: Wire,
+    has_news: fn(&S) -> bool,
 }
 
-impl<R: Runtime> Counted<R> {
-    pub(crate) fn new(socket: R::Socket, wire: Wire) -> Self {
-        Self { socket, wire }
+impl<S> Counted<S> {
+    /// A socket whose bytes go over `wire`. `has_news` is as of a [`Runtime`](crate::Runtime).
+    pub(crate) fn new(socket: S, wire: Wire, has_news: fn(&S) -> bool) -> Self {
+        Self { socket, wire, has_news }
     }
 }
 
-impl<R: Runtime> AsyncRead for Counted<R> {
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.wire.is_asked_for_news() && R::has_news(&self.socket) {
+        if self.wire.is_asked_for_news() && (self.has_news)(&self.socket) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
 
-impl<R: Runtime> AsyncWrite for Counted<R> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let took = ready!(Pin::new(&mut self.socket).poll_write(cx, buf))?;
         self.wire.took(took);

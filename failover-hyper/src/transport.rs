@@ -15,12 +15,14 @@ use crate::connect::{Connector, Origin, OriginError, Security};
 use crate::connections::{Connections, Sending};
 use crate::evidence::TransportError;
 use crate::names::{Names, Resolve, System};
+use crate::opener::Opener;
 use crate::pool::Pool;
 use crate::request_body::AttemptBody;
 use crate::runtime::Runtime;
 #[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsSettings};
 use crate::transport_body::TransportBody;
+use crate::tuning::Tuning;
 
 /// Connections to any number of targets, over HTTP/1.1 and HTTP/2.
 ///
@@ -57,14 +59,19 @@ impl<R: Runtime> Transport<R> {
     /// and to shake hands for TLS. `protocol` is spoken with targets that do not say which.
     #[must_use]
     pub fn new(bound: Duration, protocol: Protocol) -> Self {
-        Self::resolving(bound, protocol, Arc::new(System))
+        Self::tuned(bound, protocol, Arc::new(System), None, Tuning::default())
     }
 
-    /// The same, with names looked up otherwise than by the system.
-    #[must_use]
-    pub fn resolving(bound: Duration, protocol: Protocol, resolver: Arc<dyn Resolve>) -> Self {
+    /// The same, with names looked up by `resolver`, or streams opened by `opener` if there is one.
+    pub(crate) fn tuned(
+        bound: Duration,
+        protocol: Protocol,
+        resolver: Arc<dyn Resolve>,
+        opener: Option<Opener>,
+        tuning: Tuning,
+    ) -> Self {
         let shared = Shared {
-            connector: Arc::new(Connector::new(Names::new(resolver))),
+            connector: Arc::new(Connector::new(Names::new(resolver), opener, tuning)),
             protocol,
             bound: AtomicU64::default(),
             #[cfg(feature = "tls")]
@@ -74,13 +81,6 @@ impl<R: Runtime> Transport<R> {
         let transport = Self { shared: Arc::new(shared) };
         transport.set_connect_bound(bound);
         transport
-    }
-
-    /// The same for answers over HTTP/1.1 with up to so many header lines, where hyper takes 100.
-    #[must_use]
-    pub fn with_max_headers(self, count: usize) -> Self {
-        self.shared.connector.set_max_headers(count);
-        self
     }
 
     /// The same for https targets, too, with TLS as configured.

@@ -43,6 +43,7 @@
 //! | tell a client of one's own of that | [`Error::into_response`] if a target answered, else [`Error::status`] |
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
 //! | reach a target otherwise than its URL says | [`Target::connect_to`] another address or a Unix socket, by a [`protocol`](Target::protocol), a [`server_name`](Target::server_name), [`tls`](Target::tls) of its own |
+//! | reach all of them through a proxy, or over streams of one's own | [`Builder::connector`](#through-a-proxy) |
 //! | change the targets while calls go on | [`FailoverClient::set_targets`] |
 //! | show what is remembered of them | [`FailoverClient::snapshot`] |
 //! | put failover into a tower stack, or a stack under each target | [`Failover`], [`FailoverLayer`], [`Transport`] |
@@ -51,6 +52,39 @@
 //! The decisions are those of [`failover_core`], which is pure; this crate performs them, with what `failover-hyper` has for
 //! all runtimes. The transport is a pool of hyper's connections of HTTP/1.1 and HTTP/2, which sends each request once. It
 //! follows no redirects.
+//!
+//! # Through a proxy
+//!
+//! What opens the byte streams to targets is settable ([`Builder::connector`]), so what others wrote for hyper can be used: here, a
+//! tunnel through an HTTP proxy, by hyper-util, which has `SocksV5` beside it. TLS, HTTP/2 and all bounds work through it as
+//! without; a proxy that is down or refuses proves that the request was not sent. No proxy is taken from the environment.
+//!
+//! ```
+//! use std::error::Error;
+//!
+//! use failover_tokio::FailoverClient;
+//! use http::Uri;
+//! use hyper_util::client::legacy::connect::{HttpConnector, proxy::Tunnel};
+//! use hyper_util::rt::TokioIo;
+//! use tower::ServiceExt;
+//!
+//! # fn main() -> Result<(), Box<dyn Error>> {
+//! let mut to_proxy = HttpConnector::new();
+//! to_proxy.set_nodelay(true);
+//! let tunnel = Tunnel::new(Uri::from_static("http://proxy.example:3128"), to_proxy);
+//! let client = FailoverClient::builder()
+//!     .targets(["http://eu.example", "http://us.example"])
+//!     .connector(move |address| {
+//!         let tunnel = tunnel.clone();
+//!         async move {
+//!             let stream = tunnel.oneshot(format!("http://{address}").parse()?).await?;
+//!             Ok::<_, Box<dyn Error + Send + Sync>>(TokioIo::new(stream))
+//!         }
+//!     })
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Over other clients
 //!

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use async_std::future::timeout;
 use async_std::task::{self, JoinHandle};
-use failover_async_std::{AttemptError, Error, FailoverClient};
+use failover_async_std::{AttemptError, Builder, Error, FailoverClient};
 use failover_core::{Evidence, Failure, Policy, Reason, Target};
 use failover_tests::lab::LIMIT;
 use http::Request;
@@ -30,7 +30,15 @@ impl Client {
     pub(crate) const STALE: Evidence = Evidence::Stale;
 
     pub(crate) fn new(targets: Vec<Target>, policy: Policy) -> Self {
-        let mut builder = FailoverClient::builder().policy(policy);
+        Self::built(targets, policy, |builder| builder)
+    }
+
+    pub(crate) fn built(
+        targets: Vec<Target>,
+        policy: Policy,
+        settings: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
+        let mut builder = settings(FailoverClient::builder().policy(policy));
         for target in targets {
             builder = builder.target(target);
         }

@@ -607,6 +607,16 @@ fn a_submitted_call_runs_by_itself_and_is_abandoned_when_it_is_dropped() {
 
 #[test]
 fn settings_that_make_no_sense_together_are_refused() {
+    let connecting = || {
+        let connect = |_| std::future::pending::<Result<tokio::io::DuplexStream, String>>();
+        FailoverClient::builder().targets(["http://a.example"]).connector(connect)
+    };
+    for error in [
+        connecting().client(surf_client()).build().unwrap_err(),
+        connecting().build_middleware().unwrap_err(),
+    ] {
+        assert_eq!(error.key(), "connector");
+    }
     let url = "http://host.example";
     let error =
         FailoverMiddleware::builder().targets([url]).client(surf_client()).build_middleware().unwrap_err();

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use failover_core::{Evidence, Failure, Policy, Reason, Target};
 use failover_tests::lab::LIMIT;
-use failover_tokio::{AttemptError, Error, FailoverClient, ResponseBody};
+use failover_tokio::{AttemptError, Builder, Error, FailoverClient, ResponseBody};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
@@ -34,7 +34,15 @@ impl Client {
     pub(crate) const STALE: Evidence = Evidence::Stale;
 
     pub(crate) fn new(targets: Vec<Target>, policy: Policy) -> Self {
-        let mut builder = FailoverClient::builder().policy(policy);
+        Self::built(targets, policy, |builder| builder)
+    }
+
+    pub(crate) fn built(
+        targets: Vec<Target>,
+        policy: Policy,
+        settings: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
+        let mut builder = settings(FailoverClient::builder().policy(policy));
         for target in targets {
             builder = builder.target(target);
         }

@@ -45,6 +45,14 @@ fn rejected_a_setting_that_makes_no_sense_is_named_with_its_value() {
         (builder().deadline(zero).build(), "deadline", "0"),
         (builder().policy(policy().max_attempts(0)).build(), "max_attempts", "0"),
         (builder().policy(policy().rounds(0)).build(), "rounds", "0"),
+        (builder().pool_idle_timeout(zero).build(), "pool_idle_timeout", "0"),
+        (builder().pool_idle_timeout(Duration::MAX).build(), "pool_idle_timeout", "s"),
+        (builder().pool_max_age(zero).build(), "pool_max_age", "0"),
+        (builder().pool_max_idle(10_001).build(), "pool_max_idle", "10001"),
+        (builder().pool_max_dials(0).build(), "pool_max_dials", "0"),
+        (builder().max_headers(0).build(), "max_headers", "0"),
+        (builder().http2_stream_window(65_534).build(), "http2_stream_window", "65534"),
+        (builder().http2_connection_window(1 << 31).build(), "http2_connection_window", "2147483648"),
     ] {
         let error: BuildError = built.expect_err(key);
         assert_eq!(error.key(), key, "{error}");

@@ -1,7 +1,8 @@
 //! The adapter for tokio over TLS: what is trusted, what is not, and whom each target is told to be.
 #![forbid(unsafe_code)]
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::error::Error as StdError;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -13,8 +14,12 @@ use failover_tokio::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use failover_tokio::rustls::{
     ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned, crypto::ring,
 };
-use failover_tokio::{Failover, FailoverClient, Fault, Policy, Protocol, Target};
+use failover_tokio::{Builder, Error, Failover, FailoverClient, Fault, Policy, Protocol, Target};
 use http_body_util::BodyExt;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::rt::TokioIo;
+use tower_service::Service;
 
 #[tokio::test]
 async fn per_target_request_each_target_gets_its_own_server_name_and_host() {
@@ -137,6 +142,112 @@ async fn settings_of_tls_are_replaced_while_the_client_lives() {
     inner.seen();
 }
 
+/// Guards: `Connector::stream` that speaks no TLS over a connector's stream, or for another name than the target's.
+#[tokio::test]
+async fn per_target_request_through_a_proxy_tls_is_spoken_with_the_target() {
+    let server = TlsServer::start("localhost", 200);
+    let proxy = ConnectProxy::start(&[]);
+    let client = through(&proxy.url(), &[&server.url()]).tls(trusting(&[&server])).build().unwrap();
+    let response = client.post("/", "money").await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "over TLS");
+    let place = format!("localhost:{}", server.port);
+    assert_eq!(server.seen(), (Some("localhost".to_owned()), place.clone()));
+    assert_eq!(proxy.asked(), [place]);
+}
+
+#[tokio::test]
+async fn not_sent_always_a_post_moves_on_from_what_a_proxy_does_not_reach() {
+    let (refused, down) = (Server::script([Reply::ok("refused")]), Server::down());
+    let works = Server::script([Reply::ok("works")]);
+    let proxy = ConnectProxy::start(&[&refused]);
+    let client = through(&proxy.url(), &[&refused.url(), &down.url(), &works.url()]).build().unwrap();
+    let response = client.post("/", "money").await.unwrap();
+    let failures = response.body().answered().failures();
+    let evidence: Vec<_> = failures.iter().map(|failure| failure.evidence().unwrap()).collect();
+    assert_eq!(evidence, [Evidence::NoConnection; 2]);
+    let cause = failures[0].error().unwrap().cause().unwrap().to_string();
+    assert_eq!(cause, "tunnel error: unsuccessful");
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "works");
+    assert_eq!((refused.requests().len(), proxy.asked().len()), (0, 3));
+
+    let client = through(&Server::down().url(), &[&works.url()]).build().unwrap();
+    let Err(Error::Stopped(stopped)) = client.post("/", "money").await else { panic!("there is no proxy") };
+    assert_eq!(stopped.failures()[0].evidence(), Some(Evidence::NoConnection));
+    assert_eq!(works.requests().len(), 1);
+}
+
+/// Builds a client whose connections lead through a proxy.
+fn through(proxy: &str, targets: &[&str]) -> Builder {
+    let mut to_proxy = HttpConnector::new();
+    to_proxy.set_nodelay(true);
+    let tunnel = Tunnel::new(proxy.parse().unwrap(), to_proxy);
+    FailoverClient::builder().targets(targets).connector(move |address| {
+        let mut tunnel = tunnel.clone();
+        async move {
+            let stream = tunnel.call(format!("http://{address}").parse()?).await?;
+            Ok::<_, Box<dyn StdError + Send + Sync>>(TokioIo::new(stream))
+        }
+    })
+}
+
+/// A proxy that connects to any port of this machine, except for some that it refuses.
+struct ConnectProxy {
+    port: u16,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl ConnectProxy {
+    fn start(refused: &[&Server]) -> Self {
+        let refused: Vec<_> = refused.iter().map(|server| server.address().to_string()).collect();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, asked) = (listener.local_addr().unwrap().port(), Arc::default());
+        let seen = Arc::clone(&asked);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (refused, seen) = (refused.clone(), Arc::clone(&seen));
+                thread::spawn(move || tunnel(client?, &refused, &seen));
+            }
+        });
+        Self { port, asked }
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Where it was asked to connect to.
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn tunnel(mut client: TcpStream, refused: &[String], seen: &Mutex<Vec<String>>) -> io::Result<()> {
+    let mut head = vec![];
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).map_err(io::Error::other)?;
+    let place = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next());
+    let place = place.ok_or_else(|| io::Error::other("no tunnel is asked for"))?.to_owned();
+    seen.lock().unwrap().push(place.clone());
+    if refused.contains(&place) {
+        return client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+    }
+    let Ok(mut server) = TcpStream::connect(&*place) else {
+        return client.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
+    };
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || {
+        let _ = io::copy(&mut from_client, &mut to_server);
+        to_server.shutdown(Shutdown::Write)
+    });
+    let _ = io::copy(&mut server, &mut client);
+    client.shutdown(Shutdown::Write)
+}
+
 /// A server over TLS that answers each request with a status, and closes.
 struct TlsServer {
     port: u16,
@@ -222,7 +333,7 @@ fn answer(
             _ => {}
         }
     }
-    io::copy(&mut io::Read::take(&mut reader, length), &mut io::sink())?;
+    io::copy(&mut Read::take(&mut reader, length), &mut io::sink())?;
     let tls = reader.get_mut();
     // The receiver is gone only when the test is over.
     let _ = see.send((tls.conn.server_name().map(str::to_owned), host));

@@ -1,0 +1,158 @@
+//! Streams that a connector of the caller's opens, in place of sockets.
+
+use std::future::{pending, ready};
+use std::io;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use failover_core::{Address, Evidence, Target};
+use failover_tests::lab::LIMIT;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::Client;
+use crate::suite::{Call, PATIENCE, policy, target};
+
+/// Guards: `Connector::stream` that asks it for the URL's host only; that dials beside it.
+#[test]
+fn a_connector_gives_the_streams_that_connections_are_kept_over_and_is_told_where_they_lead() {
+    let server = InMemory::start(usize::MAX);
+    let elsewhere = Address::Unix("/run/app.sock".to_owned());
+    let targets =
+        vec![target("http://a.invalid/v1"), target("http://b.invalid:81").connect_to(elsewhere.clone())];
+    let client = server.client(targets);
+    for _ in 0..3 {
+        assert_eq!(client.call(&Call::get("/users")).unwrap().text(), "a.invalid /v1/users ");
+    }
+    client.prefer(1);
+    assert_eq!(client.call(&Call::post("money")).unwrap().text(), "b.invalid:81 /pay money");
+    let named = Address::Host { host: "a.invalid".to_owned(), port: 80 };
+    assert_eq!(server.asked(), [named, elsewhere]);
+}
+
+/// Guards: `TransportError::from` a connector's error, which proves nothing, or is no error of the machine's.
+#[test]
+fn not_sent_always_a_post_moves_on_from_a_connector_that_fails() {
+    let server = InMemory::start(usize::MAX);
+    for (error, evidence) in [
+        (io::Error::other("no"), Evidence::NoConnection),
+        (io::ErrorKind::OutOfMemory.into(), Evidence::NoRoom),
+    ] {
+        let (error, opening) = (Mutex::new(Some(error)), server.opening());
+        let targets = vec![target("http://down.invalid"), target("http://up.invalid")];
+        let client = Client::built(targets, policy(), |builder| {
+            builder.connector(move |address| {
+                let failed = error.lock().unwrap().take();
+                ready(failed.map_or_else(|| Ok(opening(address)), Err))
+            })
+        });
+        let answer = client.call(&Call::post("money")).unwrap();
+        assert_eq!(answer.text(), "up.invalid /pay money");
+        assert_eq!(answer.failures[0].evidence, Some(evidence));
+    }
+}
+
+/// Guards: `Connector::stream` whose hook has no bound.
+#[test]
+fn not_sent_always_a_post_moves_on_from_a_connector_that_hangs() {
+    let server = InMemory::start(usize::MAX);
+    let opening = server.opening();
+    let hangs = target("http://down.invalid").connect_timeout(Duration::from_millis(100));
+    let client = Client::built(vec![hangs, target("http://up.invalid")], policy(), |builder| {
+        builder.connector(move |address| {
+            let hangs = address.to_string().starts_with("down");
+            let stream = opening(address);
+            async move { if hangs { pending().await } else { Ok::<_, io::Error>(stream) } }
+        })
+    });
+    let answer = client.call(&Call::post("money")).unwrap();
+    assert_eq!(answer.text(), "up.invalid /pay money");
+    assert_eq!(answer.failures[0].evidence, Some(Evidence::NoConnection));
+}
+
+#[test]
+fn a_stream_that_ended_while_it_was_idle_gets_no_request() {
+    let server = InMemory::start(1);
+    let client = server.client(vec![target("http://a.invalid").attempt_timeout(PATIENCE)]);
+    for streams in 1..=3 {
+        let answer = client.call(&Call::post("money")).unwrap();
+        assert_eq!((answer.text(), answer.failures.len()), ("a.invalid /pay money", 0));
+        server.wait_for_an_end();
+        assert_eq!(server.asked().len(), streams);
+    }
+}
+
+/// A server whose clients are in this process: it answers with the host, the path and the body of each request.
+struct InMemory {
+    streams: UnboundedSender<DuplexStream>,
+    asked: Arc<Mutex<Vec<Address>>>,
+    ended: Receiver<()>,
+}
+
+impl InMemory {
+    /// Starts one that ends each stream, without a word, after so many answers.
+    fn start(answers: usize) -> Self {
+        let (streams, mut accepted) = unbounded_channel();
+        let (ends, ended) = channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                while let Some(stream) = accepted.recv().await {
+                    let ends = ends.clone();
+                    tokio::spawn(async move {
+                        let _ = converse(stream, answers).await;
+                        let _ = ends.send(());
+                    });
+                }
+            });
+        });
+        Self { streams, asked: Arc::default(), ended }
+    }
+
+    /// What opens streams to it.
+    fn opening(&self) -> impl Fn(Address) -> DuplexStream + Send + Sync + 'static {
+        let (streams, asked) = (self.streams.clone(), Arc::clone(&self.asked));
+        move |address| {
+            let (ours, theirs) = duplex(64 << 10);
+            streams.send(theirs).unwrap();
+            asked.lock().unwrap().push(address);
+            ours
+        }
+    }
+
+    fn client(&self, targets: Vec<Target>) -> Client {
+        let opening = self.opening();
+        let connect = move |address| ready(Ok::<_, io::Error>(opening(address)));
+        Client::built(targets, policy(), |builder| builder.connector(connect))
+    }
+
+    /// Where streams were to lead.
+    fn asked(&self) -> Vec<Address> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn wait_for_an_end(&self) {
+        self.ended.recv_timeout(LIMIT).unwrap();
+    }
+}
+
+async fn converse(stream: DuplexStream, answers: usize) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    for _ in 0..answers {
+        let mut head = vec![];
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await?);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let header = |name| head.lines().find_map(|line| line.strip_prefix(name));
+        let mut body = vec![0; header("content-length: ").map_or(0, |length| length.parse().unwrap())];
+        stream.read_exact(&mut body).await?;
+        let (path, host) = (head.split(' ').nth(1).unwrap(), header("host: ").unwrap());
+        let text = format!("{host} {path} {}", String::from_utf8(body).unwrap());
+        let answer = format!("HTTP/1.1 200 \r\ncontent-length: {}\r\n\r\n{text}", text.len());
+        stream.write_all(answer.as_bytes()).await?;
+    }
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! How a client is built.
 
+use std::mem;
 use std::time::Duration;
 
 use failover_core::{BuildError, Policy, Protocol, Replay, Target};
@@ -67,7 +68,8 @@ impl Builder {
     pub fn build(mut self) -> Result<FailoverClient, BuildError> {
         if let Some(client) = self.client.take() {
             self.refuse_connecting()?;
-            return Ok(FailoverClient::over(self.settings.group::<AsyncStd>()?, client));
+            let headers = mem::take(&mut self.settings.default_headers);
+            return Ok(FailoverClient::over(self.settings.group::<AsyncStd>()?, client, headers));
         }
         let transport = self.settings.transport()?;
         Ok(FailoverClient::connected(self.settings.connected(&transport)?, transport))
@@ -78,7 +80,7 @@ impl Builder {
     /// # Errors
     ///
     /// Names the key and the value of the first setting that makes no sense: one of a client, too.
-    pub fn build_middleware(self) -> Result<FailoverMiddleware, BuildError> {
+    pub fn build_middleware(mut self) -> Result<FailoverMiddleware, BuildError> {
         self.refuse_connecting()?;
         if self.client.is_some() {
             return Err(BuildError::new(
@@ -87,7 +89,8 @@ impl Builder {
                 "none, since the middleware has the one it is given to",
             ));
         }
-        Ok(FailoverMiddleware::new(self.settings.group::<AsyncStd>()?))
+        let headers = mem::take(&mut self.settings.default_headers);
+        Ok(FailoverMiddleware::new(self.settings.group::<AsyncStd>()?, headers))
     }
 
     fn refuse_connecting(&self) -> Result<(), BuildError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
-use failover_hyper::{CallBody, List, Observed, Targets, Template};
+use failover_hyper::{CallBody, DefaultHeaders, List, Observed, Targets, Template};
 use http::{Method, Request};
 
 use crate::error::Error;
@@ -50,8 +50,9 @@ struct Shared {
 
 impl FailoverClient {
     /// A client over one of the caller's.
-    pub(crate) fn over(observed: Observed, client: surf::Client) -> Self {
+    pub(crate) fn over(observed: Observed, client: surf::Client, headers: DefaultHeaders) -> Self {
         let targets = Targets::new(List::with_one_service(observed, Sender::Client(client)));
+        let targets = targets.with_default_headers(headers);
         Self { shared: Arc::new(Shared { targets, transport: None }) }
     }
 
@@ -87,7 +88,8 @@ impl FailoverClient {
     /// # }
     /// ```
     pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<surf::Response, Error> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        self.shared.targets.default_headers().complete(&mut head.headers);
         self.run(Template::new(head, CallBody::whole(body))).await
     }
 
@@ -115,7 +117,7 @@ impl FailoverClient {
     /// ```
     pub async fn send(&self, request: impl Into<surf::Request>) -> Result<surf::Response, Error> {
         let limit = self.group().policy().replay_buffer;
-        self.run(template_of(&mut request.into(), limit)?).await
+        self.run(template_of(&mut request.into(), self.shared.targets.default_headers(), limit)?).await
     }
 
     /// Begins a request that runs on by itself, and hands back what waits for its result.

@@ -47,6 +47,7 @@
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
 //! | reach a target otherwise than its URL says | [`Target::connect_to`] another address or a Unix socket, by a [`protocol`](Target::protocol), a [`server_name`](Target::server_name), [`tls`](Target::tls) of its own |
 //! | reach all of them through a proxy, or over streams of one's own | [`Builder::connector`] |
+//! | send the same headers with each request | [`Builder::default_header`], [`user_agent`](Builder::user_agent) |
 //! | change the targets while calls go on | [`FailoverClient::set_targets`] |
 //!
 //! The decisions are those of [`failover_core`], which is pure; this crate performs them, with what `failover-hyper` has for

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
-use failover_hyper::{List, Observed, Targets};
+use failover_hyper::{DefaultHeaders, List, Observed, Targets};
 use surf::StatusCode;
 use surf::middleware::{Middleware, Next};
 use surf::utils::async_trait;
@@ -49,8 +49,9 @@ pub struct FailoverMiddleware {
 }
 
 impl FailoverMiddleware {
-    pub(crate) fn new(observed: Observed) -> Self {
-        Self { targets: Arc::new(Targets::new(List::with_one_service(observed, ()))) }
+    pub(crate) fn new(observed: Observed, headers: DefaultHeaders) -> Self {
+        let targets = Targets::new(List::with_one_service(observed, ()));
+        Self { targets: Arc::new(targets.with_default_headers(headers)) }
     }
 
     /// Replaces the targets and the policy while calls go on.
@@ -82,7 +83,7 @@ impl Middleware for FailoverMiddleware {
     ) -> surf::Result<surf::Response> {
         let list = self.targets.current();
         let limit = list.group().policy().replay_buffer;
-        let template = template_of(&mut request, limit).map_err(failed)?;
+        let template = template_of(&mut request, self.targets.default_headers(), limit).map_err(failed)?;
         run(&list, template, &Rest { client, next }).await.map_err(failed)
     }
 }

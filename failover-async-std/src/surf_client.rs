@@ -7,7 +7,8 @@ use std::task::Poll;
 
 use failover_core::Evidence;
 use failover_hyper::{
-    AttemptBody, AttemptError, Bound, BoxError, CallBody, Exchange, Fault, Progress, Stage, Template,
+    AttemptBody, AttemptError, Bound, BoxError, CallBody, DefaultHeaders, Exchange, Fault, Progress, Stage,
+    Template,
 };
 use http::{Extensions, Request, Response, Uri, Version};
 use surf::middleware::Next;
@@ -18,13 +19,18 @@ use crate::error::Error;
 use crate::runtime::AsyncStd;
 use crate::unrepresentable::Unrepresentable;
 
-/// A call of surf's, of whose body at most `limit` bytes are kept for another attempt.
+/// A call of surf's with the headers that all calls have, of whose body at most `limit` bytes are kept for another attempt.
 ///
 /// # Errors
 ///
 /// The request cannot be sent.
-pub(crate) fn template_of(request: &mut surf::Request, limit: usize) -> Result<Option<Template>, Error> {
-    let head = head_of(request)?;
+pub(crate) fn template_of(
+    request: &mut surf::Request,
+    defaults: &DefaultHeaders,
+    limit: usize,
+) -> Result<Option<Template>, Error> {
+    let mut head = head_of(request)?;
+    defaults.complete(&mut head.headers);
     let body = CallBody::of(SurfBody::new(request.take_body()), Version::HTTP_11, limit);
     Ok(Template::new(head, body))
 }

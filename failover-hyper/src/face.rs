@@ -278,6 +278,46 @@ macro_rules! setters {
             self
         }
 
+        /// Adds headers that each request has, unless it has one of that name itself. Each replaces those of its name that were
+        /// added before.
+        ///
+        /// A header of the target wins over both ([`Target::with_header`]). What a server received and passes on is not changed.
+        /// Refused are `Connection`, `Content-Length`, `Host`, `Idempotency-Key`, `Transfer-Encoding` and `Upgrade`, which are
+        /// each request's own. Values are shown by no error, and by no `Debug`.
+        pub fn default_headers(mut self, headers: http::HeaderMap) -> Self {
+            self.settings.add_default_headers(headers);
+            self
+        }
+
+        /// Adds one header that each request has: see [`default_headers`](Self::default_headers).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::FailoverClient;")]
+        ///
+        /// let client = FailoverClient::builder()
+        ///     .targets(["http://eu.example", "http://us.example"])
+        ///     .user_agent("shop/1.0")
+        ///     .default_header("authorization", "Bearer 7f3a")
+        ///     .build()?;
+        #[doc = concat!("# Ok::<(), ", $name, "::BuildError>(())")]
+        /// ```
+        pub fn default_header(
+            mut self,
+            name: impl TryInto<http::HeaderName>,
+            value: impl TryInto<http::HeaderValue>,
+        ) -> Self {
+            self.settings.add_default_header(name, value);
+            self
+        }
+
+        /// Sets the `User-Agent` of requests that have none: see [`default_headers`](Self::default_headers). Otherwise they are
+        /// sent without.
+        pub fn user_agent(self, value: impl TryInto<http::HeaderValue>) -> Self {
+            self.default_header(http::header::USER_AGENT, value)
+        }
+
         /// Sets how TLS is spoken with the targets that name these settings: see [`Target::tls`].
         #[cfg(feature = "tls")]
         pub fn tls_named(

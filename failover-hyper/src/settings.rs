@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use failover_core::{BuildError, Policy, Protocol, Replay, StatusCodes, Target};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Clock;
 use crate::connections::Connections;
+use crate::default_headers::DefaultHeaders;
 use crate::names::{Resolve, System};
 use crate::observed::Observed;
 use crate::opener::Opener;
@@ -44,6 +46,8 @@ pub struct Settings {
     pub resolver: Resolver,
     /// What opens streams to targets, in place of sockets.
     pub opener: Option<Opener>,
+    /// The headers that each request has, unless it has them of its own.
+    pub default_headers: DefaultHeaders,
     /// How TLS is spoken, which otherwise trusts the platform's certificate roots.
     #[cfg(feature = "tls")]
     pub tls: Option<crate::rustls::ClientConfig>,
@@ -77,6 +81,20 @@ impl Settings {
             Err(error) => {
                 self.refuse(BuildError::new("failover_codes", error.part(), "codes from 100 to 999"));
             }
+        }
+    }
+
+    /// Adds headers that each request has, unless it has them of its own.
+    pub fn add_default_headers(&mut self, headers: HeaderMap) {
+        if let Err(error) = self.default_headers.add(headers) {
+            self.refuse(error);
+        }
+    }
+
+    /// Adds one of them.
+    pub fn add_default_header(&mut self, name: impl TryInto<HeaderName>, value: impl TryInto<HeaderValue>) {
+        if let Err(error) = self.default_headers.add_one(name, value) {
+            self.refuse(error);
         }
     }
 
@@ -142,7 +160,7 @@ impl Settings {
         if let Some(recorder) = &self.recorder {
             targets.current().observed().set_recorder(recorder);
         }
-        Ok(targets)
+        Ok(targets.with_default_headers(self.default_headers))
     }
 
     /// The group of these targets, for a client that sends by the URI of each request, and runs no checks.

@@ -11,6 +11,7 @@ use failover_core::{BuildError, Entry, Group, Policy, Target};
 use crate::checking::Checking;
 use crate::clock::Clock;
 use crate::connections::Connections;
+use crate::default_headers::DefaultHeaders;
 use crate::drain::Drains;
 use crate::observed::Observed;
 #[cfg(feature = "metrics")]
@@ -24,6 +25,7 @@ pub struct Targets<S> {
     current: RwLock<Arc<List<S>>>,
     /// Held while the list is replaced, and until that is told.
     replacing: Mutex<()>,
+    default_headers: DefaultHeaders,
 }
 
 impl<S> Targets<S> {
@@ -31,7 +33,14 @@ impl<S> Targets<S> {
     #[must_use]
     pub fn new(list: List<S>) -> Self {
         list.observed.join();
-        Self { current: RwLock::new(Arc::new(list)), replacing: Mutex::default() }
+        let current = RwLock::new(Arc::new(list));
+        Self { current, replacing: Mutex::default(), default_headers: DefaultHeaders::default() }
+    }
+
+    /// The same with headers that each request has, unless it has them of its own.
+    #[must_use]
+    pub fn with_default_headers(self, default_headers: DefaultHeaders) -> Self {
+        Self { default_headers, ..self }
     }
 
     /// Targets with connections to each, on which the policy's checks are run, of a client that may have a name.
@@ -58,6 +67,12 @@ impl<S> Targets<S> {
     #[must_use]
     pub fn current(&self) -> Arc<List<S>> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The headers that each request has, unless it has them of its own.
+    #[must_use]
+    pub fn default_headers(&self) -> &DefaultHeaders {
+        &self.default_headers
     }
 
     /// Records the gauges of the current targets.

@@ -78,7 +78,8 @@ impl FailoverClient {
     /// # }
     /// ```
     pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<Response<ResponseBody>, Error> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        self.failover.targets.default_headers().complete(&mut head.headers);
         let template = Template::new(head, CallBody::whole(body)).ok_or(Error::Method)?;
         let list = self.failover.targets.current();
         let connected = Connected(&list);

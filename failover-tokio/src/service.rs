@@ -181,7 +181,8 @@ where
         let failover = self.clone();
         Box::pin(async move {
             let list = failover.targets.current();
-            let (head, body) = request.into_parts();
+            let (mut head, body) = request.into_parts();
+            failover.targets.default_headers().complete(&mut head.headers);
             let body = CallBody::received(body, &head, list.group().policy().replay_buffer);
             let template = Template::new(head, body).ok_or(Error::Method)?;
             let services = Services { list: &list, classify: &failover.classify };

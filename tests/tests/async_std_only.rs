@@ -605,6 +605,24 @@ fn a_submitted_call_runs_by_itself_and_is_abandoned_when_it_is_dropped() {
     assert!(matches!(block_on(client.submit("NO METHOD", "/", "")), Err(Error::Method)));
 }
 
+/// Guards: a way to send that forgets the default headers.
+#[test]
+fn per_target_request_default_headers_are_in_each_form() {
+    let server = Server::start(|request| Reply::ok(request.header("x-key").unwrap_or("none")));
+    let builder = || FailoverClient::builder().targets([server.url()]).default_header("x-key", "ours");
+    let over_surf = builder().client(surf_client()).build().unwrap();
+    let middleware = surf_client().with(builder().build_middleware().unwrap());
+    let surfs = || surf::Request::new(Method::Get, Url::parse("http://any.example/").unwrap());
+    let texts = block_on(async {
+        [
+            over_surf.get("/").await.unwrap().body_string().await.unwrap(),
+            builder().build().unwrap().send(surfs()).await.unwrap().body_string().await.unwrap(),
+            middleware.send(surfs()).await.unwrap().body_string().await.unwrap(),
+        ]
+    });
+    assert_eq!(texts, ["ours"; 3]);
+}
+
 #[test]
 fn settings_that_make_no_sense_together_are_refused() {
     let connecting = || {

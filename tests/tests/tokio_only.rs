@@ -21,6 +21,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
+use tower_service::Service;
 
 #[test]
 fn rejected_a_setting_that_makes_no_sense_is_named_with_its_value() {
@@ -53,6 +54,10 @@ fn rejected_a_setting_that_makes_no_sense_is_named_with_its_value() {
         (builder().max_headers(0).build(), "max_headers", "0"),
         (builder().http2_stream_window(65_534).build(), "http2_stream_window", "65534"),
         (builder().http2_connection_window(1 << 31).build(), "http2_connection_window", "2147483648"),
+        (builder().default_header("content-length", "1").build(), "default_headers", "content-length"),
+        (builder().default_header("idempotency-key", "1").build(), "default_headers", "idempotency-key"),
+        (builder().default_header("x-key", "\n").build(), "default_headers", "x-key"),
+        (builder().default_header("no name", "x").build(), "default_headers", "(not shown)"),
     ] {
         let error: BuildError = built.expect_err(key);
         assert_eq!(error.key(), key, "{error}");
@@ -78,6 +83,31 @@ fn rejected_what_looks_odd_and_makes_sense_is_not() {
     ] {
         built.unwrap();
     }
+}
+
+/// Guards: `DefaultHeaders::fmt` that shows values; its errors that do.
+#[test]
+fn redacted_a_default_header_is_in_no_error_and_in_no_debug_text() {
+    let builder = || FailoverClient::builder().targets(["http://a.example"]);
+    let built = builder().default_header("x-key", "secret");
+    let text = format!("{built:?} {:?}", built.clone().build().unwrap());
+    assert!(text.contains("x-key") && !text.contains("secret"), "{text}");
+    for (name, value) in [("x-key", "secret\n"), ("the secret", "x"), ("host", "secret")] {
+        let error = builder().default_header(name, value).build().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    }
+}
+
+/// Guards: `forward` that adds default headers, and a service of a client that does not.
+#[tokio::test]
+async fn forward_default_headers_are_for_requests_that_begin_here() {
+    let server = Server::start(|request| Reply::ok(request.header("x-key").unwrap_or("none")));
+    let builder = FailoverClient::builder().targets([server.url()]).default_header("x-key", "ours");
+    let client = builder.build().unwrap();
+    assert_eq!(text(client.forward(Request::new(Full::<Bytes>::default())).await.unwrap()).await, "none");
+    assert_eq!(text(client.get("/").await.unwrap()).await, "ours");
+    let mut service = client.into_service();
+    assert_eq!(text(service.call(Request::new(Full::<Bytes>::default())).await.unwrap()).await, "ours");
 }
 
 /// Guards: `Target::fmt` that shows the base path.

@@ -8,6 +8,7 @@ mod checks;
 mod connections;
 mod connector;
 mod expect;
+mod headers;
 mod pool;
 mod requests;
 mod routes;

@@ -3,15 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
-use failover_hyper::{CallBody, DefaultHeaders, List, Observed, Targets, Template};
+use failover_hyper::{CallBody, DefaultHeaders, IntoBody, List, Observed, Targets, Template};
 use http::{Method, Request};
 
 use crate::error::Error;
 use crate::exchange::{Sender, Senders, run};
+use crate::request::RequestBuilder;
 use crate::runtime::AsyncStd;
-use crate::submit::Submitted;
 use crate::surf_client::template_of;
 
 /// An HTTP client for an ordered list of targets: each request goes to the one that works.
@@ -32,7 +31,7 @@ use crate::surf_client::template_of;
 ///     .attempt_timeout(Duration::from_secs(5))
 ///     .interval(Duration::from_secs(5))
 ///     .build()?;
-/// let mut response = client.post("/orders", r#"{"item": 7}"#).await?;
+/// let mut response = client.post("/orders").body(r#"{"item": 7}"#).await?;
 /// println!("{}", response.body_string().await?);
 /// # Ok(())
 /// # }
@@ -64,9 +63,9 @@ impl FailoverClient {
         Self { shared: Arc::new(Shared { targets, transport: Some(transport) }) }
     }
 
-    failover_hyper::verbs!(surf::Response);
+    failover_hyper::verbs!(shared.targets);
 
-    /// Sends a request with headers of its own.
+    /// Sends a request that is there already.
     ///
     /// Of its URI, path and query are used. `Host` is each target's. Its extensions [`Within`](crate::Within),
     /// [`Attempts`](crate::Attempts), [`Idempotent`](crate::Idempotent) and [`Replay`](crate::Replay) hold for the call.
@@ -87,10 +86,10 @@ impl FailoverClient {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<surf::Response, Error> {
+    pub async fn request(&self, request: Request<impl IntoBody>) -> Result<surf::Response, Error> {
         let (mut head, body) = request.into_parts();
         self.shared.targets.default_headers().complete(&mut head.headers);
-        self.run(Template::new(head, CallBody::whole(body))).await
+        self.run(Template::new(head, CallBody::whole(body.into_bytes()))).await
     }
 
     /// Sends a request of surf's, with its headers and its body, which may be a stream.
@@ -118,13 +117,6 @@ impl FailoverClient {
     pub async fn send(&self, request: impl Into<surf::Request>) -> Result<surf::Response, Error> {
         let limit = self.group().policy().replay_buffer;
         self.run(template_of(&mut request.into(), self.shared.targets.default_headers(), limit)?).await
-    }
-
-    /// Begins a request that runs on by itself, and hands back what waits for its result.
-    pub fn submit(&self, method: impl TryInto<Method>, path: &str, body: impl Into<Bytes>) -> Submitted {
-        let request = Self::plain(method, path, body);
-        let client = self.clone();
-        Submitted::spawn(async move { client.request(request?).await })
     }
 
     /// Replaces the targets and the policy while calls go on.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use failover_core::{Head, Replay, Target};
-use failover_hyper::{Answered, AttemptBody, Attempts, BoxError, Idempotent, Within};
+use failover_hyper::{Answered, AttemptBody, Attempts, BoxError, Idempotent, InvalidHeader, Within};
 use http::header::{
     CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
 };
@@ -104,12 +104,13 @@ fn append(to: &mut surf::http::Headers, from: &HeaderMap) -> Result<(), Untransl
 }
 
 /// The headers of a request of surf's.
-fn headers_of(from: &surf::http::Headers) -> Result<HeaderMap, Untranslatable> {
+fn headers_of(from: &surf::http::Headers) -> Result<HeaderMap, InvalidHeader> {
     let mut to = HeaderMap::new();
     for (name, values) in from {
-        let name = HeaderName::from_bytes(name.as_str().as_bytes()).map_err(|_| Untranslatable::Header)?;
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| InvalidHeader::name(name.as_str()))?;
         for value in values {
-            let value = HeaderValue::from_str(value.as_str()).map_err(|_| Untranslatable::Header)?;
+            let value =
+                HeaderValue::from_str(value.as_str()).map_err(|_| InvalidHeader::Value(name.clone()))?;
             to.append(&name, value);
         }
     }
@@ -125,7 +126,7 @@ pub(crate) fn head_of(request: &surf::Request) -> Result<Parts, Error> {
     let (mut head, ()) = Request::new(()).into_parts();
     head.method = method_of(request.method()).map_err(|_| Error::Method)?;
     head.uri = Target::path(&request.url()[Position::BeforePath..Position::AfterQuery])?.into();
-    head.headers = headers_of(request.as_ref()).map_err(|_| Error::Header)?;
+    head.headers = headers_of(request.as_ref())?;
     carry::<Within>(request, &mut head.extensions);
     carry::<Replay>(request, &mut head.extensions);
     carry::<Idempotent>(request, &mut head.extensions);
@@ -182,7 +183,8 @@ pub(crate) fn from_surf(request: &mut surf::http::Request) -> Result<Request<Att
     let path = PathAndQuery::try_from(&url[Position::BeforePath..Position::AfterQuery]);
     let path = path.map_err(|_| Untranslatable::Url)?;
     let uri = Uri::builder().scheme(scheme).authority(place.as_str()).path_and_query(path.clone()).build();
-    let (method, headers) = (method_of(request.method())?, headers_of((*request).as_ref())?);
+    let method = method_of(request.method())?;
+    let headers = headers_of((*request).as_ref()).map_err(|_| Untranslatable::Header)?;
     let head = Head::new(method, path, headers, body.len().map(|length| length as u64));
     let head = head.ok_or(Untranslatable::Method)?;
 

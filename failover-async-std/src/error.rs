@@ -1,7 +1,7 @@
 //! What a call fails with. None of it shows more of a URL than scheme, host and port.
 
 use failover_core::{PathError, Stopped};
-use failover_hyper::{Answered, AttemptError};
+use failover_hyper::{Answered, AttemptError, BoxError, InvalidHeader, Mistake};
 
 use crate::unrepresentable::Unrepresentable;
 
@@ -23,9 +23,12 @@ pub enum Error {
     /// The path is none that can be joined to a target's.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// A header has a name or a value that HTTP does not allow.
-    #[error("a header of the request cannot be sent")]
-    Header,
+    /// A header of the request is one that HTTP does not allow.
+    #[error(transparent)]
+    Header(#[from] InvalidHeader),
+    /// The value of the request's body is none that JSON can express: see the source.
+    #[error("the value cannot be written as JSON")]
+    Json(#[source] BoxError),
 }
 
 impl Error {
@@ -46,5 +49,16 @@ impl Error {
         let mut response = reply?.ok()?;
         response.insert_ext(Answered::given_up(failures));
         Some(response)
+    }
+}
+
+impl From<Mistake> for Error {
+    fn from(mistake: Mistake) -> Self {
+        match mistake {
+            Mistake::Path(error) => Self::Path(error),
+            Mistake::Header(error) => Self::Header(error),
+            Mistake::Json(error) => Self::Json(error),
+            _ => Self::Method,
+        }
     }
 }

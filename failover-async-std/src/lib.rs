@@ -33,14 +33,15 @@
 //!
 //! | to | use |
 //! | --- | --- |
-//! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`execute`](FailoverClient::execute) |
-//! | send headers | [`FailoverClient::request`] |
+//! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`method`](FailoverClient::method) for any |
+//! | send headers, a query, a body, JSON | [`RequestBuilder`] |
+//! | send a request that is there already | [`FailoverClient::request`] |
 //! | send what surf's request builder made, or a stream | [`FailoverClient::send`] |
-//! | let a call run in the background | [`FailoverClient::submit`] |
+//! | let a call run in the background | [`RequestBuilder::submit`] |
 //! | add failover to a client of surf's | [`FailoverMiddleware`] |
 //! | send through a client of surf's | [`Builder::client`] |
 //! | have a sound transport for surf, without failover | [`Transport`] |
-//! | bound one call, or say whether it may be sent again | its extensions [`Within`], [`Attempts`], [`Idempotent`], [`Replay`] |
+//! | bound one call, or say whether it may be sent again | [`RequestBuilder::timeout`], [`attempts`](RequestBuilder::attempts), [`idempotent`](RequestBuilder::idempotent), [`replay`](RequestBuilder::replay); of others, their extensions [`Within`], [`Attempts`], [`Idempotent`], [`Replay`] |
 //! | fail over by more than the status, such as an error in a 200 | [`Judge`], [`Policy::judge`] |
 //! | learn which target answered | [`Answered`], in each response's extensions |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
@@ -93,6 +94,7 @@
 //!
 //! # Features
 //!
+//! - `json`: `RequestBuilder::json`.
 //! - `metrics`: counters, histograms and gauges through the facade of that name, as the documentation of `failover-tokio` lists them.
 //! - `record`: a `Recorder` for `Builder::record`, which keeps what happens to calls as lines of JSON, and the `Story` that they tell.
 //! - `serde`: the core's configuration type.
@@ -108,6 +110,7 @@ mod error;
 mod exchange;
 mod middleware;
 mod readiness;
+mod request;
 mod runtime;
 mod submit;
 mod surf_client;
@@ -124,7 +127,9 @@ pub use failover_core::{
 pub use failover_hyper::describe_metrics;
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;
-pub use failover_hyper::{Answered, AttemptError, Attempts, Fault, Idempotent, Resolve, Within};
+pub use failover_hyper::{
+    Answered, AttemptError, Attempts, Fault, Idempotent, IntoBody, InvalidHeader, QueryPair, Resolve, Within,
+};
 #[cfg(feature = "record")]
 pub use failover_hyper::{RecordFile, Recorder, Story};
 pub use surf;
@@ -133,6 +138,7 @@ pub use crate::builder::Builder;
 pub use crate::client::FailoverClient;
 pub use crate::error::Error;
 pub use crate::middleware::FailoverMiddleware;
+pub use crate::request::RequestBuilder;
 pub use crate::submit::Submitted;
 pub use crate::transport::Transport;
 pub use crate::unrepresentable::Unrepresentable;

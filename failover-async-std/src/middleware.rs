@@ -101,7 +101,7 @@ impl fmt::Debug for FailoverMiddleware {
 fn failed(error: Error) -> surf::Error {
     let status = match &error {
         Error::Stopped(_) | Error::Unrepresentable(_) => StatusCode::BadGateway,
-        Error::Method | Error::Path(_) | Error::Header => StatusCode::BadRequest,
+        Error::Method | Error::Path(_) | Error::Header(_) | Error::Json(_) => StatusCode::BadRequest,
     };
     surf::Error::new(status, error)
 }

@@ -17,7 +17,7 @@ use crate::error::Error;
 ///
 /// ```no_run
 /// # async fn run(client: failover_async_std::FailoverClient) -> surf::Result<()> {
-/// let report = client.submit("GET", "/report", "");
+/// let report = client.get("/report").submit();
 /// // Other work, while the call runs.
 /// let response = report.await?;
 /// # Ok(())

@@ -1,104 +1,158 @@
 //! The methods that all clients have, and all their builders: the faces of the adapters, once.
 
-/// The methods of a client for calls whose body is in memory, over its `request`. Its `Error` has `Method` and is made
-/// from a `PathError`.
+/// The methods of a client that begin a request, over its [`Targets`](crate::Targets).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! verbs {
-    ($response:ty) => {
-        /// Sends a GET request.
+    ($($targets:ident).+) => {
+        /// Begins a GET request.
         ///
         /// The path, with its query if it has one, is joined to the base path of each target that is tried.
-        ///
-        /// # Errors
-        ///
-        /// See [`Error`].
-        pub async fn get(&self, path: &str) -> Result<$response, Error> {
-            self.execute(Method::GET, path, Bytes::new()).await
+        pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
+            self.method(Method::GET, path)
         }
 
-        /// Sends a HEAD request.
-        ///
-        /// # Errors
-        ///
-        /// See [`Error`].
-        pub async fn head(&self, path: &str) -> Result<$response, Error> {
-            self.execute(Method::HEAD, path, Bytes::new()).await
+        /// Begins a HEAD request.
+        pub fn head(&self, path: impl AsRef<str>) -> RequestBuilder {
+            self.method(Method::HEAD, path)
         }
 
-        /// Sends an OPTIONS request.
-        ///
-        /// # Errors
-        ///
-        /// See [`Error`].
-        pub async fn options(&self, path: &str) -> Result<$response, Error> {
-            self.execute(Method::OPTIONS, path, Bytes::new()).await
+        /// Begins an OPTIONS request.
+        pub fn options(&self, path: impl AsRef<str>) -> RequestBuilder {
+            self.method(Method::OPTIONS, path)
         }
 
-        /// Sends a DELETE request.
-        ///
-        /// # Errors
-        ///
-        /// See [`Error`].
-        pub async fn delete(&self, path: &str) -> Result<$response, Error> {
-            self.execute(Method::DELETE, path, Bytes::new()).await
+        /// Begins a DELETE request.
+        pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
+            self.method(Method::DELETE, path)
         }
 
-        /// Sends a POST request.
+        /// Begins a POST request.
         ///
-        /// One that may have been executed is not sent again, unless the policy's `replay` says so.
-        ///
-        /// # Errors
-        ///
-        /// See [`Error`].
-        pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Result<$response, Error> {
-            self.execute(Method::POST, path, body).await
+        /// One that may have been executed is not sent again, unless it has an `Idempotency-Key`, or the request or the
+        /// policy says so.
+        pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
+            self.method(Method::POST, path)
         }
 
-        /// Sends a PUT request.
-        ///
-        /// # Errors
-        ///
-        /// See [`Error`].
-        pub async fn put(&self, path: &str, body: impl Into<Bytes>) -> Result<$response, Error> {
-            self.execute(Method::PUT, path, body).await
+        /// Begins a PUT request.
+        pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
+            self.method(Method::PUT, path)
         }
 
-        /// Sends a PATCH request.
+        /// Begins a PATCH request.
         ///
-        /// One that may have been executed is not sent again, unless the policy's `replay` says so.
-        ///
-        /// # Errors
-        ///
-        /// See [`Error`].
-        pub async fn patch(&self, path: &str, body: impl Into<Bytes>) -> Result<$response, Error> {
-            self.execute(Method::PATCH, path, body).await
+        /// One that may have been executed is not sent again, unless it has an `Idempotency-Key`, or the request or the
+        /// policy says so.
+        pub fn patch(&self, path: impl AsRef<str>) -> RequestBuilder {
+            self.method(Method::PATCH, path)
         }
 
-        /// Sends a request with any method, given as a [`Method`] or by name.
-        ///
-        /// # Errors
-        ///
-        /// See [`Error`]. A name that is no method fails at once, without an attempt.
-        pub async fn execute(
-            &self,
-            method: impl TryInto<Method>,
-            path: &str,
-            body: impl Into<Bytes>,
-        ) -> Result<$response, Error> {
-            self.request(Self::plain(method, path, body)?).await
+        /// Begins a request with any method, given as a [`Method`] or by name.
+        pub fn method(&self, method: impl TryInto<Method>, path: impl AsRef<str>) -> RequestBuilder {
+            let list = self.$($targets).+.current();
+            RequestBuilder::new(list, $crate::Draft::new(method, path.as_ref()))
+        }
+    };
+}
+
+/// The methods of a builder of requests, over its [`Draft`](crate::Draft), and what awaits it; the name of its crate is for
+/// examples.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! request_builder {
+    ($name:literal, $response:ty) => {
+        impl RequestBuilder {
+            /// Adds a header.
+            ///
+            /// The name is a text or a [`HeaderName`](http::HeaderName), the value a text, bytes, a number or a
+            /// [`HeaderValue`](http::HeaderValue). A target's own header of the same name takes its place.
+            pub fn header(
+                mut self,
+                name: impl AsRef<str>,
+                value: impl TryInto<http::HeaderValue>,
+            ) -> Self {
+                self.draft.header(name.as_ref(), value);
+                self
+            }
+
+            /// Sets headers: of each name the given ones only.
+            pub fn headers(mut self, headers: http::HeaderMap) -> Self {
+                self.draft.headers(headers);
+                self
+            }
+
+            /// Adds pairs of a name and a value to the query, percent-encoded; what the path has of a query stays before them.
+            ///
+            /// # Examples
+            ///
+            /// ```no_run
+            #[doc = concat!("# async fn run(client: ", $name, "::FailoverClient) -> Result<(), Box<dyn std::error::Error>> {")]
+            /// // Asks for /users?sort=name&page=2&of=R%26D
+            /// let response = client.get("/users?sort=name").query([("page", 2)]).query(&[("of", "R&D")]).await?;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn query<P: $crate::QueryPair>(mut self, pairs: impl IntoIterator<Item = P>) -> Self {
+                self.draft.query(pairs);
+                self
+            }
+
+            /// Sets the body: text or bytes, which all attempts share. Text that is only borrowed is given as
+            /// `text.to_owned()`.
+            pub fn body(mut self, body: impl $crate::IntoBody) -> Self {
+                self.draft.body(body);
+                self
+            }
+
+            /// Sets a value as the body, in JSON, which `Content-Type` says unless the request has one.
+            #[cfg(feature = "json")]
+            pub fn json<T: $crate::Serialize + ?Sized>(mut self, value: &T) -> Self {
+                self.draft.json(value);
+                self
+            }
+
+            /// Sets how long the call may take, with all its attempts and pauses, until the head of the answer is there: the
+            /// shorter of this and the policy's deadline. It is [`Within`](crate::Within).
+            pub fn timeout(mut self, time: std::time::Duration) -> Self {
+                self.draft.extension($crate::Within(time));
+                self
+            }
+
+            /// Sets how many attempts the call may have, in place of the policy's `max_attempts`. It is
+            /// [`Attempts`](crate::Attempts).
+            pub fn attempts(mut self, most: u8) -> Self {
+                self.draft.extension($crate::Attempts(most));
+                self
+            }
+
+            /// Sets when the request is sent again that may have been executed, in place of the policy's `replay`.
+            pub fn replay(mut self, replay: Replay) -> Self {
+                self.draft.extension(replay);
+                self
+            }
+
+            /// Says that a second execution is harmless, whatever the method. It is [`Idempotent`](crate::Idempotent).
+            pub fn idempotent(mut self) -> Self {
+                self.draft.extension($crate::Idempotent(true));
+                self
+            }
         }
 
-        /// A request without headers of its own.
-        fn plain(
-            method: impl TryInto<Method>,
-            path: &str,
-            body: impl Into<Bytes>,
-        ) -> Result<Request<Bytes>, Error> {
-            let mut request = Request::new(body.into());
-            *request.method_mut() = method.try_into().map_err(|_| Error::Method)?;
-            *request.uri_mut() = Target::path(path)?.into();
-            Ok(request)
+        impl IntoFuture for RequestBuilder {
+            type Output = Result<$response, Error>;
+            type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Result<$response, Error>> + Send>>;
+
+            /// [Sends](Self::send) the request, by a future in a box.
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(self.send())
+            }
+        }
+
+        impl std::fmt::Debug for RequestBuilder {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct("RequestBuilder").finish_non_exhaustive()
+            }
         }
     };
 }

@@ -26,7 +26,7 @@
 //!
 //! - `tls`: https targets, with rustls, ring, and the platform's certificate roots.
 //! - `metrics`: counters, histograms and gauges through the facade of that name.
-//! - `json`: [`ResponseBody::json`].
+//! - `json`: [`ResponseBody::json`], and `Draft::json`.
 //! - `record`: what happens to calls as lines of JSON, by a `Recorder`, and the `Story` of them.
 //! - `serde`: the core's configuration type, for [`Settings::configure`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -41,6 +41,7 @@ mod connect;
 mod connections;
 mod default_headers;
 mod dial;
+mod draft;
 mod drain;
 mod drive;
 mod error;
@@ -97,6 +98,9 @@ mod tuning;
 mod wire;
 
 pub use failover_core as core;
+#[cfg(feature = "json")]
+#[doc(hidden)]
+pub use serde::Serialize;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 
@@ -106,6 +110,7 @@ pub use crate::classify::{Classify, Proven};
 pub use crate::clock::Clock;
 pub use crate::connections::{Connections, Sending};
 pub use crate::default_headers::DefaultHeaders;
+pub use crate::draft::{Draft, IntoBody, InvalidHeader, Mistake, QueryPair};
 pub use crate::drain::Drains;
 pub use crate::drive::perform;
 pub use crate::error::{AttemptError, BoxError, Fault};

@@ -99,7 +99,7 @@ async fn measure(client: &FailoverClient, has_odd_ones: bool) -> Result<[f64; 2]
                 while began.elapsed() < ROUND {
                     sleep(PAUSE).await;
                     let called = Instant::now();
-                    assert_eq!(client.get("/").await?.collect().await?.to_bytes().len(), BODY);
+                    assert_eq!(client.get("/").send().await?.collect().await?.to_bytes().len(), BODY);
                     times.push(called.elapsed().as_secs_f64() * 1e6);
                 }
                 Ok::<_, BoxError>(times)

@@ -77,7 +77,7 @@ impl Contender {
                 let response = timeout(Duration::from_secs(10), client.get(uri.clone())).await??;
                 Ok(response.collect().await?.to_bytes())
             }
-            Self::Get(client) => Ok(client.get("/").await?.collect().await?.to_bytes()),
+            Self::Get(client) => Ok(client.get("/").send().await?.collect().await?.to_bytes()),
             Self::Forward(client) => {
                 let request = Request::new(Full::<Bytes>::default());
                 Ok(client.forward(request).await?.collect().await?.to_bytes())

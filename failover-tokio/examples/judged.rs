@@ -61,7 +61,7 @@ fn client(servers: &[&Server], judges: &str) -> Result<FailoverClient, BoxError>
 
 /// Makes a call, and prints what came of it.
 async fn call(client: &FailoverClient, body: &'static str) {
-    match client.post("/", body).await {
+    match client.post("/").body(body).await {
         Ok(response) => {
             let story = response.body().answered().clone();
             for failure in story.failures() {

@@ -3,16 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
-use failover_hyper::{CallBody, Proven, ResponseBody, Targets, Template, perform};
+use failover_hyper::{CallBody, IntoBody, Proven, ResponseBody, Targets, Template};
 use http::{Method, Request, Response};
 
 use crate::error::Error;
-use crate::exchange::Connected;
-use crate::runtime::Tokio;
+use crate::exchange::run;
+use crate::request::RequestBuilder;
 use crate::service::Failover;
-use crate::submit::Submitted;
 use crate::transport::{Connections, Transport};
 
 /// An HTTP client for an ordered list of targets: each request goes to the one that works.
@@ -33,7 +31,7 @@ use crate::transport::{Connections, Transport};
 ///     .attempt_timeout(Duration::from_secs(5))
 ///     .interval(Duration::from_secs(5))
 ///     .build()?;
-/// let response = client.post("/orders", r#"{"item": 7}"#).await?;
+/// let response = client.post("/orders").body(r#"{"item": 7}"#).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -54,9 +52,9 @@ impl FailoverClient {
         self.failover
     }
 
-    failover_hyper::verbs!(Response<ResponseBody>);
+    failover_hyper::verbs!(failover.targets);
 
-    /// Sends a request with headers of its own.
+    /// Sends a request that is there already.
     ///
     /// Of its URI, path and query are used. `Host` is each target's. Its extensions [`Within`](crate::Within),
     /// [`Attempts`](crate::Attempts), [`Idempotent`](crate::Idempotent) and [`Replay`](crate::Replay) hold for the call.
@@ -77,25 +75,11 @@ impl FailoverClient {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn request(&self, request: Request<impl Into<Bytes>>) -> Result<Response<ResponseBody>, Error> {
+    pub async fn request(&self, request: Request<impl IntoBody>) -> Result<Response<ResponseBody>, Error> {
         let (mut head, body) = request.into_parts();
         self.failover.targets.default_headers().complete(&mut head.headers);
-        let template = Template::new(head, CallBody::whole(body)).ok_or(Error::Method)?;
-        let list = self.failover.targets.current();
-        let connected = Connected(&list);
-        let call = perform::<Tokio, _>(list.observed(), list.drains(), &template, &connected);
-        call.await.map_err(Error::Stopped)
-    }
-
-    /// Begins a request that runs on by itself, and hands back what waits for its result.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub fn submit(&self, method: impl TryInto<Method>, path: &str, body: impl Into<Bytes>) -> Submitted {
-        let request = Self::plain(method, path, body);
-        let client = self.clone();
-        Submitted::spawn(async move { client.request(request?).await })
+        let template = Template::new(head, CallBody::whole(body.into_bytes())).ok_or(Error::Method)?;
+        run(&self.failover.targets.current(), &template).await
     }
 
     /// Replaces the targets and the policy while calls go on.

@@ -4,7 +4,9 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use failover_core::{Failure, PathError, Reason, Stopped};
-use failover_hyper::{Answered, AttemptError, Fault, ResponseBody, TransportBody};
+use failover_hyper::{
+    Answered, AttemptError, BoxError, Fault, InvalidHeader, Mistake, ResponseBody, TransportBody,
+};
 use http::{Response, StatusCode};
 use http_body::Body;
 
@@ -30,6 +32,12 @@ pub enum Error<B: Body = TransportBody> {
     /// The path is none that can be joined to a target's.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// A header of the request is one that HTTP does not allow.
+    #[error(transparent)]
+    Header(InvalidHeader),
+    /// The value of the request's body is none that JSON can express: see the source.
+    #[error("the value cannot be written as JSON")]
+    Json(#[source] BoxError),
     /// The request's body has a transfer coding beside chunked, which this side cannot undo (RFC 9112, section 6.1).
     #[error("a request with a transfer coding beside chunked cannot be forwarded")]
     Coding,
@@ -65,7 +73,7 @@ impl<B: Body> Error<B> {
                     _ => StatusCode::BAD_GATEWAY,
                 }
             }
-            Self::Path(_) => StatusCode::BAD_REQUEST,
+            Self::Path(_) | Self::Header(_) | Self::Json(_) => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Protocol | Self::Coding => StatusCode::NOT_IMPLEMENTED,
             Self::Loop => StatusCode::LOOP_DETECTED,
@@ -93,6 +101,17 @@ impl<B: Body> Error<B> {
     }
 }
 
+impl<B: Body> From<Mistake> for Error<B> {
+    fn from(mistake: Mistake) -> Self {
+        match mistake {
+            Mistake::Path(error) => Self::Path(error),
+            Mistake::Header(error) => Self::Header(error),
+            Mistake::Json(error) => Self::Json(error),
+            _ => Self::Method,
+        }
+    }
+}
+
 impl<B: Body> fmt::Debug for Error<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -101,6 +120,8 @@ impl<B: Body> fmt::Debug for Error<B> {
             Self::Protocol => f.write_str("Protocol"),
             Self::Loop => f.write_str("Loop"),
             Self::Path(error) => f.debug_tuple("Path").field(error).finish(),
+            Self::Header(error) => f.debug_tuple("Header").field(error).finish(),
+            Self::Json(error) => f.debug_tuple("Json").field(error).finish(),
             Self::Coding => f.write_str("Coding"),
             Self::Aborted => f.write_str("Aborted"),
         }

@@ -1,12 +1,14 @@
-//! Attempts by what sends to the targets.
+//! Attempts by what sends to the targets, and calls of them.
 
 use failover_hyper::{
-    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, List, TransportBody, send,
+    AttemptBody, AttemptError, Bound, BoxError, Classify, Exchange, List, ResponseBody, Template,
+    TransportBody, perform, send,
 };
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use crate::error::Error;
 use crate::runtime::Tokio;
 use crate::transport::Connections;
 
@@ -25,6 +27,20 @@ impl Exchange for Connected<'_> {
     ) -> impl Future<Output = Result<Response<TransportBody>, AttemptError>> {
         self.0.service(target).exchange(request, bound)
     }
+}
+
+/// Runs a call on a list from its first attempt to its end.
+///
+/// # Errors
+///
+/// The call stopped without an acceptable answer.
+pub(crate) async fn run(
+    list: &List<Connections>,
+    template: &Template,
+) -> Result<Response<ResponseBody>, Error> {
+    let connected = Connected(list);
+    let call = perform::<Tokio, _>(list.observed(), list.drains(), template, &connected);
+    call.await.map_err(Error::Stopped)
 }
 
 /// The targets' services, and what their errors prove.

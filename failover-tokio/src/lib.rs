@@ -30,13 +30,14 @@
 //!
 //! | to | use |
 //! | --- | --- |
-//! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`execute`](FailoverClient::execute) |
-//! | send headers | [`FailoverClient::request`] |
-//! | bound one call, or say whether it may be sent again | its extensions [`Within`], [`Attempts`], [`Idempotent`], [`Replay`] |
+//! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`method`](FailoverClient::method) for any |
+//! | send headers, a query, a body, JSON | [`RequestBuilder`] |
+//! | bound one call, or say whether it may be sent again | [`RequestBuilder::timeout`], [`attempts`](RequestBuilder::attempts), [`idempotent`](RequestBuilder::idempotent), [`replay`](RequestBuilder::replay) |
+//! | send a request that is there already | [`FailoverClient::request`], with the extensions [`Within`], [`Attempts`], [`Idempotent`], [`Replay`] |
 //! | know afterwards why calls failed over or did not | the feature [`record`](#records) |
 //! | fail over by more than the status, such as an error in a 200 | [`Judge`], [`Policy::judge`] |
 //! | pass a server's request on, websockets too | [`FailoverClient::forward`]; [`Tunnel`] |
-//! | let a call run in the background | [`FailoverClient::submit`] |
+//! | let a call run in the background | [`RequestBuilder::submit`] |
 //! | read an answer's body at once | [`ResponseBody::bytes`], [`text`](ResponseBody::text), `json` |
 //! | learn which target answered | [`ResponseBody::answered`] |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
@@ -216,7 +217,7 @@
 //! # Features
 //!
 //! - `tls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
-//! - `json`: `ResponseBody::json`.
+//! - `json`: `RequestBuilder::json` and `ResponseBody::json`.
 //! - `metrics`: see above.
 //! - `record`: a `Recorder` for `Builder::record`, which keeps what happens to calls as lines of JSON, and the `Story` that they tell.
 //! - `serde`: `Config`, the configuration of targets and policy, for `Builder::config`.
@@ -231,6 +232,7 @@ mod forward;
 mod forwarded;
 mod hop_by_hop;
 mod layer;
+mod request;
 mod runtime;
 mod service;
 mod submit;
@@ -251,8 +253,8 @@ pub use failover_hyper::describe_metrics;
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{
-    Answered, AttemptBody, AttemptError, Attempts, Classify, Fault, Idempotent, MOST_HEADERS, Proven,
-    Resolve, ResponseBody, Sending, TransportBody, TransportError, Within,
+    Answered, AttemptBody, AttemptError, Attempts, Classify, Fault, Idempotent, IntoBody, InvalidHeader,
+    MOST_HEADERS, Proven, QueryPair, Resolve, ResponseBody, Sending, TransportBody, TransportError, Within,
 };
 #[cfg(feature = "record")]
 pub use failover_hyper::{Lines, RecordFile, Recorder, Story};
@@ -262,6 +264,7 @@ pub use crate::client::FailoverClient;
 pub use crate::error::Error;
 pub use crate::forwarded::Peer;
 pub use crate::layer::FailoverLayer;
+pub use crate::request::RequestBuilder;
 pub use crate::runtime::Tokio;
 pub use crate::service::Failover;
 pub use crate::submit::Submitted;

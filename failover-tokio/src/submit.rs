@@ -19,7 +19,7 @@ use crate::error::Error;
 ///
 /// ```no_run
 /// # async fn run(client: failover_tokio::FailoverClient) -> Result<(), Box<dyn std::error::Error>> {
-/// let report = client.submit("GET", "/report", "");
+/// let report = client.get("/report").submit();
 /// // Other work, while the call runs.
 /// let response = report.await?;
 /// # Ok(())

@@ -29,7 +29,7 @@ async fn a_refused_connection_fails_over_and_is_remembered() {
     let refuses = Refusing::new();
     let client = client([refuses.url(), works.url("")]);
 
-    let response = client.post("/", "order").await.unwrap();
+    let response = client.post("/").body("order").await.unwrap();
     let answered = answered(&response);
     assert_eq!((answered.target(), answered.attempts(), client.sticky()), (1, 2, 1));
     assert_eq!(answered.failures()[0].evidence(), Some(Evidence::NoConnection));
@@ -75,7 +75,7 @@ async fn a_silent_target_fails_over_a_get_and_never_a_post() {
     assert!(matches!(failure.error().unwrap().fault(), Fault::Timeout(waited) if waited >= SHORT));
 
     let client = client();
-    let Err(Error::Stopped(stopped)) = client.post("", "order").await else { panic!("executed twice") };
+    let Err(Error::Stopped(stopped)) = client.post("").body("order").await else { panic!("executed twice") };
     assert_eq!(stopped.reason(), Reason::NoProof);
     assert_eq!(works.hits(), 1);
     assert_eq!(client.snapshot().targets[0].strikes, 1);
@@ -122,7 +122,7 @@ async fn a_connection_that_the_server_just_closed_is_no_failure_of_the_target() 
     assert_eq!(answered(&response).failures()[0].evidence(), Some(Evidence::Stale));
     assert_eq!(text(response).await, "ok");
     let error = loop {
-        match client.post("", "order").await {
+        match client.post("").body("order").await {
             Ok(response) => assert_eq!(text(response).await, "ok"),
             Err(error) => break error,
         }
@@ -151,7 +151,7 @@ async fn each_target_gets_its_own_host_path_and_headers() {
         assert!(!seen.contains(absent), "{seen}");
     }
     client.prefer(1).unwrap();
-    let seen = text(client.post("", "").await.unwrap()).await;
+    let seen = text(client.post("").await.unwrap()).await;
     assert!(seen.contains("content-length: 0"), "{seen}");
 }
 
@@ -159,10 +159,10 @@ async fn each_target_gets_its_own_host_path_and_headers() {
 async fn what_cannot_be_sent_fails_without_an_attempt() {
     let works = Server::answering(StatusCode::OK, "here").await;
     let client = client([works.url("")]);
-    assert!(matches!(client.execute("GET IT", "/", "").await, Err(Error::Method)));
-    assert!(matches!(client.execute(Method::CONNECT, "/", "").await, Err(Error::Method)));
+    assert!(matches!(client.method("GET IT", "/").await, Err(Error::Method)));
+    assert!(matches!(client.method(Method::CONNECT, "/").await, Err(Error::Method)));
     assert!(matches!(client.get("http://evil/").await, Err(Error::Path(_))));
-    assert!(matches!(client.submit("", "/", "").await, Err(Error::Method)));
+    assert!(matches!(client.method("", "/").submit().await, Err(Error::Method)));
     assert_eq!(works.hits(), 0);
 }
 
@@ -170,7 +170,7 @@ async fn what_cannot_be_sent_fails_without_an_attempt() {
 async fn a_submitted_call_runs_before_it_is_polled() {
     let works = Server::answering(StatusCode::OK, "here").await;
     let client = client([works.url("")]);
-    let submitted = client.submit("PUT", "/", "body");
+    let submitted = client.put("/").body("body").submit();
     works.hit.notified().await;
     assert_eq!(text(submitted.await.unwrap()).await, "here");
 }
@@ -180,7 +180,7 @@ async fn dropping_a_call_closes_its_connection_and_books_nothing() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let refuses = Refusing::new();
     let client = client([format!("http://{}", listener.local_addr().unwrap()), refuses.url()]);
-    let submitted = client.submit("GET", "/", "");
+    let submitted = client.get("/").submit();
     let (mut stream, _) = listener.accept().await.unwrap();
     read_head(&mut stream).await;
     drop(submitted);
@@ -292,7 +292,7 @@ async fn a_failed_tls_handshake_fails_over_whatever_the_method() {
     let config = config.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
     let targets = [plain.url("").replace("http:", "https:"), works.url("")];
     let client = FailoverClient::builder().targets(targets).tls(config).build().unwrap();
-    let response = client.post("/", "order").await.unwrap();
+    let response = client.post("/").body("order").await.unwrap();
     let failure = &answered(&response).failures()[0];
     assert_eq!(failure.evidence(), Some(Evidence::NoConnection));
     assert_eq!(failure.error().unwrap().fault(), Fault::Tls);
@@ -345,7 +345,7 @@ async fn a_large_body_in_memory_arrives_whole_at_the_second_target() {
         .build()
         .unwrap();
     let body = "0123456789abcdef".repeat(100_000);
-    let seen = text(client.post("/", body.clone()).await.unwrap()).await;
+    let seen = text(client.post("/").body(body.clone()).await.unwrap()).await;
     assert!(seen.ends_with(&body));
 }
 

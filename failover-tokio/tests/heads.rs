@@ -27,7 +27,7 @@ async fn one_head_an_answers_head_of_any_size_breaks_no_other_call() {
         for (size, is_read) in
             [(0, true), (20_000, true), (60_000, true), (200_000, true), (300_000, false), (700_000, false)]
         {
-            let result = client.get(&format!("/head/{size}")).await;
+            let result = client.get(format!("/head/{size}")).await;
             if is_read {
                 let response = result.unwrap();
                 assert_eq!(response.headers()["x-odd"].len(), size, "{http2}");

@@ -28,7 +28,7 @@ async fn cleartext_is_spoken_where_it_is_known_to_be_understood() {
     let server = Server::mirror(true).await;
     let client = client([server.url()]);
     for _ in 0..3 {
-        let response = client.put("/a?b=%20", "body").await.unwrap();
+        let response = client.put("/a?b=%20").body("body").await.unwrap();
         assert_eq!(response.version(), Version::HTTP_2);
         let seen = text(response).await;
         let host = format!("127.0.0.1:{}", server.port);
@@ -47,7 +47,7 @@ async fn a_refused_stream_moves_a_post_on_with_its_body() {
         let response = if streamed {
             client.forward(Request::post("/").body(Pieces::of(["mon", "ey"])).unwrap()).await.unwrap()
         } else {
-            client.post("/", "money").await.unwrap()
+            client.post("/").body("money").await.unwrap()
         };
         let failure = only_failure(&response);
         assert_eq!((failure.evidence(), fault(failure)), (Some(Evidence::Refused), Fault::Unprocessed));
@@ -73,7 +73,7 @@ async fn drained_an_endless_answer_is_reset_and_leaves_its_connection_in_use() {
     let works = Server::mirror(true).await;
     let client = client([endless.url(), works.url()]);
     for _ in 0..2 {
-        let response = client.put("/", "money").await.unwrap();
+        let response = client.put("/").body("money").await.unwrap();
         assert_eq!(answered(&response).target(), 1);
         let reset = timeout(Duration::from_secs(30), reset.recv()).await.expect("it is let go");
         assert_eq!(reset, Some(Code::CANCEL));
@@ -85,7 +85,7 @@ async fn drained_an_endless_answer_is_reset_and_leaves_its_connection_in_use() {
 async fn a_stream_above_the_last_one_of_a_goaway_moves_on_with_proof_only() {
     let leaves = answering_headers_with(goaway(0, 0)).await;
     let works = Server::mirror(true).await;
-    let response = client([leaves.url(), works.url()]).put("/", "money").await.unwrap();
+    let response = client([leaves.url(), works.url()]).put("/").body("money").await.unwrap();
     assert_eq!(only_failure(&response).evidence(), Some(Evidence::MaybeProcessed));
     assert!(text(response).await.ends_with("money"));
 }
@@ -105,7 +105,7 @@ async fn what_else_ends_a_stream_proves_nothing() {
     for (name, server, expected) in cases {
         let works = Server::mirror(true).await;
         let client = client([server.url(), works.url()]);
-        let failure = stopped(client.post("/", "money").await);
+        let failure = stopped(client.post("/").body("money").await);
         assert_eq!(
             (failure.evidence(), fault(&failure)),
             (Some(Evidence::MaybeProcessed), expected),
@@ -129,7 +129,7 @@ async fn an_idle_connection_that_dies_of_the_next_request_is_stale() {
         let failure = only_failure(&repeated);
         assert_eq!((failure.target(), failure.evidence()), (0, Some(Evidence::Stale)));
         assert_eq!(answered(&repeated).target(), 0);
-        let failure = stopped(client.post("/", "money").await);
+        let failure = stopped(client.post("/").body("money").await);
         assert_eq!(failure.evidence(), Some(Evidence::Stale));
     }
     assert_eq!((other.connections(), client.sticky(), client.snapshot().targets[0].strikes), (0, 0, 0));
@@ -145,7 +145,7 @@ async fn a_graceful_shutdown_between_two_requests_costs_nothing() {
     let client = client([server.url()]);
     for _ in 0..20 {
         // Until the connection knows of the shutdown, it may hand a request back, once.
-        let response = client.post("/", "money").await.unwrap();
+        let response = client.post("/").body("money").await.unwrap();
         let evidence: Vec<_> = answered(&response).failures().iter().map(Failure::evidence).collect();
         assert!(evidence.is_empty() || evidence == [Some(Evidence::HandedBack)], "{evidence:?}");
     }
@@ -170,7 +170,7 @@ async fn requests_that_wait_for_a_stream_are_no_local_fault_when_the_connection_
     let works = Server::mirror(true).await;
     let client = client([server.url(), works.url()]);
     assert_eq!(answered(&client.get("/").await.unwrap()).target(), 0);
-    let calls: Vec<_> = (0..8).map(|_| client.submit("GET", "/", "")).collect();
+    let calls: Vec<_> = (0..8).map(|_| client.get("/").submit()).collect();
     for call in calls {
         let response = call.await.unwrap();
         for failure in answered(&response).failures() {

@@ -42,7 +42,7 @@ async fn a_thousand_requests_at_once_are_answered_over_as_many_connections_as_th
     })
     .await;
     let client = client([server.url()]);
-    let calls: Vec<_> = (0..1_000).map(|_| client.submit("POST", "/", "money")).collect();
+    let calls: Vec<_> = (0..1_000).map(|_| client.post("/").body("money").submit()).collect();
     for call in calls {
         let response = call.await.unwrap();
         assert_eq!(answered(&response).failures().len(), 0, "{:?}", answered(&response));
@@ -72,7 +72,7 @@ async fn never_refused_untried_calls_wait_for_room_at_a_target_that_takes_no_sec
         .await;
     });
     let client = client([url]);
-    let calls: Vec<_> = (0..300).map(|_| client.submit("POST", "/", "money")).collect();
+    let calls: Vec<_> = (0..300).map(|_| client.post("/").body("money").submit()).collect();
     for _ in 0..10 {
         limited(taken.recv()).await.unwrap();
     }
@@ -89,7 +89,7 @@ async fn a_post_beside_streams_that_never_end_is_answered_over_another_connectio
     let (server, mut seen) = paths(2).await;
     let client = client([server.url()]);
     let _endless = [client.get("/endless").await.unwrap(), client.get("/endless").await.unwrap()];
-    let response = client.post("/", "money").await.unwrap();
+    let response = client.post("/").body("money").await.unwrap();
     assert_eq!(answered(&response).failures().len(), 0, "{:?}", answered(&response));
     assert_eq!(text(response).await, "right");
     assert_eq!(seen.next(3).await, [(0, "/endless"), (0, "/endless"), (1, "/")].map(own));
@@ -109,14 +109,14 @@ async fn a_post_for_which_there_is_neither_a_stream_nor_another_connection_moves
     let client = client([url, works.url()]);
     let endless = client.get("/endless").await.unwrap();
     for _ in 0..5 {
-        let response = client.post("/", "money").await.unwrap();
+        let response = client.post("/").body("money").await.unwrap();
         assert_eq!(only_failure(&response).evidence(), Some(Evidence::NotSent));
         assert_eq!(answered(&response).target(), 1);
     }
     // The target does its work, and does no more at a time.
     assert_eq!((client.sticky(), client.snapshot().targets[0].strikes), (0, 0));
     drop(endless);
-    assert_eq!(text(client.post("/again", "money").await.unwrap()).await, "right");
+    assert_eq!(text(client.post("/again").body("money").await.unwrap()).await, "right");
     assert_eq!(seen.next(2).await, [(0, "/endless"), (0, "/again")].map(own));
 }
 
@@ -138,7 +138,7 @@ async fn a_request_that_was_given_up_while_it_waited_for_a_stream_is_never_sent(
     .await;
     let client = client([server.url()]);
     let endless = client.get("/endless").await.unwrap();
-    let waits = client.submit("POST", "/given/up", "money");
+    let waits = client.post("/given/up").body("money").submit();
     // Another connection is opened for it.
     for _ in 0..2 {
         limited(taken.recv()).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_request_that_was_given_up_while_it_waited_for_a_stream_is_never_sent(
     settle.send(true).unwrap();
     drop(endless);
     for _ in 0..3 {
-        assert_eq!(text(client.post("/", "money").await.unwrap()).await, "right");
+        assert_eq!(text(client.post("/").body("money").await.unwrap()).await, "right");
     }
     let heard = seen.next(4).await;
     assert!(heard[0].1 == "/endless" && heard[1..].iter().all(|(_, path)| path == "/"), "{heard:?}");
@@ -176,10 +176,10 @@ async fn one_reader_who_does_not_read_delays_nobody() {
 async fn one_reader_a_stuck_upload_delays_no_other() {
     let (server, mut seen) = paths(100).await;
     let client = client([server.url()]);
-    let stuck = client.submit("POST", "/unread", vec![b'x'; LARGE]);
+    let stuck = client.post("/unread").body(vec![b'x'; LARGE]).submit();
     assert_eq!(seen.next(1).await, [(0, "/unread")].map(own));
     for _ in 0..10 {
-        assert_eq!(text(client.post("/read", "money").await.unwrap()).await, "money");
+        assert_eq!(text(client.post("/read").body("money").await.unwrap()).await, "money");
     }
     assert!(!stuck.is_finished());
     assert_eq!(server.connections(), 1);
@@ -236,7 +236,7 @@ async fn a_target_that_does_not_speak_http2_is_no_connection() {
             let response = if streamed {
                 client.forward(Request::post("/").body(Pieces::of(["mon", "ey"])).unwrap()).await.unwrap()
             } else {
-                client.post("/", "money").await.unwrap()
+                client.post("/").body("money").await.unwrap()
             };
             let failure = only_failure(&response);
             assert_eq!((failure.evidence(), fault(failure)), (Some(Evidence::NoConnection), Fault::NotHttp2));
@@ -264,7 +264,7 @@ async fn a_connection_that_its_server_shut_down_while_idle_gets_no_request() {
     .await;
     let client = client([server.url()]);
     for nth in 1..=20 {
-        let response = client.post("/", "money").await.unwrap();
+        let response = client.post("/").body("money").await.unwrap();
         assert_eq!(answered(&response).failures().len(), 0, "{:?}", answered(&response));
         assert_eq!(text(response).await, "right");
         limited(closed.recv()).await.unwrap();
@@ -286,10 +286,10 @@ async fn a_connection_that_is_opened_for_a_call_that_left_is_the_next_ones() {
     })
     .await;
     let client = client([server.url()]);
-    let leaves = client.submit("POST", "/left", "money");
+    let leaves = client.post("/left").body("money").submit();
     limited(taken.recv()).await.unwrap();
     drop(leaves);
-    let next = client.submit("POST", "/next", "money");
+    let next = client.post("/next").body("money").submit();
     settle.send(true).unwrap();
     let response = next.await.unwrap();
     assert_eq!(answered(&response).failures().len(), 0, "{:?}", answered(&response));

@@ -28,7 +28,7 @@ async fn the_version_is_negotiated_with_each_target() {
         let url = format!("https://localhost:{}", server.port);
         let builder =
             FailoverClient::builder().targets([&url]).tls(identity.trusting().with_no_client_auth());
-        let response = builder.build().unwrap().post("/base", "money").await.unwrap();
+        let response = builder.build().unwrap().post("/base").body("money").await.unwrap();
         assert_eq!((response.version(), server.connections()), (version, 1));
         let seen = text(response).await;
         assert!(seen.contains(&format!("host localhost:{}\n", server.port)), "{seen}");

@@ -34,7 +34,7 @@ async fn no_call_is_dropped_when_the_targets_change_under_load() {
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let body = format!("{worker}-{}", calls.fetch_add(1, Ordering::Relaxed));
-                    let response = client.put("/", body.clone()).await.unwrap();
+                    let response = client.put("/").body(body.clone()).await.unwrap();
                     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), body);
                 }
             })
@@ -60,11 +60,11 @@ async fn no_call_is_dropped_when_the_targets_change_under_load() {
 async fn a_call_under_way_finishes_on_the_list_that_it_began_with() {
     let servers = [Server::start().await, Server::start().await];
     let client = FailoverClient::builder().targets([&servers[0].url]).build().unwrap();
-    let under_way = client.submit("POST", "/wait", "old");
+    let under_way = client.post("/wait").body("old").submit();
     servers[0].hit.notified().await;
 
     client.set_targets(targets(&[&servers[1].url]), Policy::default()).unwrap();
-    let response = client.post("/", "new").await.unwrap();
+    let response = client.post("/").body("new").await.unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "new");
     servers[0].go_on.notify_one();
     let response = under_way.await.unwrap();
@@ -156,7 +156,7 @@ async fn a_caller_who_cannot_wait_bounds_its_call_only() {
     let hurried = Request::put("/wait").extension(Within(Duration::from_millis(50))).body("").unwrap();
     let Err(Error::Stopped(stopped)) = client.request(hurried).await else { panic!("an answer") };
     assert_eq!(stopped.reason(), Reason::TargetsTried);
-    client.put("/", "").await.unwrap();
+    client.put("/").await.unwrap();
 }
 
 #[cfg(feature = "serde")]
@@ -173,11 +173,11 @@ async fn a_client_is_built_from_a_configuration_and_set_to_another() {
     assert_eq!(client.targets(), config(0).targets);
     let group = client.group();
     assert_eq!((group.policy().replay, group.policy().interval), (Replay::Always, Duration::from_secs(1)));
-    client.put("/", "").await.unwrap();
+    client.put("/").await.unwrap();
 
     let next = config(1);
     client.set_targets(next.targets, next.policy).unwrap();
-    client.put("/", "").await.unwrap();
+    client.put("/").await.unwrap();
     assert_eq!((servers[0].hits(), servers[1].hits()), (1, 1));
 }
 

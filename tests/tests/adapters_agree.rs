@@ -46,7 +46,7 @@ async fn by_tokio(endings: [&'static str; 2], methods: [&str; 2]) -> Vec<Trace> 
     let client = FailoverClient::builder().targets(urls).policy(policy()).build().expect("a client");
     let mut traces = vec![];
     for method in methods {
-        let (end, failures) = match client.execute(method, "/pay", "money").await {
+        let (end, failures) = match client.method(method, "/pay").body("money").await {
             Ok(response) => {
                 let failures = told(response.body().answered().failures());
                 let status = response.status().as_u16();
@@ -69,7 +69,7 @@ async fn by_async_std(endings: [&'static str; 2], methods: [&str; 2]) -> Vec<Tra
     let client = FailoverClient::builder().targets(urls).policy(policy()).build().expect("a client");
     let mut traces = vec![];
     for method in methods {
-        let (end, failures) = match client.execute(method, "/pay", "money").await {
+        let (end, failures) = match client.method(method, "/pay").body("money").await {
             Ok(mut response) => {
                 let failures = told(response.ext::<Answered>().expect("its story").failures());
                 let body = response.body_bytes().await.expect("a whole body");

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use async_std::future::timeout;
 use async_std::task::{self, JoinHandle};
-use failover_async_std::{AttemptError, Builder, Error, FailoverClient};
+use failover_async_std::{AttemptError, Builder, Error, FailoverClient, RequestBuilder};
 use failover_core::{Evidence, Failure, Policy, Reason, Target};
 use failover_tests::lab::LIMIT;
 use http::Request;
@@ -47,6 +47,11 @@ impl Client {
 
     pub(crate) fn call(&self, call: &Call) -> Outcome {
         block_on(perform(&self.client, call.clone()))
+    }
+
+    pub(crate) fn send(&self, begin: impl FnOnce(&FailoverClient) -> RequestBuilder) -> Outcome {
+        let request = begin(&self.client);
+        block_on(async { outcome(request.send().await).await })
     }
 
     pub(crate) fn skim(&self, call: &Call) -> u16 {
@@ -88,7 +93,11 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 async fn perform(client: &FailoverClient, call: Call) -> Outcome {
-    let error = match send(client, call).await {
+    outcome(send(client, call).await).await
+}
+
+async fn outcome(result: Result<surf::Response, Error>) -> Outcome {
+    let error = match result {
         Ok(response) => return Ok(answered(response).await),
         Err(error) => error,
     };
@@ -115,7 +124,7 @@ async fn perform(client: &FailoverClient, call: Call) -> Outcome {
 
 async fn send(client: &FailoverClient, call: Call) -> Result<surf::Response, Error> {
     if call.headers.is_empty() && call.own.is_empty() {
-        return client.execute(call.method.as_str(), &call.path, call.body).await;
+        return client.method(call.method.as_str(), &call.path).body(call.body).await;
     }
     let mut request = Request::builder().method(call.method.as_str()).uri(&call.path);
     for (name, value) in &call.headers {

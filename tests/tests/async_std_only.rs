@@ -545,7 +545,7 @@ fn never_twice_what_a_stock_transport_does_not_prove_is_not_believed() {
     let stock = || surf::Client::with_http_client(Stock);
     let targets = || vec![target("http://127.0.0.1:1"), target("http://127.0.0.1:2")];
     let client = FailoverClient::builder().client(stock()).target(targets().remove(0)).build().unwrap();
-    let Err(Error::Stopped(stopped)) = block_on(client.post("/", "money")) else {
+    let Err(Error::Stopped(stopped)) = block_on(client.post("/").body("money")) else {
         panic!("it was executed?")
     };
     assert_eq!(stopped.failures()[0].evidence(), Some(Evidence::MaybeProcessed));
@@ -592,17 +592,17 @@ fn a_submitted_call_runs_by_itself_and_is_abandoned_when_it_is_dropped() {
         other => Reply::ok(other),
     });
     let client = FailoverClient::builder().targets([server.url()]).attempt_timeout(LIMIT).build().unwrap();
-    let submitted = client.submit("GET", "/report", "");
+    let submitted = client.get("/report").submit();
     assert_eq!(server.wait_for_requests(1)[0].target, "/report");
     let mut response = block_on(submitted).unwrap();
     assert_eq!(block_on(response.body_string()).unwrap(), "/report");
 
-    let submitted = client.submit("GET", "/slow", "");
+    let submitted = client.get("/slow").submit();
     drop(server.wait_for_requests(2));
     assert!(!submitted.is_finished());
     drop(submitted);
     server.wait_for_closed(1);
-    assert!(matches!(block_on(client.submit("NO METHOD", "/", "")), Err(Error::Method)));
+    assert!(matches!(block_on(client.method("NO METHOD", "/").submit()), Err(Error::Method)));
 }
 
 /// Guards: a way to send that forgets the default headers.
@@ -672,7 +672,7 @@ fn unknown_service_a_post_whose_redirect_does_not_connect_is_not_executed_again(
     let client = surf_client().with(surf::middleware::Redirect::new(3));
     let targets = [first.url(), works.url()];
     let client = FailoverClient::builder().client(client).targets(targets).build().unwrap();
-    let Err(Error::Stopped(stopped)) = block_on(client.post("/", "money")) else { panic!("an answer") };
+    let Err(Error::Stopped(stopped)) = block_on(client.post("/").body("money")) else { panic!("an answer") };
     assert_eq!(stopped.reason(), Reason::NoProof);
     let failure = &stopped.failures()[0];
     assert_eq!(failure.evidence(), Some(Evidence::MaybeProcessed));

@@ -43,7 +43,7 @@ fn not_sent_always_a_post_moves_on_from_a_certificate_that_is_not_trusted() {
             .tls(trusting(&[&trusted, &misnamed]))
             .build()
             .unwrap();
-        let mut response = block_on(client.post("/", "money")).unwrap();
+        let mut response = block_on(client.post("/").body("money")).unwrap();
         let failure = &response.ext::<Answered>().unwrap().failures()[0];
         assert_eq!(failure.evidence(), Some(Evidence::NoConnection));
         assert_eq!(failure.error().unwrap().fault(), Fault::Tls);

@@ -174,7 +174,7 @@ fn over_tokio(targets: Vec<Target>, tls: ClientConfig) -> Outcome {
     runtime.expect("a runtime is to be had").block_on(async {
         let builder = FailoverClient::builder().policy(policy()).tls(tls);
         let builder = targets.into_iter().fold(builder, Builder::target);
-        match builder.build().expect("the settings make sense").post("/pay", "money").await {
+        match builder.build().expect("the settings make sense").post("/pay").body("money").await {
             Ok(response) => {
                 let story = response.body().answered().clone();
                 let body = response.into_body().collect().await;
@@ -198,7 +198,7 @@ fn over_async_std(targets: Vec<Target>, tls: ClientConfig) -> Outcome {
     async_std::task::block_on(async {
         let builder = FailoverClient::builder().policy(policy()).tls(tls);
         let builder = targets.into_iter().fold(builder, Builder::target);
-        match builder.build().expect("the settings make sense").post("/pay", "money").await {
+        match builder.build().expect("the settings make sense").post("/pay").body("money").await {
             Ok(mut response) => {
                 let story = response.ext::<Answered>().expect("an answer has its story").clone();
                 let body = response.body_bytes().await.map_err(|error| error.to_string());

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use failover_core::{Evidence, Failure, Policy, Reason, Target};
 use failover_tests::lab::LIMIT;
-use failover_tokio::{AttemptError, Builder, Error, FailoverClient, ResponseBody};
+use failover_tokio::{AttemptError, Builder, Error, FailoverClient, RequestBuilder, ResponseBody};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
@@ -59,6 +59,11 @@ impl Client {
         self.block_on(perform(self.client.clone(), call.clone()))
     }
 
+    pub(crate) fn send(&self, begin: impl FnOnce(&FailoverClient) -> RequestBuilder) -> Outcome {
+        let request = begin(&self.client).send();
+        self.block_on(async { outcome(request.await).await })
+    }
+
     pub(crate) fn skim(&self, call: &Call) -> u16 {
         let (client, call) = (self.client.clone(), call.clone());
         self.block_on(async move { send(&client, call).await.expect("there is an answer").status().as_u16() })
@@ -97,7 +102,11 @@ impl Started<'_> {
 }
 
 async fn perform(client: FailoverClient, call: Call) -> Outcome {
-    let error = match send(&client, call).await {
+    outcome(send(&client, call).await).await
+}
+
+async fn outcome(result: Result<Response<ResponseBody>, Error>) -> Outcome {
+    let error = match result {
         Ok(response) => return Ok(answered(response).await),
         Err(error) => error,
     };
@@ -125,7 +134,7 @@ async fn perform(client: FailoverClient, call: Call) -> Outcome {
 
 async fn send(client: &FailoverClient, call: Call) -> Result<Response<ResponseBody>, Error> {
     if call.headers.is_empty() && call.own.is_empty() {
-        return client.execute(call.method.as_str(), &call.path, call.body).await;
+        return client.method(call.method.as_str(), &call.path).body(call.body).await;
     }
     let mut request = Request::builder().method(call.method.as_str()).uri(&call.path);
     for (name, value) in &call.headers {

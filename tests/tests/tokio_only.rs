@@ -148,7 +148,7 @@ async fn local_fault_a_method_or_a_path_that_cannot_be_sent_touches_no_target() 
     let servers = [(); 2].map(|()| Server::script([Reply::ok("")]));
     let client = client(&servers);
     for method in ["", "BAD METHOD", "GET\r\n", "CONNECT", "G\u{e9}T"] {
-        let error = client.execute(method, "/", "").await.unwrap_err();
+        let error = client.method(method, "/").await.unwrap_err();
         assert!(matches!(error, Error::Method), "{method:?}: {error}");
         assert_eq!(error.status(), StatusCode::METHOD_NOT_ALLOWED);
     }
@@ -167,7 +167,7 @@ async fn local_fault_a_method_or_a_path_that_cannot_be_sent_touches_no_target() 
 #[tokio::test]
 async fn a_method_of_ones_own_is_sent_and_is_not_idempotent() {
     let servers = [Server::script([Reply::reset()]), Server::script([Reply::ok("")])];
-    let error = client(&servers).execute("BREW", "/pot", "coffee").await.unwrap_err();
+    let error = client(&servers).method("BREW", "/pot").body("coffee").await.unwrap_err();
     assert!(matches!(error, Error::Stopped(stopped) if stopped.reason() == Reason::NoProof));
     assert_eq!(servers[0].requests()[0].method, "BREW");
     assert_eq!(servers[1].connections(), 0);
@@ -182,11 +182,11 @@ async fn each_verb_has_its_method_and_its_body() {
         (client.head("/").await, "HEAD", ""),
         (client.options("/").await, "OPTIONS", ""),
         (client.delete("/").await, "DELETE", ""),
-        (client.post("/", "posted").await, "POST", "posted"),
-        (client.put("/", vec![b'p'; 3]).await, "PUT", "ppp"),
-        (client.patch("/", Bytes::from_static(b"patched")).await, "PATCH", "patched"),
-        (client.execute(Method::POST, "/", "by type").await, "POST", "by type"),
-        (client.execute("TRACE", "/", "").await, "TRACE", ""),
+        (client.post("/").body("posted").await, "POST", "posted"),
+        (client.put("/").body(vec![b'p'; 3]).await, "PUT", "ppp"),
+        (client.patch("/").body(Bytes::from_static(b"patched")).await, "PATCH", "patched"),
+        (client.method(Method::POST, "/").body("by type").await, "POST", "by type"),
+        (client.method("TRACE", "/").await, "TRACE", ""),
     ] {
         let response = response.unwrap();
         assert_eq!(response.headers()["x-method"], method);
@@ -225,7 +225,7 @@ async fn replay_set_on_the_builder_wins_over_the_policy() {
         .policy(Policy::default().replay(Replay::Never))
         .build()
         .unwrap();
-    assert_eq!(text(client.post("/", "money").await.unwrap()).await, "right");
+    assert_eq!(text(client.post("/").body("money").await.unwrap()).await, "right");
     assert_eq!(servers[1].requests()[0].text(), "money");
 }
 
@@ -686,7 +686,7 @@ async fn handle_pin_a_submitted_call_ends_with_the_target_that_began_it() {
     let targets = servers.each_ref().map(Server::url);
     let client = FailoverClient::builder().targets(targets).policy(policy).build().unwrap();
     // It runs although nobody polls it.
-    let submitted = client.submit("POST", "/slow", "money");
+    let submitted = client.post("/slow").body("money").submit();
     assert_eq!(servers[0].wait_for_requests(1)[0].text(), "money");
     assert!(!submitted.is_finished());
     assert_eq!(text(client.get("/").await.unwrap()).await, "second");
@@ -704,7 +704,7 @@ async fn cancel_neutral_dropping_a_submitted_call_abandons_it() {
     // So long that it is not its time that ends the attempt.
     let policy = Policy::default().attempt_timeout(2 * LIMIT).deadline(None);
     let client = FailoverClient::builder().targets([server.url()]).policy(policy).build().unwrap();
-    let submitted = client.submit("GET", "/", "");
+    let submitted = client.get("/").submit();
     assert_eq!(server.wait_for_requests(1).len(), 1);
     drop(submitted);
     server.wait_for_closed(1);
@@ -714,7 +714,7 @@ async fn cancel_neutral_dropping_a_submitted_call_abandons_it() {
 #[tokio::test]
 async fn a_submitted_call_that_cannot_be_made_says_so() {
     let server = Server::script([Reply::ok("")]);
-    let error = client([&server]).submit("GET", "http://evil.example/", "").await.unwrap_err();
+    let error = client([&server]).get("http://evil.example/").submit().await.unwrap_err();
     assert!(matches!(error, Error::Path(_)), "{error}");
     assert_eq!(server.connections(), 0);
 }
@@ -729,7 +729,7 @@ async fn cancel_neutral_a_call_that_is_dropped_while_it_pauses_books_nothing() {
         .build()
         .unwrap();
     {
-        let mut call = pin!(client.get("/"));
+        let mut call = pin!(client.get("/").send());
         poll_until(call.as_mut(), || servers[0].requests().len() == 1).await;
     }
     assert_eq!((client.sticky(), servers[1].connections()), (0, 0));
@@ -790,7 +790,7 @@ async fn one_name_a_name_that_hangs_holds_up_no_other() {
         .unwrap();
     let calls = (0..700).map(|_| {
         let client = client.clone();
-        tokio::spawn(async move { text(client.post("/", "money").await.unwrap()).await })
+        tokio::spawn(async move { text(client.post("/").body("money").await.unwrap()).await })
     });
     for call in calls.collect::<Vec<_>>() {
         assert_eq!(call.await.unwrap(), "right");
@@ -841,7 +841,7 @@ async fn a_connection_that_was_closed_while_it_was_idle_gets_no_request() {
     first.stop();
     thread::sleep(Duration::from_millis(5));
     timer.await;
-    let response = client.post("/", "money").await.unwrap();
+    let response = client.post("/").body("money").await.unwrap();
     let answered = response.body().answered().clone();
     let seen: Vec<_> =
         answered.failures().iter().map(|failure| (failure.target(), failure.evidence())).collect();
@@ -887,7 +887,8 @@ fn calls_can_be_spawned() {
     fn an_error<E: StdError + Send + Sync + 'static>() {}
 
     let client = FailoverClient::builder().targets(["http://a.example"]).build().unwrap();
-    spawnable(&client.get("/"));
+    spawnable(&client.get("/").send());
+    spawnable(&client.get("/").into_future());
     spawnable(&client.request(Request::new("body")));
     spawnable(&client.forward(Request::new(Full::<Bytes>::default())));
     shareable(&client);
@@ -915,7 +916,7 @@ async fn without_file_descriptors() {
     let hoard: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
     assert!(hoard.len() < 64);
     for _ in 0..5 {
-        for error in [client.post("/", "money").await, client.get("/").await].map(Result::unwrap_err) {
+        for error in [client.post("/").body("money").await, client.get("/").await].map(Result::unwrap_err) {
             assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
             let Error::Stopped(stopped) = error else { panic!("{error}") };
             assert_eq!((stopped.reason(), stopped.failures().len()), (Reason::LocalFault, 2), "{stopped}");

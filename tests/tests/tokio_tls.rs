@@ -31,7 +31,7 @@ async fn per_target_request_each_target_gets_its_own_server_name_and_host() {
         .build()
         .unwrap();
     for calls in 1..=5 {
-        let response = client.post("/", "money").await;
+        let response = client.post("/").body("money").await;
         // A call is not sent again after a 503, and after three of them the next one begins elsewhere.
         assert_eq!(response.is_ok(), calls > 3);
     }
@@ -54,7 +54,7 @@ async fn not_sent_always_a_post_moves_on_from_a_certificate_that_is_not_trusted(
             .tls(trusting(&[&trusted, &misnamed]))
             .build()
             .unwrap();
-        let response = client.post("/", "money").await.unwrap();
+        let response = client.post("/").body("money").await.unwrap();
         let failure = &response.body().answered().failures()[0];
         assert_eq!(failure.evidence(), Some(Evidence::NoConnection));
         let error = failure.error().unwrap();
@@ -71,7 +71,7 @@ async fn not_sent_always_the_platform_does_not_trust_a_certificate_of_ones_own()
     let (stranger, plain) = (TlsServer::start("localhost", 200), Server::script([Reply::ok("in the clear")]));
     // A platform without any roots refuses https targets when the client is built.
     let Ok(client) = FailoverClient::builder().targets([stranger.url(), plain.url()]).build() else { return };
-    let response = client.post("/", "money").await.unwrap();
+    let response = client.post("/").body("money").await.unwrap();
     assert_eq!(response.body().answered().target(), 1);
     assert!(stranger.has_seen_nothing());
 }

@@ -173,7 +173,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// It is an absolute URL, has a fragment, or holds something that must be percent-encoded.
+    /// It is an absolute URL, has a fragment, holds something that must be percent-encoded, or is too long.
     pub fn path(path: &str) -> Result<PathAndQuery, PathError> {
         let first_segment = path.split(['/', '?']).next().unwrap_or_default();
         if first_segment.ends_with(':') && path[first_segment.len()..].starts_with("//") {
@@ -186,7 +186,9 @@ impl Target {
             return Err(PathError::Characters);
         }
         let path = if path.starts_with('/') { path.to_string() } else { format!("/{path}") };
-        PathAndQuery::try_from(path).map_err(|_| PathError::Characters)
+        let error =
+            if path.len() >= usize::from(u16::MAX) { PathError::TooLong } else { PathError::Characters };
+        PathAndQuery::try_from(path).map_err(|_| error)
     }
 
     /// The URL of a request to this target: the request's path follows the base path byte for byte, and the query is as it is

@@ -76,7 +76,7 @@ impl Contender {
             }
             Self::Reqwest(client, url) => Ok(client.get(url).send().await?.bytes().await?),
             Self::Retry(client, url) => Ok(client.get(url).send().await?.bytes().await?),
-            Self::Get(client) => Ok(client.get("/").await?.collect().await?.to_bytes()),
+            Self::Get(client) => Ok(client.get("/").send().await?.collect().await?.to_bytes()),
             Self::Forward(client) => {
                 let inbound = Request::new(Full::<Bytes>::default());
                 Ok(client.forward(inbound).await?.collect().await?.to_bytes())

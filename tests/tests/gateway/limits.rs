@@ -221,7 +221,7 @@ async fn bounded_calls_of_others_take_nobodys_own_place_and_the_queue_is_finite(
     let gateway = Gateway::configured(&config("max_connections = 4", &[server.url()], ""));
     let client = FailoverClient::builder().targets([&gateway.url]).protocol(Protocol::Http2).build().unwrap();
     // One in the connection's own place, four in those that are shared, four that wait, and one too many.
-    let calls: Vec<_> = (0..10).map(|_| client.submit("GET", "/slow", "")).collect();
+    let calls: Vec<_> = (0..10).map(|_| client.get("/slow").submit()).collect();
     assert_eq!(block_in_place(|| server.wait_for_requests(5)).len(), 5);
     let mut answers = futures_of(calls);
     let full = answers.recv().await.unwrap();
@@ -425,7 +425,7 @@ async fn bounded_calls_beyond_the_limit_wait_for_their_turn_over_http2_too() {
     let gateway = Gateway::configured(&config("max_connections = 2", &[server.url()], ""));
     let client = FailoverClient::builder().targets([&gateway.url]).protocol(Protocol::Http2).build().unwrap();
     // The connection's own place, two shared ones, and two that wait for one.
-    let calls: Vec<_> = (0..5).map(|_| client.submit("GET", "/", "")).collect();
+    let calls: Vec<_> = (0..5).map(|_| client.get("/").submit()).collect();
     assert_eq!(block_in_place(|| server.wait_for_requests(3)).len(), 3);
     gate.open();
     for call in calls {

@@ -2,8 +2,10 @@
 //!
 //! - `set_targets(&self, targets: Vec<Target>, policy: Policy)`, `prefer(&self, target: usize)`
 //! - `Client::built(targets, policy, settings) -> Self`, whose builder `settings` may change
+//! - `send(&self, begin: impl FnOnce(&FailoverClient) -> RequestBuilder) -> Outcome`
 
 mod bodies;
+mod builder;
 mod checks;
 mod connections;
 mod connector;

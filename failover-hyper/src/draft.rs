@@ -1,0 +1,254 @@
+//! A request that a caller is still building.
+
+use std::fmt::{Display, Write};
+
+use bytes::{Bytes, BytesMut};
+use failover_core::{PathError, Target};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request};
+use http_body_util::{Empty, Full};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::error::BoxError;
+use crate::request_body::CallBody;
+use crate::template::Template;
+
+/// A request that is being built, and the first mistake in it: what the adapters' builders of requests have in common.
+#[derive(Debug)]
+pub struct Draft {
+    head: Parts,
+    body: Bytes,
+    /// Whether the body says by itself that it is JSON.
+    is_json: bool,
+    mistake: Option<Mistake>,
+}
+
+impl Draft {
+    /// A request with neither headers nor a body.
+    pub fn new(method: impl TryInto<Method>, path: &str) -> Self {
+        let (head, ()) = Request::new(()).into_parts();
+        let mut draft = Self { head, body: Bytes::new(), is_json: false, mistake: None };
+        match method.try_into() {
+            Ok(method) => draft.head.method = method,
+            Err(_) => draft.refuse(Mistake::Method),
+        }
+        draft.set_path(path);
+        draft
+    }
+
+    /// Adds a header.
+    pub fn header(&mut self, name: &str, value: impl TryInto<HeaderValue>) {
+        let Ok(name) = HeaderName::try_from(name) else {
+            return self.refuse(Mistake::Header(InvalidHeader::name(name)));
+        };
+        match value.try_into() {
+            Ok(value) => {
+                self.head.headers.append(name, value);
+            }
+            Err(_) => self.refuse(Mistake::Header(InvalidHeader::Value(name))),
+        }
+    }
+
+    /// Sets headers: of each name the given ones only.
+    pub fn headers(&mut self, headers: HeaderMap) {
+        // It replaces what has the same names.
+        self.head.headers.extend(headers);
+    }
+
+    /// Adds pairs to the query, percent-encoded.
+    pub fn query<P: QueryPair>(&mut self, pairs: impl IntoIterator<Item = P>) {
+        let mut path = self.head.uri.to_string();
+        let mut has_query = path.contains('?');
+        for pair in pairs {
+            if !path.ends_with(['?', '&']) || !has_query {
+                path.push(if has_query { '&' } else { '?' });
+            }
+            has_query = true;
+            pair.write(&mut path);
+        }
+        self.set_path(&path);
+    }
+
+    /// Sets the body.
+    pub fn body(&mut self, body: impl IntoBody) {
+        self.body = body.into_bytes();
+        self.is_json = false;
+    }
+
+    /// Sets a value as the body, in JSON.
+    #[cfg(feature = "json")]
+    pub fn json<T: serde::Serialize + ?Sized>(&mut self, value: &T) {
+        match serde_json::to_vec(value) {
+            Ok(json) => {
+                self.body(json);
+                self.is_json = true;
+            }
+            Err(error) => self.refuse(Mistake::Json(error.into())),
+        }
+    }
+
+    /// Sets what is to hold for this call alone.
+    pub fn extension<T: Clone + Send + Sync + 'static>(&mut self, extension: T) {
+        self.head.extensions.insert(extension);
+    }
+
+    /// What the attempts' requests are made of.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake.
+    pub fn template(mut self) -> Result<Template, Mistake> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        if self.is_json {
+            self.head.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        }
+        Template::new(self.head, CallBody::whole(self.body)).ok_or(Mistake::Method)
+    }
+
+    fn set_path(&mut self, path: &str) {
+        match Target::path(path) {
+            Ok(path) => self.head.uri = path.into(),
+            Err(error) => self.refuse(Mistake::Path(error)),
+        }
+    }
+
+    fn refuse(&mut self, mistake: Mistake) {
+        self.mistake.get_or_insert(mistake);
+    }
+}
+
+/// Why a request can be sent to no target.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Mistake {
+    /// The method is none.
+    Method,
+    /// The path is none.
+    Path(PathError),
+    /// A header is none.
+    Header(InvalidHeader),
+    /// The value of the body is none of JSON.
+    Json(BoxError),
+}
+
+/// A header that HTTP does not allow. Its value may be secret and is not shown.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidHeader {
+    /// The name, up to the first character that no name has.
+    #[error("a header cannot be named `{0}`: expected a name such as x-request-id")]
+    Name(String),
+    /// The value of the header with this name.
+    #[error("the value of the header {0} has a control character, such as a line break: expected none")]
+    Value(HeaderName),
+}
+
+impl InvalidHeader {
+    /// The header with a name that HTTP does not allow, which may be a value in the wrong place.
+    #[must_use]
+    pub fn name(name: &str) -> Self {
+        let is_none = |text: char| HeaderName::try_from(text.encode_utf8(&mut [0; 4]).as_bytes()).is_err();
+        let end = name.char_indices().find(|&(_, text)| is_none(text));
+        let end = end.map_or(name.len(), |(at, text)| at + text.len_utf8());
+        Self::Name(name[..end].chars().take(LONGEST_NAME).collect())
+    }
+}
+
+/// What can be the body of a request: bytes or text in memory, which all attempts share.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the body of a request",
+    label = "no body",
+    note = "a body is in memory: `&'static str`, `String`, `&String`, `Vec<u8>`, `&'static [u8]`, `Bytes`, `Full<Bytes>`, or none: `()`, `Empty<Bytes>`",
+    note = "a value is sent by `json`, with the feature of that name"
+)]
+pub trait IntoBody: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_bytes(self) -> Bytes;
+}
+
+macro_rules! bodies {
+    ($($body:ty: |$this:ident| $bytes:expr,)*) => {
+        $(
+            impl sealed::Sealed for $body {}
+
+            impl IntoBody for $body {
+                fn into_bytes(self) -> Bytes {
+                    let $this = self;
+                    $bytes
+                }
+            }
+        )*
+    };
+}
+
+bodies! {
+    &'static str: |text| text.into(),
+    String: |text| text.into(),
+    &String: |text| Bytes::copy_from_slice(text.as_bytes()),
+    Box<str>: |text| String::from(text).into(),
+    &'static [u8]: |bytes| bytes.into(),
+    Vec<u8>: |bytes| bytes.into(),
+    &Vec<u8>: |bytes| Bytes::copy_from_slice(bytes),
+    Box<[u8]>: |bytes| bytes.into(),
+    Bytes: |bytes| bytes,
+    &Bytes: |bytes| bytes.clone(),
+    BytesMut: |bytes| bytes.freeze(),
+    Full<Bytes>: |body| body.into_inner().unwrap_or_default(),
+    Empty<Bytes>: |_body| Bytes::new(),
+    (): |_none| Bytes::new(),
+}
+
+impl<const N: usize> sealed::Sealed for &'static [u8; N] {}
+
+impl<const N: usize> IntoBody for &'static [u8; N] {
+    fn into_bytes(self) -> Bytes {
+        Bytes::from_static(self)
+    }
+}
+
+/// A name and a value for the query of a request.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no pair for a query",
+    label = "expected pairs such as `(\"page\", 2)`",
+    note = "a name is text; a value is whatever displays, such as text or a number"
+)]
+pub trait QueryPair: sealed::Sealed {
+    #[doc(hidden)]
+    fn write(&self, query: &mut String);
+}
+
+impl<N: AsRef<str>, V: Display> sealed::Sealed for (N, V) {}
+
+impl<N: AsRef<str>, V: Display> QueryPair for (N, V) {
+    fn write(&self, query: &mut String) {
+        let value = self.1.to_string();
+        let (name, value) = (encoded(self.0.as_ref()), encoded(&value));
+        // Writing to a string does not fail.
+        let _ = write!(query, "{name}={value}");
+    }
+}
+
+impl<P: QueryPair> sealed::Sealed for &P {}
+
+impl<P: QueryPair> QueryPair for &P {
+    fn write(&self, query: &mut String) {
+        P::write(self, query);
+    }
+}
+
+/// As every server reads it: one that reads a form takes `+` for a space, another does not.
+fn encoded(text: &str) -> impl Display {
+    utf8_percent_encode(text, ENCODED)
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// All but what RFC 3986 calls unreserved (section 2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Of a name that is none, no more characters are shown.
+const LONGEST_NAME: usize = 64;

@@ -128,7 +128,8 @@ pub use failover_hyper::describe_metrics;
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{
-    Answered, AttemptError, Attempts, Fault, Idempotent, IntoBody, InvalidHeader, QueryPair, Resolve, Within,
+    Answered, AttemptError, Attempts, Fault, Idempotent, IntoBody, IntoCodes, IntoTargets, InvalidHeader,
+    QueryPair, Resolve, Within,
 };
 #[cfg(feature = "record")]
 pub use failover_hyper::{RecordFile, Recorder, Story};

@@ -391,9 +391,28 @@ macro_rules! setters {
 #[macro_export]
 macro_rules! policy_setters {
     ($name:literal) => {
-        /// Adds targets by their URLs, the preferred one first.
-        pub fn targets(mut self, urls: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-            self.settings.add(urls);
+        /// Adds targets, the preferred one first: a URL, or a list of URLs, each a text, a [`Uri`](http::Uri) or a [`Target`].
+        ///
+        /// A URL of the crate `url` is given as its `as_str()`. One that is none of a target is told by the method that builds.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::{FailoverClient, Target};")]
+        /// use http::Uri;
+        ///
+        /// let primary: Uri = "http://primary.example/v1".parse()?;
+        /// let standby: Target = "http://standby.example".parse()?;
+        /// let builder = FailoverClient::builder().targets("http://eu.example").targets([primary]);
+        /// let client = builder.targets(vec![standby.named("standby")]).build()?;
+        /// assert_eq!(client.targets()[1].name(), "http://primary.example/v1");
+        ///
+        /// let error = FailoverClient::builder().targets("primary.example").build().unwrap_err();
+        /// assert_eq!(error.key(), "targets");
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
+        pub fn targets<M>(mut self, targets: impl $crate::IntoTargets<M>) -> Self {
+            self.settings.add(targets);
             self
         }
 
@@ -460,8 +479,26 @@ macro_rules! policy_setters {
             self
         }
 
-        /// Sets the statuses that give a target up.
-        pub fn failover_codes(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
+        /// Sets the statuses that give a target up, which are 501 to 504 otherwise: a text such as `5xx, 429, !501`, a list of
+        /// numbers or of [`StatusCode`](http::StatusCode)s, or [`StatusCodes`](crate::StatusCodes).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::FailoverClient;")]
+        /// use http::StatusCode;
+        ///
+        /// let builder = || FailoverClient::builder().targets("http://api.example");
+        /// let classes = builder().failover_codes("5xx, 429").build()?;
+        /// let numbers = builder().failover_codes([502, 503]).build()?;
+        /// let named = builder().failover_codes([StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE]).build()?;
+        /// assert_eq!(numbers.group().policy().failover_codes, named.group().policy().failover_codes);
+        ///
+        /// let error = builder().failover_codes("5xx, 42").build().unwrap_err();
+        /// assert_eq!(error.to_string(), "failover_codes = 42: expected codes (100-999), ranges (501-504) and classes (5xx)");
+        #[doc = concat!("# Ok::<(), ", $name, "::BuildError>(())")]
+        /// ```
+        pub fn failover_codes<M>(mut self, codes: impl $crate::IntoCodes<M>) -> Self {
             self.settings.set_failover_codes(codes);
             self
         }

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Clock;
 use crate::connections::Connections;
+use crate::conversions::{IntoCodes, IntoTargets};
 use crate::default_headers::DefaultHeaders;
 use crate::names::{Resolve, System};
 use crate::observed::Observed;
@@ -64,23 +65,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Adds targets by their URLs.
-    pub fn add(&mut self, urls: impl IntoIterator<Item = impl AsRef<str>>) {
-        for url in urls {
-            match Target::parse(url.as_ref()) {
-                Ok(target) => self.targets.push(target),
-                Err(error) => self.refuse(error.at("targets")),
-            }
-        }
+    /// Adds targets.
+    pub fn add<M>(&mut self, targets: impl IntoTargets<M>) {
+        targets.each(&mut |target| match target {
+            Ok(target) => self.targets.push(target),
+            Err(error) => self.refuse(error.at("targets")),
+        });
     }
 
-    /// Sets the statuses that give a target up, by their numbers.
-    pub fn set_failover_codes(&mut self, codes: impl IntoIterator<Item = u16>) {
-        match StatusCodes::from_codes(codes) {
+    /// Sets the statuses that give a target up.
+    pub fn set_failover_codes<M>(&mut self, codes: impl IntoCodes<M>) {
+        match codes.codes() {
             Ok(codes) => self.failover_codes = Some(codes),
-            Err(error) => {
-                self.refuse(BuildError::new("failover_codes", error.part(), "codes from 100 to 999"));
-            }
+            Err(error) => self.refuse(error),
         }
     }
 

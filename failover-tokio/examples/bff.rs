@@ -167,7 +167,7 @@ fn client(backends: &[Fake]) -> Result<FailoverClient, failover_tokio::BuildErro
 /// Makes calls as a frontend does, while the backends get slow.
 async fn show(url: &str, accounts: &[Fake; 2], recommendations: &[Fake; 2]) -> Result<(), BoxError> {
     // With one target and no failover codes, whatever it answers is the answer.
-    let frontend = FailoverClient::builder().targets([url]).failover_codes([]).build()?;
+    let frontend = FailoverClient::builder().targets([url]).failover_codes("").build()?;
     let ask = async |request: Request<&'static str>| {
         let key = if request.headers().contains_key("idempotency-key") { " with a key" } else { "" };
         say(&format!("{} {}{key}", request.method(), request.uri()));

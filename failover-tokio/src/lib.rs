@@ -253,8 +253,9 @@ pub use failover_hyper::describe_metrics;
 #[cfg(feature = "tls")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{
-    Answered, AttemptBody, AttemptError, Attempts, Classify, Fault, Idempotent, IntoBody, InvalidHeader,
-    MOST_HEADERS, Proven, QueryPair, Resolve, ResponseBody, Sending, TransportBody, TransportError, Within,
+    Answered, AttemptBody, AttemptError, Attempts, Classify, Fault, Idempotent, IntoBody, IntoCodes,
+    IntoTargets, InvalidHeader, MOST_HEADERS, Proven, QueryPair, Resolve, ResponseBody, Sending,
+    TransportBody, TransportError, Within,
 };
 #[cfg(feature = "record")]
 pub use failover_hyper::{Lines, RecordFile, Recorder, Story};

@@ -3,7 +3,7 @@
 use failover_core::{Head, PathError, Target, settle_framing};
 use http::header::UPGRADE;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use proptest::prelude::*;
 
 /// Guards: `Target::uri` that joins two slashes, or drops those in front of a path.
@@ -109,6 +109,23 @@ fn user_information_becomes_basic_authorization() {
     }
 }
 
+/// Guards: a conversion that is none of `Target::parse`.
+#[test]
+fn a_target_is_made_of_whatever_holds_a_url() {
+    let url = String::from("http://user:secret@h:8080/base/");
+    let target = Target::parse(&url).expect("a target");
+    assert_eq!(url.parse(), Ok(target.clone()));
+    assert_eq!(Target::try_from(url.as_str()), Ok(target.clone()));
+    assert_eq!(Target::try_from(&url), Ok(target.clone()));
+    assert_eq!(Target::try_from(url.parse::<Uri>().expect("a URL")), Ok(target.clone()));
+    assert_eq!(Target::try_from(url), Ok(target));
+    for url in ["/base", "h:80", "*", "ftp://h", "http://h/?query"] {
+        let error = Target::parse(url).expect_err(url);
+        assert_eq!(Target::try_from(url.parse::<Uri>().expect("a URL")), Err(error.clone()));
+        assert_eq!(url.parse::<Target>(), Err(error));
+    }
+}
+
 /// Guards: `Target::path` that takes a fragment.
 #[test]
 fn rejected_a_path_that_no_target_can_be_asked_for() {
@@ -123,6 +140,8 @@ fn rejected_a_path_that_no_target_can_be_asked_for() {
     ] {
         assert_eq!(Target::path(path), Err(error), "{path:?}");
     }
+    assert_eq!(Target::path(&"x".repeat(65_534)), Err(PathError::TooLong));
+    assert!(Target::path(&"x".repeat(65_533)).is_ok());
     let long = PathAndQuery::try_from(format!("/{}", "x".repeat(65_500))).expect("a path");
     assert!(Target::parse("http://h").expect("a target").uri(&long).is_ok());
     let based = Target::parse(&format!("http://h/{}", "b".repeat(100))).expect("a target");

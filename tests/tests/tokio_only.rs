@@ -1,6 +1,7 @@
 //! What only the adapter for tokio has: its builder, streamed bodies, forwarding, submitted calls, the runtime's clock.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::io;
@@ -13,10 +14,10 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use failover_core::{Evidence, Policy, Reason, Replay, Target};
+use failover_core::{Evidence, Policy, Reason, Replay, StatusCodes, Target};
 use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
-use failover_tokio::{BuildError, Error, FailoverClient, Fault, Peer, Resolve, ResponseBody};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use failover_tokio::{BuildError, Builder, Error, FailoverClient, Fault, Peer, Resolve, ResponseBody};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::mpsc;
@@ -74,7 +75,8 @@ fn rejected_what_looks_odd_and_makes_sense_is_not() {
     let policy = Policy::default;
     for built in [
         builder().build(),
-        builder().failover_codes([]).build(),
+        builder().failover_codes(StatusCodes::EMPTY).build(),
+        builder().failover_codes("").build(),
         builder().failover_codes([100, 999]).build(),
         builder().policy(policy().deadline(None)).attempt_timeout(Duration::MAX).build(),
         builder().attempt_timeout(Duration::from_secs(2)).deadline(Duration::from_secs(1)).build(),
@@ -108,6 +110,77 @@ async fn forward_default_headers_are_for_requests_that_begin_here() {
     assert_eq!(text(client.get("/").await.unwrap()).await, "ours");
     let mut service = client.into_service();
     assert_eq!(text(service.call(Request::new(Full::<Bytes>::default())).await.unwrap()).await, "ours");
+}
+
+#[test]
+fn targets_are_given_as_whatever_holds_urls() {
+    let (one, two) = (String::from("http://a.example"), String::from("http://b.example/base"));
+    let both = [one.clone(), two.clone()];
+    let uri: Uri = two.parse().unwrap();
+    let target: Target = two.parse().unwrap();
+    let builder = FailoverClient::builder;
+    let named = |builder: Builder| -> Vec<_> {
+        builder.build().unwrap().targets().iter().map(Target::name).collect()
+    };
+    for given in vec![
+        builder().targets("http://b.example/base"),
+        builder().targets(two.clone()),
+        builder().targets(&two),
+        builder().targets(&uri),
+        builder().targets(uri.clone()),
+        builder().targets(&target),
+        builder().targets(target.clone()),
+        builder().targets([uri.clone()]),
+        builder().targets(vec![target.clone()]),
+        builder().targets(&[target.clone()][..]),
+        builder().targets(both.iter().skip(1).map(String::as_str)),
+        builder().targets(Some(Cow::Borrowed("http://b.example/base"))),
+    ] {
+        assert_eq!(named(given), both[1..]);
+    }
+    for given in [
+        builder().targets(["http://a.example", "http://b.example/base"]),
+        builder().targets(&both),
+        builder().targets(both.clone()),
+        builder().targets(both.to_vec()),
+        builder().targets(&one).targets([target]),
+    ] {
+        assert_eq!(named(given), both);
+    }
+    for given in [builder().targets("a.example"), builder().targets([&one, "ftp://b.example"])] {
+        assert_eq!(given.build().unwrap_err().key(), "targets");
+    }
+}
+
+#[test]
+fn failover_codes_are_given_as_whatever_holds_statuses() {
+    let builder = || FailoverClient::builder().targets("http://a.example");
+    let text = String::from("502, 503");
+    let codes: StatusCodes = text.parse().unwrap();
+    let statuses = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE];
+    for given in [
+        builder().failover_codes(codes),
+        builder().failover_codes("502-503"),
+        builder().failover_codes(text.clone()),
+        builder().failover_codes(&text),
+        builder().failover_codes([502, 503]),
+        builder().failover_codes(502..=503),
+        builder().failover_codes(vec![502, 503]),
+        builder().failover_codes(statuses),
+        builder().failover_codes(statuses.iter()),
+    ] {
+        assert_eq!(given.build().unwrap().group().policy().failover_codes, codes);
+    }
+    let one = builder().failover_codes(StatusCode::BAD_GATEWAY).build().unwrap();
+    assert_eq!(one.group().policy().failover_codes.to_string(), "502");
+    for (given, value) in [
+        (builder().failover_codes("5xx, 42"), "42"),
+        (builder().failover_codes([503, 42]), "42"),
+        (builder().failover_codes("x").failover_codes("5xx"), "x"),
+    ] {
+        let error = given.build().unwrap_err();
+        assert_eq!((error.key(), error.value()), ("failover_codes", value));
+    }
 }
 
 /// Guards: `Target::fmt` that shows the base path.

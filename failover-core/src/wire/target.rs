@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
+use core::str::FromStr;
 use core::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -52,7 +53,7 @@ pub struct Target {
 impl Target {
     /// The target at a base URL, such as `https://api.example/v1`.
     ///
-    /// User information in it becomes a header of the target: Basic authorization (RFC 7617).
+    /// User information in it becomes a header of the target: Basic authorization (RFC 7617). `FromStr` and `TryFrom` do the same.
     ///
     /// # Errors
     ///
@@ -286,6 +287,46 @@ impl Target {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+}
+
+impl FromStr for Target {
+    type Err = BuildError;
+
+    fn from_str(url: &str) -> Result<Self, BuildError> {
+        Self::parse(url)
+    }
+}
+
+impl TryFrom<&str> for Target {
+    type Error = BuildError;
+
+    fn try_from(url: &str) -> Result<Self, BuildError> {
+        Self::parse(url)
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = BuildError;
+
+    fn try_from(url: String) -> Result<Self, BuildError> {
+        Self::parse(&url)
+    }
+}
+
+impl TryFrom<&String> for Target {
+    type Error = BuildError;
+
+    fn try_from(url: &String) -> Result<Self, BuildError> {
+        Self::parse(url)
+    }
+}
+
+impl TryFrom<Uri> for Target {
+    type Error = BuildError;
+
+    fn try_from(url: Uri) -> Result<Self, BuildError> {
+        Self::parse(&url.to_string())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a call fails with. None of it shows more of a URL than scheme, host and port.
 
-use failover_core::{PathError, Stopped};
+use failover_core::{Failure, PathError, Stopped};
 use failover_hyper::{Answered, AttemptError, BoxError, InvalidHeader, Mistake};
 
 use crate::unrepresentable::Unrepresentable;
@@ -32,6 +32,8 @@ pub enum Error {
 }
 
 impl Error {
+    failover_hyper::told_by_errors!();
+
     /// The last response of a target, if there was one: a real answer, though one that gave the target up.
     #[must_use]
     pub fn response(&self) -> Option<&surf::Response> {

@@ -44,7 +44,7 @@
 //! | bound one call, or say whether it may be sent again | [`RequestBuilder::timeout`], [`attempts`](RequestBuilder::attempts), [`idempotent`](RequestBuilder::idempotent), [`replay`](RequestBuilder::replay); of others, their extensions [`Within`], [`Attempts`], [`Idempotent`], [`Replay`] |
 //! | fail over by more than the status, such as an error in a 200 | [`Judge`], [`Policy::judge`] |
 //! | learn which target answered | [`Answered`], in each response's extensions |
-//! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
+//! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response; or [`Error::is_timeout`] and its like |
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
 //! | reach a target otherwise than its URL says | [`Target::connect_to`] another address or a Unix socket, by a [`protocol`](Target::protocol), a [`server_name`](Target::server_name), [`tls`](Target::tls) of its own |
 //! | reach all of them through a proxy, or over streams of one's own | [`Builder::connector`] |

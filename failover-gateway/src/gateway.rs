@@ -249,7 +249,7 @@ impl Gateway {
         };
         entry.failed(&error, targets);
         if let Error::Stopped(stopped) = &error {
-            if matches!(error.status(), StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
+            if matches!(error.gateway_status(), StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
                 // Its client left in the middle of the request, or sends too much.
                 return Problem::of(&error, &[]).answer();
             }

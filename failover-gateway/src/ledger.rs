@@ -290,8 +290,8 @@ impl Entry<'_> {
     pub(crate) fn failed(self, error: &Error, targets: &[Watched]) {
         match error {
             // Its client left in the middle of the request.
-            Error::Stopped(_) if error.status() == StatusCode::BAD_REQUEST => drop(self),
-            Error::Stopped(stopped) if error.status().is_client_error() => {
+            Error::Stopped(_) if error.gateway_status() == StatusCode::BAD_REQUEST => drop(self),
+            Error::Stopped(stopped) if error.gateway_status().is_client_error() => {
                 self.end(End::Refused, stopped.failures(), targets);
             }
             Error::Stopped(stopped) => {

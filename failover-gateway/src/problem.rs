@@ -67,11 +67,13 @@ impl Problem {
 
     /// Why a call failed. `targets` are those that its failures are of, if they are known and may be shown.
     pub(crate) fn of(error: &Error, targets: &[Watched]) -> Self {
-        let Error::Stopped(stopped) = error else { return Self::new(error.status(), error.to_string()) };
+        let Error::Stopped(stopped) = error else {
+            return Self::new(error.gateway_status(), error.to_string());
+        };
         Self {
             reason: Some(stopped.reason().as_str()),
             attempts: stopped.failures().iter().map(|failure| Attempt::of(failure, targets)).collect(),
-            ..Self::new(error.status(), stopped.reason().to_string())
+            ..Self::new(error.gateway_status(), stopped.reason().to_string())
         }
     }
 

@@ -157,6 +157,58 @@ macro_rules! request_builder {
     };
 }
 
+/// What is asked of an `Error` of a client with a transport of its own, by the names that users of other clients know.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! told_by_errors {
+    () => {
+        /// Whether the call ended since its time was over: that of its last attempt, or all of it.
+        #[must_use]
+        pub fn is_timeout(&self) -> bool {
+            let Self::Stopped(stopped) = self else { return false };
+            let last = stopped.failures().last().and_then(Failure::error).map(AttemptError::fault);
+            matches!(last, Some($crate::Fault::Timeout(_) | $crate::Fault::ConnectTimeout))
+                || stopped.reason() == $crate::core::Reason::Deadline
+        }
+
+        /// Whether there was no connection to any target, so that nothing was sent.
+        #[must_use]
+        pub fn is_connect(&self) -> bool {
+            let Self::Stopped(stopped) = self else { return false };
+            let unconnected =
+                |failure: &Failure<_>| failure.evidence() == Some($crate::core::Evidence::NoConnection);
+            !stopped.failures().is_empty() && stopped.failures().iter().all(unconnected)
+        }
+
+        /// Whether the request was built wrong, so that no target was asked.
+        #[must_use]
+        pub fn is_builder(&self) -> bool {
+            matches!(self, Self::Method | Self::Path(_) | Self::Header(_) | Self::Json(_))
+        }
+
+        /// Whether it is the request's body that failed, where the caller provides it.
+        #[must_use]
+        pub fn is_body(&self) -> bool {
+            let Self::Stopped(stopped) = self else { return false };
+            let last = stopped.failures().last().and_then(Failure::error).map(AttemptError::fault);
+            matches!(last, Some($crate::Fault::RequestBody | $crate::Fault::TooLong))
+        }
+
+        /// Whether the last target answered, with a status that gives a target up or an answer that a judge gave up.
+        #[must_use]
+        pub fn is_status(&self) -> bool {
+            self.status().is_some()
+        }
+
+        /// The status of the last target's answer, if it gave one: a failover code, or any where a judge gave the answer up.
+        #[must_use]
+        pub fn status(&self) -> Option<http::StatusCode> {
+            let Self::Stopped(stopped) = self else { return None };
+            stopped.failures().last().and_then(Failure::status)
+        }
+    };
+}
+
 /// What a client tells of its targets, and what can be said of them by hand, over its [`Targets`](crate::Targets).
 #[doc(hidden)]
 #[macro_export]

@@ -147,7 +147,7 @@ impl From<Error> for Problem {
             Error::Stopped(stopped) => stopped.reason().as_str(),
             _ => "local_fault",
         };
-        Self { status: error.status(), reason }
+        Self { status: error.gateway_status(), reason }
     }
 }
 

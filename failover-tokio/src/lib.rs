@@ -40,8 +40,8 @@
 //! | let a call run in the background | [`RequestBuilder::submit`] |
 //! | read an answer's body at once | [`ResponseBody::bytes`], [`text`](ResponseBody::text), `json` |
 //! | learn which target answered | [`ResponseBody::answered`] |
-//! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response |
-//! | tell a client of one's own of that | [`Error::into_response`] if a target answered, else [`Error::status`] |
+//! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response; or [`Error::is_timeout`] and its like |
+//! | tell a client of one's own of that | [`Error::into_response`] if a target answered, else [`Error::gateway_status`] |
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
 //! | reach a target otherwise than its URL says | [`Target::connect_to`] another address or a Unix socket, by a [`protocol`](Target::protocol), a [`server_name`](Target::server_name), [`tls`](Target::tls) of its own |
 //! | reach all of them through a proxy, or over streams of one's own | [`Builder::connector`](#through-a-proxy) |

@@ -304,7 +304,7 @@ async fn deadline_a_call_whose_time_is_over_before_it_begins_is_refused_unsent()
     let client = FailoverClient::builder().targets([mirror.url("")]).build().unwrap();
     let late = Request::post("/").extension(Within(Duration::ZERO)).body("money").unwrap();
     let error = client.request(late).await.unwrap_err();
-    assert_eq!(error.status(), StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(error.gateway_status(), StatusCode::GATEWAY_TIMEOUT);
     let Error::Stopped(stopped) = error else { panic!("{error}") };
     assert_eq!((stopped.reason(), stopped.failures().len()), (Reason::Deadline, 0));
     assert_eq!(mirror.hits.load(Ordering::Relaxed), 0);

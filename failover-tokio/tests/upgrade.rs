@@ -143,7 +143,7 @@ async fn a_websocket_over_http2_is_refused_without_an_attempt() {
     let mut request = Request::connect("http://p/").body(http_body_util::Empty::<Bytes>::new()).unwrap();
     request.extensions_mut().insert(hyper::ext::Protocol::from_static("websocket"));
     let refused = client([mirror.url()], policy()).forward(request).await.unwrap_err();
-    assert_eq!((refused.status(), mirror.connections()), (StatusCode::NOT_IMPLEMENTED, 0));
+    assert_eq!((refused.gateway_status(), mirror.connections()), (StatusCode::NOT_IMPLEMENTED, 0));
 }
 
 #[tokio::test]

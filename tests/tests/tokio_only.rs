@@ -223,18 +223,43 @@ async fn local_fault_a_method_or_a_path_that_cannot_be_sent_touches_no_target() 
     for method in ["", "BAD METHOD", "GET\r\n", "CONNECT", "G\u{e9}T"] {
         let error = client.method(method, "/").await.unwrap_err();
         assert!(matches!(error, Error::Method), "{method:?}: {error}");
-        assert_eq!(error.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(error.gateway_status(), StatusCode::METHOD_NOT_ALLOWED);
     }
     for path in
         ["http://evil.example/", "HTTPS://evil.example", "/a b", "/a#b", "/\u{fc}", "/a\r\nb: c", "/\0"]
     {
         let error = client.get(path).await.unwrap_err();
         assert!(matches!(error, Error::Path(_)), "{path:?}: {error}");
-        assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(error.gateway_status(), StatusCode::BAD_REQUEST);
         assert!(!error.to_string().contains("evil"), "{error}");
     }
     assert_eq!(servers.map(|server| server.connections()), [0, 0]);
     assert_eq!(client.sticky(), 0);
+}
+
+#[tokio::test]
+async fn explain_an_error_tells_what_kind_of_one_it_is() {
+    let (down, busy, silent) =
+        (Server::down(), Server::start(|_| Reply::status(503)), Server::start(|_| Reply::stall()));
+    let asked = |servers: &[&Server]| {
+        let policy = Policy::default().attempt_timeout(Duration::from_millis(50));
+        let urls = servers.iter().map(|server| server.url());
+        FailoverClient::builder().targets(urls).policy(policy).build().unwrap().get("/")
+    };
+    let kinds = |error: &Error| {
+        [error.is_connect(), error.is_timeout(), error.is_status(), error.is_builder(), error.is_body()]
+    };
+    for (request, expected, status) in [
+        (asked(&[&down, &down]), [true, false, false, false, false], None),
+        (asked(&[&silent]), [false, true, false, false, false], None),
+        (asked(&[&silent]).timeout(Duration::ZERO), [false, true, false, false, false], None),
+        (asked(&[&down, &busy]), [false, false, true, false, false], Some(StatusCode::SERVICE_UNAVAILABLE)),
+        (asked(&[&busy, &down]), [false; 5], None),
+        (asked(&[&busy]).header("x", "\n"), [false, false, false, true, false], None),
+    ] {
+        let error = request.await.unwrap_err();
+        assert_eq!((kinds(&error), error.status()), (expected, status), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -322,7 +347,7 @@ async fn explain_an_error_has_the_status_by_which_it_is_passed_on() {
     ] {
         let builder = FailoverClient::builder().targets(urls).attempt_timeout(Duration::from_secs(1));
         let error = builder.build().unwrap().get(&path).await.unwrap_err();
-        assert_eq!(error.status(), status, "{error}");
+        assert_eq!(error.gateway_status(), status, "{error}");
     }
 }
 
@@ -537,7 +562,7 @@ async fn local_fault_a_request_body_that_stalls_or_fails_is_not_the_targets_faul
     feed.send(Frame::data(Bytes::from_static(b"the beginning"))).unwrap();
     let error = client.forward(Request::put("/").body(stalled).unwrap()).await.unwrap_err();
     is_local_fault(&error, Fault::RequestBody);
-    assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(error.gateway_status(), StatusCode::REQUEST_TIMEOUT);
     drop(feed);
 
     let (mut failing, feed) = stream();
@@ -546,7 +571,8 @@ async fn local_fault_a_request_body_that_stalls_or_fails_is_not_the_targets_faul
     drop(feed);
     let error = client.forward(Request::put("/").body(failing).unwrap()).await.unwrap_err();
     is_local_fault(&error, Fault::RequestBody);
-    assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(error.gateway_status(), StatusCode::BAD_REQUEST);
+    assert!(error.is_body() && !error.is_connect(), "{error}");
     assert_eq!(client.sticky(), 0);
     assert_eq!(servers[0].requests(), []);
     assert_eq!(servers[1].connections(), 0);
@@ -674,7 +700,7 @@ async fn forward_refuses_what_no_target_is_asked_for() {
     let forward = async |method: &str, path: &str, via: &str| {
         let request = Request::builder().method(method).uri(path).header("via", via);
         let result = client.forward(request.body(Full::<Bytes>::default()).unwrap()).await;
-        result.map_or_else(|error| error.status().as_u16(), |answer| answer.status().as_u16())
+        result.map_or_else(|error| error.gateway_status().as_u16(), |answer| answer.status().as_u16())
     };
     let seven = ["1.1 failover"; 7].join(", ");
     assert_eq!(forward("GET", "/a/../b/%2e", &seven).await, 200);
@@ -990,7 +1016,7 @@ async fn without_file_descriptors() {
     assert!(hoard.len() < 64);
     for _ in 0..5 {
         for error in [client.post("/").body("money").await, client.get("/").await].map(Result::unwrap_err) {
-            assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(error.gateway_status(), StatusCode::SERVICE_UNAVAILABLE);
             let Error::Stopped(stopped) = error else { panic!("{error}") };
             assert_eq!((stopped.reason(), stopped.failures().len()), (Reason::LocalFault, 2), "{stopped}");
             for failure in stopped.failures() {

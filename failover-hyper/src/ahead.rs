@@ -38,6 +38,11 @@ impl<B: Body> Ahead<B> {
         Self { pieces: VecDeque::new(), size: 0, rest: Rest::LetGo }
     }
 
+    /// A body that has ended.
+    pub(crate) fn ended() -> Self {
+        Self { rest: Rest::Nothing, ..Self::gone() }
+    }
+
     /// Whether its end was read, be it an error.
     pub(crate) fn is_read(&self) -> bool {
         matches!(self.rest, Rest::Nothing)

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use failover_core::{BodyToken, Judge};
+use failover_core::{BodyToken, Failure, Judge};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use crate::ahead::Ahead;
 use crate::answered::Answered;
 use crate::drain::Drain;
-use crate::error::BoxError;
+use crate::error::{AttemptError, BoxError};
 use crate::idle::Idle;
 use crate::judging::unless_it_panics;
 use crate::observe;
@@ -177,6 +177,14 @@ impl<B: Body> ResponseBody<B> {
     #[must_use]
     pub fn answered(&self) -> &Answered {
         &self.0.answered
+    }
+
+    /// The body of a response that none of the targets gave, after these failures: it is empty.
+    #[must_use]
+    pub fn none(failures: Vec<Failure<AttemptError>>) -> Self {
+        let answered = Answered::given_up(failures);
+        let content = Content::Here(Ahead::ended());
+        Self(Box::new(Inner { content, answered, origin: None, passed: 0, idle: None }))
     }
 
     /// Sets who gave this response.

@@ -4,12 +4,13 @@
 //! $ cargo run -p failover-tokio --example bff
 //! $ curl http://127.0.0.1:8081/home
 //! $ curl -d '{"item": 7}' -H 'idempotency-key: 7f3a' http://127.0.0.1:8081/orders
+//! $ curl http://127.0.0.1:8081/profile
 //! ```
 //!
 //! It starts the backends too, and prints how to make them slow or busy. The page needs a profile; for recommendations
 //! it waits half a second, and goes out without them, as `degraded`. An order that a backend may have taken goes to
-//! the next one only if it has a key; else the frontend is told `no_proof`. With `--once` it makes such calls by
-//! itself, prints the answers, and ends.
+//! the next one only if it has a key; else the frontend is told `no_proof`. What is no page of its own, such as the
+//! profile, it passes on. With `--once` it makes such calls by itself, prints the answers, and ends.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -55,6 +56,7 @@ async fn main() -> Result<(), BoxError> {
         .route("/home", get(home))
         .route("/orders", post(order))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .fallback_service(backends.accounts.clone().into_proxy())
         .with_state(backends);
     let port = if once { 0 } else { PORT };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
@@ -179,6 +181,7 @@ async fn show(url: &str, accounts: &[Fake; 2], recommendations: &[Fake; 2]) -> R
     };
     let [first, second] = accounts;
     ask(Request::get("/home").body("")?).await?;
+    ask(Request::get("/profile").body("")?).await?;
     recommendations.iter().for_each(Fake::slow);
     ask(Request::get("/home").body("")?).await?;
     first.slow();

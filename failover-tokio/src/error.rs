@@ -7,6 +7,7 @@ use failover_core::{Failure, PathError, Reason, Stopped};
 use failover_hyper::{
     Answered, AttemptError, BoxError, Fault, InvalidHeader, Mistake, ResponseBody, TransportBody,
 };
+use http::header::{ALLOW, CONNECTION, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Body;
 
@@ -83,6 +84,53 @@ impl<B: Body> Error<B> {
         }
     }
 
+    /// The response by which a server tells its client of this error: the last one of a target, if there was one, or else one
+    /// with [`gateway_status`](Self::gateway_status) and without a body, which tells nothing of the targets.
+    ///
+    /// # Examples
+    ///
+    /// A handler of axum, which answers whatever comes of the call:
+    ///
+    /// ```
+    /// use axum::extract::{Request, State};
+    /// use axum::{Router, routing::get};
+    /// use failover_tokio::{Error, FailoverClient, ResponseBody};
+    /// use http::Response;
+    ///
+    /// async fn pass_on(State(client): State<FailoverClient>, request: Request) -> Response<ResponseBody> {
+    ///     client.forward(request).await.unwrap_or_else(Error::gateway_response)
+    /// }
+    ///
+    /// # fn routes(client: FailoverClient) -> Router {
+    /// Router::new().route("/users", get(pass_on)).with_state(client)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn gateway_response(self) -> Response<ResponseBody<B>> {
+        let (status, is_coding) = (self.gateway_status(), matches!(self, Self::Coding));
+        let (response, failures) = match self {
+            Self::Stopped(stopped) => {
+                let (_, failures, response) = stopped.into_parts();
+                (response.filter(|response| !response.body().is_let_go()), failures)
+            }
+            _ => (None, vec![]),
+        };
+        if let Some(mut response) = response {
+            response.body_mut().set_answered(Answered::given_up(failures));
+            return response;
+        }
+        let mut response = Response::new(ResponseBody::none(failures));
+        *response.status_mut() = status;
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
+        }
+        if is_coding {
+            // Where the body ends, who passed it on may have read otherwise (RFC 9112, section 6.1).
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
     /// The last response of a target, if there was one: a real answer, though one that gave the target up.
     ///
     /// There is none if the call let go of a long body's rest when it went on.
@@ -129,3 +177,6 @@ impl<B: Body> fmt::Debug for Error<B> {
         }
     }
 }
+
+/// What a response of 405 names (RFC 9110, section 15.5.6).
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";

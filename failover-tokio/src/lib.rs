@@ -36,12 +36,12 @@
 //! | send a request that is there already | [`FailoverClient::request`], with the extensions [`Within`], [`Attempts`], [`Idempotent`], [`Replay`] |
 //! | know afterwards why calls failed over or did not | the feature [`record`](#records) |
 //! | fail over by more than the status, such as an error in a 200 | [`Judge`], [`Policy::judge`] |
-//! | pass a server's request on, websockets too | [`FailoverClient::forward`]; [`Tunnel`] |
+//! | pass a server's request on, websockets too | [`FailoverClient::forward`]; [`Tunnel`]; [`FailoverClient::into_proxy`] for all requests of a router |
 //! | let a call run in the background | [`RequestBuilder::submit`] |
 //! | read an answer's body at once | [`ResponseBody::bytes`], [`text`](ResponseBody::text), `json` |
 //! | learn which target answered | [`ResponseBody::answered`] |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response; or [`Error::is_timeout`] and its like |
-//! | tell a client of one's own of that | [`Error::into_response`] if a target answered, else [`Error::gateway_status`] |
+//! | tell a client of one's own of that | [`Error::gateway_response`]; [`Error::into_response`] if a target answered, else [`Error::gateway_status`] |
 //! | change a knob | [`Builder`], [`Policy`]; [`Policy::ballerina`] is a preset |
 //! | reach a target otherwise than its URL says | [`Target::connect_to`] another address or a Unix socket, by a [`protocol`](Target::protocol), a [`server_name`](Target::server_name), [`tls`](Target::tls) of its own |
 //! | reach all of them through a proxy, or over streams of one's own | [`Builder::connector`](#through-a-proxy) |
@@ -232,6 +232,7 @@ mod forward;
 mod forwarded;
 mod hop_by_hop;
 mod layer;
+mod proxy;
 mod request;
 mod runtime;
 mod service;
@@ -265,6 +266,7 @@ pub use crate::client::FailoverClient;
 pub use crate::error::Error;
 pub use crate::forwarded::Peer;
 pub use crate::layer::FailoverLayer;
+pub use crate::proxy::Proxy;
 pub use crate::request::RequestBuilder;
 pub use crate::runtime::Tokio;
 pub use crate::service::Failover;

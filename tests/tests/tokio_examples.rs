@@ -32,6 +32,8 @@ fn a_backend_for_frontends_degrades_and_sends_an_order_again_only_with_a_key() {
     let told = [
         "GET /home",
         r#"  200 application/json {"degraded":[],"profile":{"name":"Ada"},"recommendations":[7,8]}"#,
+        "GET /profile",
+        r#"  200 application/json {"name":"Ada"}"#,
         "recommendations-1 is slow",
         "recommendations-2 is slow",
         "GET /home",

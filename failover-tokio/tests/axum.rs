@@ -1,0 +1,70 @@
+//! Answers and errors as axum's handlers and services give them.
+#![forbid(unsafe_code)]
+
+use std::net::Ipv4Addr;
+
+use axum::extract::{Request, State};
+use axum::routing::{get, post};
+use axum::{Router, serve};
+use failover_tokio::{Error, Failover, FailoverClient, Policy, ResponseBody, Target};
+use http::{HeaderValue, Response, StatusCode};
+use tokio::net::TcpListener;
+
+/// Guards: `gateway_response` that loses the last answer, tells of a target, or leaves out `Allow`.
+#[tokio::test]
+async fn a_router_passes_on_what_targets_answer_and_answers_itself_where_none_does() {
+    let works = start(Router::new().route("/order", post(async |body: String| body))).await;
+    let busy = start(Router::new().fallback(async || (StatusCode::SERVICE_UNAVAILABLE, "busy"))).await;
+    let client = |url: &str| FailoverClient::builder().targets(url).build().unwrap();
+    for is_service in [true, false] {
+        let front = |url: &str| {
+            let router = Router::new().route("/health", get("well"));
+            if is_service {
+                router.fallback_service(client(url).into_proxy())
+            } else {
+                router.merge(Router::new().fallback(pass_on).with_state(client(url)))
+            }
+        };
+        let ask = async |url: &str, method: &str, path: &str| {
+            let front = client(&start(front(url)).await);
+            let front =
+                FailoverClient::builder().targets(front.targets()).failover_codes("").build().unwrap();
+            let (head, body) = front.method(method, path).body("7").await.unwrap().into_parts();
+            (head.status.as_u16(), body.text().await.unwrap(), head.headers)
+        };
+        let (status, text, _) = ask(&works, "POST", "/order").await;
+        assert_eq!((status, text.as_str()), (200, "7"));
+        let (status, text, _) = ask(&works, "GET", "/health").await;
+        assert_eq!((status, text.as_str()), (200, "well"));
+        let (status, text, _) = ask(&busy, "POST", "/order").await;
+        assert_eq!((status, text.as_str()), (503, "busy"));
+        let (status, text, headers) = ask("http://127.0.0.1:1", "GET", "/order").await;
+        assert_eq!((status, text.as_str(), &headers["content-length"]), (502, "", &HeaderValue::from(0)));
+        let (status, text, headers) = ask(&works, "TRACE", "/order").await;
+        assert_eq!((status, text.as_str()), (405, ""));
+        assert!(headers["allow"].to_str().unwrap().contains("DELETE"));
+    }
+}
+
+/// Guards: a `Proxy` that only `Connections` have.
+#[tokio::test]
+async fn a_stack_of_ones_own_is_a_service_of_a_router_too() {
+    let works = start(Router::new().route("/order", get("7"))).await;
+    let transport = FailoverClient::builder().targets(&works).transport().unwrap();
+    let target = Target::parse(&works).unwrap();
+    let failover = Failover::new([target], Policy::default(), transport).unwrap();
+    let front = start(Router::new().fallback_service(failover.into_proxy())).await;
+    let client = FailoverClient::builder().targets(front).build().unwrap();
+    assert_eq!(client.get("/order").await.unwrap().into_body().text().await.unwrap(), "7");
+}
+
+async fn pass_on(State(client): State<FailoverClient>, request: Request) -> Response<ResponseBody> {
+    client.forward(request).await.unwrap_or_else(Error::gateway_response)
+}
+
+async fn start(router: Router) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { serve(listener, router).await });
+    url
+}

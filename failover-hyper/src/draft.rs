@@ -5,8 +5,8 @@ use std::fmt::{Display, Write};
 use bytes::{Bytes, BytesMut};
 use failover_core::{PathError, Target};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Request};
+use http::uri::PathAndQuery;
+use http::{Extensions, Method, Version};
 use http_body_util::{Empty, Full};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -17,7 +17,11 @@ use crate::template::Template;
 /// A request that is being built, and the first mistake in it: what the adapters' builders of requests have in common.
 #[derive(Debug)]
 pub struct Draft {
-    head: Parts,
+    method: Method,
+    path: PathAndQuery,
+    headers: HeaderMap,
+    /// What holds for the call alone.
+    extensions: Extensions,
     body: Bytes,
     /// Whether the body says by itself that it is JSON.
     is_json: bool,
@@ -27,14 +31,20 @@ pub struct Draft {
 impl Draft {
     /// A request with neither headers nor a body.
     pub fn new(method: impl TryInto<Method>, path: &str) -> Self {
-        let (head, ()) = Request::new(()).into_parts();
-        let mut draft = Self { head, body: Bytes::new(), is_json: false, mistake: None };
-        match method.try_into() {
-            Ok(method) => draft.head.method = method,
-            Err(_) => draft.refuse(Mistake::Method),
+        let (method, path) = (method.try_into(), Target::path(path));
+        Self {
+            mistake: match (&method, &path) {
+                (Err(_), _) => Some(Mistake::Method),
+                (_, Err(error)) => Some(Mistake::Path(*error)),
+                _ => None,
+            },
+            method: method.unwrap_or_default(),
+            path: path.unwrap_or_else(|_| PathAndQuery::from_static("/")),
+            headers: HeaderMap::new(),
+            extensions: Extensions::new(),
+            body: Bytes::new(),
+            is_json: false,
         }
-        draft.set_path(path);
-        draft
     }
 
     /// Adds a header.
@@ -44,7 +54,7 @@ impl Draft {
         };
         match value.try_into() {
             Ok(value) => {
-                self.head.headers.append(name, value);
+                self.headers.append(name, value);
             }
             Err(_) => self.refuse(Mistake::Header(InvalidHeader::Value(name))),
         }
@@ -53,12 +63,12 @@ impl Draft {
     /// Sets headers: of each name the given ones only.
     pub fn headers(&mut self, headers: HeaderMap) {
         // It replaces what has the same names.
-        self.head.headers.extend(headers);
+        self.headers.extend(headers);
     }
 
     /// Adds pairs to the query, percent-encoded.
     pub fn query<P: QueryPair>(&mut self, pairs: impl IntoIterator<Item = P>) {
-        let mut path = self.head.uri.to_string();
+        let mut path = self.path.as_str().to_owned();
         let mut has_query = path.contains('?');
         for pair in pairs {
             if !path.ends_with(['?', '&']) || !has_query {
@@ -67,7 +77,10 @@ impl Draft {
             has_query = true;
             pair.write(&mut path);
         }
-        self.set_path(&path);
+        match Target::path(&path) {
+            Ok(path) => self.path = path,
+            Err(error) => self.refuse(Mistake::Path(error)),
+        }
     }
 
     /// Sets the body.
@@ -90,7 +103,7 @@ impl Draft {
 
     /// Sets what is to hold for this call alone.
     pub fn extension<T: Clone + Send + Sync + 'static>(&mut self, extension: T) {
-        self.head.extensions.insert(extension);
+        self.extensions.insert(extension);
     }
 
     /// What the attempts' requests are made of.
@@ -103,16 +116,10 @@ impl Draft {
             return Err(mistake);
         }
         if self.is_json {
-            self.head.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         }
-        Template::new(self.head, CallBody::whole(self.body)).ok_or(Mistake::Method)
-    }
-
-    fn set_path(&mut self, path: &str) {
-        match Target::path(path) {
-            Ok(path) => self.head.uri = path.into(),
-            Err(error) => self.refuse(Mistake::Path(error)),
-        }
+        let (line, body) = ((self.method, self.path, Version::HTTP_11), CallBody::whole(self.body));
+        Template::of(line, self.headers, self.extensions, body).ok_or(Mistake::Method)
     }
 
     fn refuse(&mut self, mistake: Mistake) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use failover_core::{Facts, Head, Judge, Judges, PathError, Replay, Target};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Extensions, HeaderMap, Method, Request, StatusCode};
+use http::{Extensions, HeaderMap, Method, Request, StatusCode, Version};
 
 use crate::expect::{self, Expectation};
 use crate::judging::unless_it_panics;
@@ -73,11 +73,21 @@ impl Template {
     ///
     /// There is none for CONNECT, which asks for a tunnel.
     #[must_use]
-    pub fn new(mut head: Parts, body: CallBody) -> Option<Self> {
-        let length = body.size_hint().exact();
-        let expects = expect::settle(&mut head, length != Some(0));
-        let Parts { method, uri, headers, extensions, .. } = head;
+    pub fn new(head: Parts, body: CallBody) -> Option<Self> {
+        let Parts { method, uri, version, headers, extensions, .. } = head;
         let path = uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Self::of((method, path, version), headers, extensions, body)
+    }
+
+    /// The same of a request in parts.
+    pub(crate) fn of(
+        (method, path, version): (Method, PathAndQuery, Version),
+        mut headers: HeaderMap,
+        extensions: Extensions,
+        body: CallBody,
+    ) -> Option<Self> {
+        let length = body.size_hint().exact();
+        let expects = expect::settle(&mut headers, version, length != Some(0));
         let head = Head::new(method, path, headers, length)?;
         let own = if extensions.is_empty() { Own::default() } else { Own::of(&extensions) };
         Some(Self { head, extensions, body, own, expects })

@@ -51,7 +51,12 @@ impl RequestBuilder {
     pub fn send(self) -> impl Future<Output = Result<Response<ResponseBody>, Error>> + Send + 'static {
         let Self { list, draft } = self;
         let template = draft.template();
-        async move { run(&list, &template?).await }
+        async move {
+            match template {
+                Ok(ref template) => run(&list, template).await,
+                Err(mistake) => Err(mistake.into()),
+            }
+        }
     }
 
     /// Sends the request by a call that runs on by itself, and hands back what waits for its result.

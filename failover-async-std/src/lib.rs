@@ -119,9 +119,9 @@ mod unrepresentable;
 
 pub use failover_core as core;
 pub use failover_core::{
-    Address, AdminState, BuildError, Case, Cause, Evidence, Failure, Group, InvalidCodes, Judge, Judgement,
-    Judges, MOST_PEEKED, PathError, Peeked, Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped,
-    Target, TargetSnapshot, Verdict,
+    Address, AdminState, Backoff, Budget, BuildError, Case, Cause, Checks, CoolDown, Evidence, Failback,
+    Failure, Follow, Group, InvalidCodes, Judge, Judgement, Judges, Late, MOST_PEEKED, PathError, Peeked,
+    Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target, TargetSnapshot, Verdict,
 };
 #[cfg(feature = "metrics")]
 pub use failover_hyper::describe_metrics;

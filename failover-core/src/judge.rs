@@ -131,6 +131,11 @@ impl Judges {
         self.0.push(Arc::new(judge));
     }
 
+    /// Adds judges, to be asked after those that are there.
+    pub fn extend(&mut self, judges: &Self) {
+        self.0.extend_from_slice(&judges.0);
+    }
+
     /// What the first one says that decides by what there is, where no more will be shown.
     #[must_use]
     pub fn settle(&self, case: &Case<'_>) -> Option<Verdict> {

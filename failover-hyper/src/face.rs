@@ -512,7 +512,7 @@ macro_rules! policy_setters {
             self
         }
 
-        /// Sets the policy, which is [`Policy::default`] otherwise.
+        /// Sets the policy, which is [`Policy::default`] otherwise. Each of its knobs has a method of its own here, too.
         pub fn policy(mut self, policy: Policy) -> Self {
             self.settings.policy = Some(policy);
             self
@@ -555,13 +555,14 @@ macro_rules! policy_setters {
             self
         }
 
-        /// Sets the time that resolve, connect and TLS have together.
+        /// Sets the time that resolve, connect and TLS have together, which is 3 s otherwise, and at most that of the attempt.
         pub fn connect_timeout(mut self, time: Duration) -> Self {
             self.settings.connect_timeout = Some(time);
             self
         }
 
-        /// Sets the time that an attempt has: resolve, connect, TLS and the wait for the head of the answer.
+        /// Sets the time that an attempt has: resolve, connect, TLS and the wait for the head of the answer. It is 10 s
+        /// otherwise.
         ///
         /// A default deadline that is shorter gives way.
         pub fn attempt_timeout(mut self, time: Duration) -> Self {
@@ -569,22 +570,102 @@ macro_rules! policy_setters {
             self
         }
 
-        /// Sets the pause between attempts on different targets.
+        /// Sets the pause between attempts on different targets. There is none otherwise.
         pub fn interval(mut self, pause: Duration) -> Self {
             self.settings.interval = Some(pause);
             self
         }
 
-        /// Sets the time that a call has. A policy can also set none.
-        pub fn deadline(mut self, time: Duration) -> Self {
-            self.settings.deadline = Some(time);
+        /// Sets the time that a call has, until the head of the answer is there, which is 30 s otherwise; `None` sets no bound.
+        pub fn deadline(mut self, time: impl Into<Option<Duration>>) -> Self {
+            self.settings.deadline = Some(time.into());
             self
         }
 
-        /// Sets when a request that may have been executed is sent again.
+        /// Sets when a request that may have been executed is sent again, which is [`Replay::Auto`] otherwise.
         pub fn replay(mut self, replay: Replay) -> Self {
             self.settings.replay = Some(replay);
             self
         }
+
+        /// Adds a judge of answers by more than their status, which is asked after those that are there. There is none
+        /// otherwise. See [`Judge`](crate::Judge).
+        pub fn judge(mut self, judge: impl $crate::core::Judge + 'static) -> Self {
+            self.settings.knobs.judges.push(judge);
+            self
+        }
+
+        $crate::knob_setters! {
+            /// Sets how often each target is tried in a call, at most, which is once otherwise.
+            rounds: u8,
+            /// Sets the pause between rounds, which is up to 25 ms x 2^round otherwise, at most 250 ms.
+            backoff: $crate::core::Backoff,
+            /// Sets whether an attempt that was handed back, or met a stale connection, is repeated at once at the same target,
+            /// once in a call. It is otherwise.
+            free_repeat: bool,
+            /// Sets how many bytes of a streamed body are kept so that they can be sent again, which are 64 KiB otherwise.
+            replay_buffer: usize,
+            /// Sets what moves the cursor on, which are strikes otherwise.
+            follow: $crate::core::Follow,
+            /// Sets the strikes in a row with which a target is left and cools, which are 3 otherwise.
+            leave_after: u8,
+            /// Sets the seed of all jitter: same seed, same trace. Otherwise it is drawn.
+            seed: u64,
+        }
+
+        $crate::knob_setters! {
+            or none
+            /// Sets the statuses that state "not executed", so that a replay needs no proof, which are 421, 425 and 501
+            /// otherwise; `None`: all failover codes.
+            not_processed: $crate::core::StatusCodes,
+            /// Sets by how much an attempt whose request's body makes progress may outlast the deadline. There is no bound
+            /// otherwise, nor with `None`.
+            upload_deadline: Duration,
+            /// Sets for how long a reader of an answer's body waits for the next piece: one that stands still longer broke off.
+            /// There is no bound otherwise, nor with `None`.
+            body_idle: Duration,
+            /// Sets the attempts of a call, without the free repeat and the failback probe, which are targets x rounds otherwise,
+            /// and with `None`.
+            max_attempts: u16,
+            /// Sets when an attempt is late, which is after 3 times what is usual otherwise, at least 1 s; `None`: never.
+            late: $crate::core::Late,
+            /// Sets when a preferred target is tried again after the cursor left it, which is after 30 s otherwise, doubling to 5 min;
+            /// `None`: never.
+            failback: $crate::core::Failback,
+            /// Sets how long a target that was left is tried last, which is 5 s otherwise, doubling to 5 min; `None`: not at all.
+            cool_down: $crate::core::CoolDown,
+            /// Sets how the targets are asked by themselves how they are, by clients with a transport of their own. They are not
+            /// otherwise.
+            checks: $crate::core::Checks,
+            /// Sets the longest cool-down that a target may ask for by `Retry-After`, which is 5 min otherwise; `None` ignores the
+            /// header.
+            retry_after: Duration,
+            /// Sets the bound on replays. There is none otherwise.
+            budget: $crate::core::Budget,
+        }
+    };
+}
+
+/// Setters of knobs of the policy, each by its docs, its name and its type.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! knob_setters {
+    (or none $($(#[$doc:meta])* $knob:ident: $type:ty,)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $knob(mut self, $knob: impl Into<Option<$type>>) -> Self {
+                self.settings.knobs.$knob = Some($knob.into());
+                self
+            }
+        )*
+    };
+    ($($(#[$doc:meta])* $knob:ident: $type:ty,)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $knob(mut self, $knob: $type) -> Self {
+                self.settings.knobs.$knob = Some($knob);
+                self
+            }
+        )*
     };
 }

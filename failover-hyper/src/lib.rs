@@ -54,6 +54,7 @@ mod http1;
 mod http2;
 mod idle;
 mod judging;
+mod knobs;
 mod limits;
 #[cfg(feature = "record")]
 mod lines;
@@ -118,6 +119,7 @@ pub use crate::drive::perform;
 pub use crate::error::{AttemptError, BoxError, Fault};
 pub use crate::evidence::{TransportError, is_short_of_room};
 pub use crate::exchange::{Exchange, receive, send};
+pub use crate::knobs::Knobs;
 #[cfg(feature = "record")]
 pub use crate::lines::Lines;
 #[cfg(feature = "metrics")]

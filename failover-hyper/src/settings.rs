@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::conversions::{IntoCodes, IntoTargets};
 use crate::default_headers::DefaultHeaders;
+use crate::knobs::Knobs;
 use crate::names::{Resolve, System};
 use crate::observed::Observed;
 use crate::opener::Opener;
@@ -35,10 +36,12 @@ pub struct Settings {
     pub attempt_timeout: Option<Duration>,
     /// The pause between attempts on different targets.
     pub interval: Option<Duration>,
-    /// The time that a call has.
-    pub deadline: Option<Duration>,
+    /// The time that a call has, or that it has no bound.
+    pub deadline: Option<Option<Duration>>,
     /// When a request that may have been executed is sent again.
     pub replay: Option<Replay>,
+    /// The other knobs of the policy, in a box, since builders are moved often.
+    pub knobs: Box<Knobs>,
     /// What is spoken with targets that do not say it.
     pub protocol: Protocol,
     /// How connections are opened and kept.
@@ -106,12 +109,13 @@ impl Settings {
     #[must_use]
     pub fn effective_policy(&self) -> Policy {
         let mut policy = match &self.policy {
-            Some(policy) => policy
-                .clone()
-                .attempt_timeout(self.attempt_timeout.unwrap_or(policy.attempt_timeout))
-                .deadline(self.deadline.or(policy.deadline)),
-            None => Policy::default().with_bounds(self.attempt_timeout, self.deadline),
+            Some(policy) => {
+                policy.clone().attempt_timeout(self.attempt_timeout.unwrap_or(policy.attempt_timeout))
+            }
+            None => Policy::default().with_bounds(self.attempt_timeout, self.deadline.flatten()),
         };
+        policy.deadline = self.deadline.unwrap_or(policy.deadline);
+        self.knobs.set(&mut policy);
         policy.failover_codes = self.failover_codes.unwrap_or(policy.failover_codes);
         policy.connect_timeout = self.connect_timeout.unwrap_or(policy.connect_timeout);
         policy.interval = self.interval.unwrap_or(policy.interval);

@@ -132,9 +132,9 @@ mod template;
 
 pub use failover_core as core;
 pub use failover_core::{
-    AdminState, BuildError, Case, Cause, Evidence, Failure, Group, InvalidCodes, Judge, Judgement, Judges,
-    MOST_PEEKED, PathError, Peeked, Policy, Reason, Replay, Snapshot, StatusCodes, Stopped, Target,
-    TargetSnapshot, Verdict,
+    AdminState, Backoff, Budget, BuildError, Case, Cause, Checks, CoolDown, Evidence, Failback, Failure,
+    Follow, Group, InvalidCodes, Judge, Judgement, Judges, Late, MOST_PEEKED, PathError, Peeked, Policy,
+    Reason, Replay, Snapshot, StatusCodes, Stopped, Target, TargetSnapshot, Verdict,
 };
 #[cfg(feature = "serde")]
 pub use failover_core::{Config, Preset};

@@ -27,6 +27,13 @@ impl FailoverClient {
 impl Builder {
     failover_hyper::setters!("failover_tokio");
 
+    /// Sets the protocols that a request which is forwarded may upgrade to, named as in `Upgrade`, which is `websocket` otherwise.
+    /// An empty list takes up nothing.
+    pub fn upgrades<U: Into<String>>(mut self, protocols: impl IntoIterator<Item = U>) -> Self {
+        self.settings.knobs.upgrades = Some(protocols.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Sets how TLS is spoken with https targets, which otherwise must be trusted by the platform's certificate roots.
     ///
     /// Unless `alpn_protocols` says otherwise, HTTP/2 and HTTP/1.1 are offered. The server name is each target's.

@@ -243,9 +243,9 @@ mod upgrade;
 
 pub use failover_core as core;
 pub use failover_core::{
-    Address, AdminState, BuildError, Case, Cause, Evidence, Failure, Group, InvalidCodes, Judge, Judgement,
-    Judges, MOST_PEEKED, PathError, Peeked, Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped,
-    Target, TargetSnapshot, Verdict,
+    Address, AdminState, Backoff, Budget, BuildError, Case, Cause, Checks, CoolDown, Evidence, Failback,
+    Failure, Follow, Group, InvalidCodes, Judge, Judgement, Judges, Late, MOST_PEEKED, PathError, Peeked,
+    Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target, TargetSnapshot, Verdict,
 };
 #[cfg(feature = "serde")]
 pub use failover_core::{Config, Preset};

@@ -16,7 +16,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use failover_core::{Evidence, Policy, Reason, Replay, StatusCodes, Target};
 use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
-use failover_tokio::{BuildError, Builder, Error, FailoverClient, Fault, Peer, Resolve, ResponseBody};
+use failover_tokio::{
+    Backoff, Budget, BuildError, Builder, Case, Checks, CoolDown, Error, FailoverClient, Fault, Follow,
+    Judgement, Peer, Resolve, ResponseBody,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -312,6 +315,76 @@ async fn failover_codes_are_the_callers() {
     // 501 is not among the codes, but the default policy knows that it was not processed.
     let error = builder().failover_codes([404, 502]).build().unwrap().get("/").await.unwrap_err();
     assert_eq!(error.response().unwrap().status(), 501);
+}
+
+/// Guards: a knob of the builder that sets none of the policy's, or another one.
+#[test]
+fn each_knob_set_on_the_builder_wins_over_the_policy() {
+    let second = Duration::from_secs(1);
+    let codes: StatusCodes = "503".parse().unwrap();
+    let judged = |_: &Case<'_>| Judgement::ByStatus;
+    let expected = Policy::default()
+        .failover_codes(codes)
+        .not_processed(codes)
+        .replay(Replay::Always)
+        .connect_timeout(second)
+        .attempt_timeout(2 * second)
+        .deadline(None)
+        .upload_deadline(3 * second)
+        .body_idle(4 * second)
+        .upgrades(["other"])
+        .interval(5 * second)
+        .rounds(2)
+        .backoff(Backoff { base: second, max: second })
+        .max_attempts(3)
+        .free_repeat(false)
+        .replay_buffer(4)
+        .follow(Follow::Answer)
+        .leave_after(5)
+        .late(None)
+        .failback(None)
+        .cool_down(CoolDown { base: second, max: second })
+        .checks(None)
+        .retry_after(None)
+        .budget(Budget::default())
+        .seed(6);
+    let builder = FailoverClient::builder()
+        .targets("http://a.example")
+        .failover_codes("503")
+        .not_processed(codes)
+        .replay(Replay::Always)
+        .connect_timeout(second)
+        .attempt_timeout(2 * second)
+        .deadline(None)
+        .upload_deadline(3 * second)
+        .body_idle(4 * second)
+        .upgrades(["other"])
+        .interval(5 * second)
+        .rounds(2)
+        .backoff(Backoff { base: second, max: second })
+        .max_attempts(3)
+        .free_repeat(false)
+        .replay_buffer(4)
+        .follow(Follow::Answer)
+        .leave_after(5)
+        .late(None)
+        .failback(None)
+        .cool_down(CoolDown { base: second, max: second })
+        .checks(None)
+        .retry_after(None)
+        .budget(Budget::default())
+        .seed(6);
+    let judging = Policy::default().checks(Checks::at("/well")).judge(judged);
+    for policy in [None, Some(judging)] {
+        let is_judging = policy.is_some();
+        let builder = builder.clone();
+        let builder = if let Some(policy) = policy { builder.policy(policy) } else { builder };
+        let mut built = builder.judge(judged).build().unwrap().group().policy().clone();
+        let told = format!("{:?}", built.judge);
+        assert!(told.contains(if is_judging { '2' } else { '1' }), "{told}");
+        built.judge = expected.judge.clone();
+        assert_eq!(built, expected);
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "rustls")]
 use failover_core::BuildError;
 use failover_core::Protocol;
 use failover_hyper::{AttemptError, Classify, Fault, Proven, receive};
@@ -49,13 +49,13 @@ impl Transport {
     /// # Errors
     ///
     /// The platform has none.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "rustls")]
     pub fn new() -> Result<Self, BuildError> {
         Ok(Self::over(pool().with_platform_tls()?))
     }
 
     /// A transport for http and https that speaks TLS as configured.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "rustls")]
     #[must_use]
     pub fn with_tls(config: crate::rustls::ClientConfig) -> Self {
         Self::over(pool().with_tls(config))

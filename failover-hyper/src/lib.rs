@@ -24,7 +24,7 @@
 //!
 //! # Features
 //!
-//! - `tls`: https targets, with rustls, ring, and the platform's certificate roots.
+//! - `rustls`: https targets, with rustls, ring, and the platform's certificate roots.
 //! - `metrics`: counters, histograms and gauges through the facade of that name.
 //! - `json`: [`ResponseBody::json`], and `Draft::json`.
 //! - `record`: what happens to calls as lines of JSON, by a `Recorder`, and the `Story` of them.
@@ -92,7 +92,7 @@ mod targets;
 mod template;
 #[cfg(test)]
 mod testing;
-#[cfg(feature = "tls")]
+#[cfg(feature = "rustls")]
 mod tls;
 mod transport;
 mod transport_body;
@@ -103,7 +103,7 @@ pub use failover_core as core;
 #[cfg(feature = "json")]
 #[doc(hidden)]
 pub use serde::Serialize;
-#[cfg(feature = "tls")]
+#[cfg(feature = "rustls")]
 pub use tokio_rustls::rustls;
 
 pub use crate::answered::Answered;

@@ -61,7 +61,7 @@ impl Builder {
     /// # Ok(())
     /// # }
     /// ```
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "rustls")]
     pub fn tls(mut self, config: crate::rustls::ClientConfig) -> Self {
         self.settings.tls = Some(config);
         self

@@ -280,7 +280,7 @@ async fn an_answer_before_the_body_ended_is_right() {
     assert_eq!(text(response).await, "too large");
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "rustls")]
 #[tokio::test]
 async fn a_failed_tls_handshake_fails_over_whatever_the_method() {
     use failover_tokio::rustls::{ClientConfig, RootCertStore};
@@ -328,11 +328,11 @@ fn a_default_bound_gives_way_to_the_one_that_is_set() {
     assert_eq!(bounds(chosen), (long, Policy::default().deadline));
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "rustls"))]
 #[test]
 fn without_tls_an_https_target_is_refused() {
     let error = FailoverClient::builder().targets(["https://user:pass@host/path"]).build().unwrap_err();
-    assert_eq!(error.to_string(), "targets = https://host: expected http, since the feature `tls` is off");
+    assert_eq!(error.to_string(), "targets = https://host: expected http, since the feature `rustls` is off");
 }
 
 #[tokio::test]

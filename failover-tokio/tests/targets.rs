@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "rustls")]
 use failover_tokio::Fault;
 #[cfg(feature = "serde")]
 use failover_tokio::Replay;
@@ -116,18 +116,18 @@ async fn a_list_that_makes_no_sense_changes_nothing() {
     }
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "rustls"))]
 #[test]
 fn without_tls_no_https_target_can_be_added() {
     let client = FailoverClient::builder().targets(["http://a.example"]).build().unwrap();
     let error = client.set_targets(targets(&["https://a.example"]), Policy::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "targets = https://a.example: expected http, since the feature `tls` is off"
+        "targets = https://a.example: expected http, since the feature `rustls` is off"
     );
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "rustls")]
 #[tokio::test]
 async fn an_attempt_timeout_that_is_set_later_holds_for_connecting_too() {
     use failover_tokio::rustls::{ClientConfig, RootCertStore, crypto::ring};

@@ -54,7 +54,7 @@ impl Builder {
     /// Sets how TLS is spoken with https targets, which otherwise must be trusted by the platform's certificate roots.
     ///
     /// It is for the [`Transport`](crate::Transport) of the client that is built: a client of the caller's own speaks TLS by itself.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     pub fn tls(mut self, config: crate::rustls::ClientConfig) -> Self {
         self.settings.tls = Some(config);
         self
@@ -97,7 +97,7 @@ impl Builder {
         if self.settings.opener.is_some() {
             return Err(BuildError::new("connector", "set", "none, since the client connects by itself"));
         }
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "rustls-no-provider")]
         if self.settings.tls.is_some() {
             return Err(BuildError::new("tls", "set", "none, since the client speaks TLS by itself"));
         }

@@ -98,7 +98,10 @@
 //! - `metrics`: counters, histograms and gauges through the facade of that name, as the documentation of `failover-tokio` lists them.
 //! - `record`: a `Recorder` for `Builder::record`, which keeps what happens to calls as lines of JSON, and the `Story` that they tell.
 //! - `serde`: the core's configuration type.
-//! - `rustls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
+//! - `rustls`, on by default: https targets, with rustls, the platform's certificate roots, and ring unless the process has another
+//!   default provider.
+//! - `rustls-no-provider`: the same without ring: the process must have a default provider, or the client settings
+//!   ([`Builder::tls`]).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -125,7 +128,7 @@ pub use failover_core::{
 };
 #[cfg(feature = "metrics")]
 pub use failover_hyper::describe_metrics;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{
     Answered, AttemptError, Attempts, Fault, Idempotent, IntoBody, IntoCodes, IntoTargets, InvalidHeader,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 use failover_core::BuildError;
 use failover_core::Protocol;
 use failover_hyper::{AttemptError, Classify, Fault, Proven, receive};
@@ -48,14 +48,14 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// The platform has none.
-    #[cfg(feature = "rustls")]
+    /// The platform has none, or there is no provider of cryptography.
+    #[cfg(feature = "rustls-no-provider")]
     pub fn new() -> Result<Self, BuildError> {
         Ok(Self::over(pool().with_platform_tls()?))
     }
 
     /// A transport for http and https that speaks TLS as configured.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     #[must_use]
     pub fn with_tls(config: crate::rustls::ClientConfig) -> Self {
         Self::over(pool().with_tls(config))

@@ -19,7 +19,7 @@ use crate::places::Freed;
 use crate::runtime::Runtime;
 use crate::socket::Counted;
 use crate::stream::{Duplex, Stream};
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 use crate::tls::Tls;
 use crate::tuning::Tuning;
 use crate::wire::Wire;
@@ -117,7 +117,7 @@ where
 {
     match &origin.security {
         Security::None => Ok(Stream::over(socket, origin.protocol == Protocol::Http2, wire)),
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "rustls-no-provider")]
         Security::Tls(tls) => {
             let (session, http2) = tls.connect(socket).await.map_err(ConnectError::Tls)?;
             if origin.protocol == Protocol::Http2 && !http2 {
@@ -145,7 +145,7 @@ pub(crate) struct Origin {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Security {
     None,
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     Tls(Tls),
 }
 
@@ -185,7 +185,7 @@ impl Origin {
     fn over_http1(&self) -> Self {
         let security = match &self.security {
             Security::None => Security::None,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "rustls-no-provider")]
             Security::Tls(tls) => Security::Tls(tls.over_http1()),
         };
         Self { protocol: Protocol::Http1, security, ..self.clone() }
@@ -233,7 +233,7 @@ pub(crate) enum ConnectError {
     Unix(#[source] io::Error),
     #[error("the connector gave no connection")]
     Opener(#[source] BoxError),
-    #[cfg_attr(not(feature = "rustls"), expect(dead_code, reason = "made where there is TLS"))]
+    #[cfg_attr(not(feature = "rustls-no-provider"), expect(dead_code, reason = "made where there is TLS"))]
     #[error("no TLS session")]
     Tls(#[source] io::Error),
     #[error("no connection in time")]

@@ -425,7 +425,7 @@ macro_rules! setters {
         }
 
         /// Sets how TLS is spoken with the targets that name these settings: see [`Target::tls`].
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "rustls-no-provider")]
         pub fn tls_named(
             mut self,
             name: impl Into<String>,

@@ -24,7 +24,9 @@
 //!
 //! # Features
 //!
-//! - `rustls`: https targets, with rustls, ring, and the platform's certificate roots.
+//! - `rustls`: https targets, with rustls, the platform's certificate roots, and ring unless the process has another default
+//!   provider.
+//! - `rustls-no-provider`: the same without ring.
 //! - `metrics`: counters, histograms and gauges through the facade of that name.
 //! - `json`: [`ResponseBody::json`], and `Draft::json`.
 //! - `record`: what happens to calls as lines of JSON, by a `Recorder`, and the `Story` of them.
@@ -92,7 +94,7 @@ mod targets;
 mod template;
 #[cfg(test)]
 mod testing;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 mod tls;
 mod transport;
 mod transport_body;
@@ -103,7 +105,7 @@ pub use failover_core as core;
 #[cfg(feature = "json")]
 #[doc(hidden)]
 pub use serde::Serialize;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 pub use tokio_rustls::rustls;
 
 pub use crate::answered::Answered;

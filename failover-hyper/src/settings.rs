@@ -53,10 +53,10 @@ pub struct Settings {
     /// The headers that each request has, unless it has them of its own.
     pub default_headers: DefaultHeaders,
     /// How TLS is spoken, which otherwise trusts the platform's certificate roots.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     pub tls: Option<crate::rustls::ClientConfig>,
     /// How it is spoken with the targets that name it.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     pub tls_named: Vec<(String, Arc<crate::rustls::ClientConfig>)>,
     /// By what logs and metrics name the client, which is `default` otherwise.
     pub name: Option<String>,
@@ -133,12 +133,12 @@ impl Settings {
         let Resolver(resolver) = mem::take(&mut self.resolver);
         let bound = self.effective_policy().connect_timeout;
         let transport = Transport::tuned(bound, self.protocol, resolver, self.opener.take(), self.tuning);
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "rustls-no-provider")]
         let transport = match self.tls.take() {
             Some(tls) => transport.with_tls(tls),
             None => transport,
         };
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "rustls-no-provider")]
         for (name, tls) in self.tls_named.drain(..) {
             transport.set_tls(name, tls);
         }

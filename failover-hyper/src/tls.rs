@@ -1,4 +1,4 @@
-//! TLS for https targets: rustls with ring and, by default, the platform's certificate roots.
+//! TLS for https targets: rustls and, by default, the platform's certificate roots.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use failover_core::{BuildError, Protocol};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
 
@@ -27,7 +27,7 @@ impl TlsSettings {
     ///
     /// # Errors
     ///
-    /// The platform has no certificate roots.
+    /// As [`platform`].
     pub(crate) fn prepare(&mut self) -> Result<&Arc<ClientConfig>, BuildError> {
         let all = match self.all.take() {
             Some(all) => all,
@@ -88,19 +88,32 @@ impl Tls {
 ///
 /// # Errors
 ///
-/// The platform has no certificate roots.
+/// The platform has no certificate roots, or there is no provider of cryptography.
 fn platform() -> Result<ClientConfig, BuildError> {
-    let refuse = |found: String| BuildError::new("tls", found, "certificate roots of the platform");
+    let provider = provider().ok_or_else(|| {
+        let expected = "settings of TLS, a default provider of the process, or the feature `rustls`";
+        BuildError::new("tls", "no provider", expected)
+    })?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| BuildError::new("tls", error, "a default provider that is fit for TLS"))?;
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        return Err(refuse(found.errors.first().map_or_else(|| "none".to_owned(), ToString::to_string)));
+        let found = found.errors.first().map_or_else(|| "none".to_owned(), ToString::to_string);
+        return Err(BuildError::new("tls", found, "certificate roots of the platform"));
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refuse(error.to_string()))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The process' default provider of cryptography, or ring where that is built in.
+fn provider() -> Option<Arc<CryptoProvider>> {
+    let provider = CryptoProvider::get_default().cloned();
+    #[cfg(feature = "rustls")]
+    let provider =
+        provider.or_else(|| Some(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider())));
+    provider
 }
 
 impl PartialEq for Tls {

@@ -19,7 +19,7 @@ use crate::opener::Opener;
 use crate::pool::Pool;
 use crate::request_body::AttemptBody;
 use crate::runtime::Runtime;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 use crate::tls::{Tls, TlsSettings};
 use crate::transport_body::TransportBody;
 use crate::tuning::Tuning;
@@ -40,7 +40,7 @@ struct Shared<R: Runtime> {
     protocol: Protocol,
     /// In nanoseconds: what opening one connection may take where no policy says it.
     bound: AtomicU64,
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     tls: Mutex<TlsSettings>,
     /// One for each origin, which are few.
     pools: Mutex<Vec<Known<R>>>,
@@ -74,7 +74,7 @@ impl<R: Runtime> Transport<R> {
             connector: Arc::new(Connector::new(Names::new(resolver), opener, tuning)),
             protocol,
             bound: AtomicU64::default(),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "rustls-no-provider")]
             tls: Mutex::default(),
             pools: Mutex::default(),
         };
@@ -84,7 +84,7 @@ impl<R: Runtime> Transport<R> {
     }
 
     /// The same for https targets, too, with TLS as configured.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     #[must_use]
     pub fn with_tls(self, settings: crate::rustls::ClientConfig) -> Self {
         self.tls().all = Some(Arc::new(settings));
@@ -92,7 +92,7 @@ impl<R: Runtime> Transport<R> {
     }
 
     /// Sets how TLS is spoken with new connections to targets that name these settings.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     pub fn set_tls(&self, name: impl Into<String>, settings: Arc<crate::rustls::ClientConfig>) {
         self.tls().named.insert(name.into(), settings);
     }
@@ -101,8 +101,8 @@ impl<R: Runtime> Transport<R> {
     ///
     /// # Errors
     ///
-    /// The platform has none.
-    #[cfg(feature = "rustls")]
+    /// The platform has none, or there is no provider of cryptography.
+    #[cfg(feature = "rustls-no-provider")]
     pub fn with_platform_tls(self) -> Result<Self, BuildError> {
         self.tls().prepare()?;
         Ok(self)
@@ -191,7 +191,7 @@ impl<R: Runtime> Transport<R> {
         })
     }
 
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     fn security(&self, target: &Target, protocol: Protocol) -> Result<Security, BuildError> {
         let route = target.route();
         let mut tls = self.tls();
@@ -206,7 +206,7 @@ impl<R: Runtime> Transport<R> {
         tls.map(Security::Tls).ok_or_else(|| BuildError::new("server_name", name, "a host name"))
     }
 
-    #[cfg(not(feature = "rustls"))]
+    #[cfg(not(feature = "rustls-no-provider"))]
     #[expect(clippy::unused_self, reason = "it is what TLS is set for")]
     fn security(&self, target: &Target, _: Protocol) -> Result<Security, BuildError> {
         Err(BuildError::new("url", target, "http, since the feature `rustls` is off"))
@@ -235,7 +235,7 @@ impl<R: Runtime> Transport<R> {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
             return Err(OriginError::NoHost);
         };
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "rustls-no-provider")]
         if *scheme == Scheme::HTTPS && self.tls().all.is_none() {
             return Err(OriginError::NoTls);
         }
@@ -247,7 +247,7 @@ impl<R: Runtime> Transport<R> {
         self.shared.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     fn tls(&self) -> MutexGuard<'_, TlsSettings> {
         self.shared.tls.lock().unwrap_or_else(PoisonError::into_inner)
     }

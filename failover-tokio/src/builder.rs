@@ -61,7 +61,7 @@ impl Builder {
     /// # Ok(())
     /// # }
     /// ```
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     pub fn tls(mut self, config: crate::rustls::ClientConfig) -> Self {
         self.settings.tls = Some(config);
         self

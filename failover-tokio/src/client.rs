@@ -119,7 +119,7 @@ impl FailoverClient {
     /// It takes effect with the next [`set_targets`](Self::set_targets), which may set the same targets: new connections are
     /// made like this, and those of before end with the calls on them. Settings that are the same `Arc` as before change
     /// nothing.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-no-provider")]
     pub fn set_tls_named(
         &self,
         name: impl Into<String>,

@@ -216,7 +216,10 @@
 //!
 //! # Features
 //!
-//! - `rustls`, on by default: https targets, with rustls, ring, and the platform's certificate roots.
+//! - `rustls`, on by default: https targets, with rustls, the platform's certificate roots, and ring unless the process has another
+//!   default provider.
+//! - `rustls-no-provider`: the same without ring: the process must have a default provider, or the client settings
+//!   ([`Builder::tls`]).
 //! - `json`: `RequestBuilder::json` and `ResponseBody::json`.
 //! - `metrics`: see above.
 //! - `record`: a `Recorder` for `Builder::record`, which keeps what happens to calls as lines of JSON, and the `Story` that they tell.
@@ -251,7 +254,7 @@ pub use failover_core::{
 pub use failover_core::{Config, Preset};
 #[cfg(feature = "metrics")]
 pub use failover_hyper::describe_metrics;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{
     Answered, AttemptBody, AttemptError, Attempts, Classify, Fault, Idempotent, IntoBody, IntoCodes,

@@ -280,7 +280,7 @@ async fn an_answer_before_the_body_ended_is_right() {
     assert_eq!(text(response).await, "too large");
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 #[tokio::test]
 async fn a_failed_tls_handshake_fails_over_whatever_the_method() {
     use failover_tokio::rustls::{ClientConfig, RootCertStore};
@@ -328,7 +328,7 @@ fn a_default_bound_gives_way_to_the_one_that_is_set() {
     assert_eq!(bounds(chosen), (long, Policy::default().deadline));
 }
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "rustls-no-provider"))]
 #[test]
 fn without_tls_an_https_target_is_refused() {
     let error = FailoverClient::builder().targets(["https://user:pass@host/path"]).build().unwrap_err();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 use failover_tokio::Fault;
 #[cfg(feature = "serde")]
 use failover_tokio::Replay;
@@ -116,7 +116,7 @@ async fn a_list_that_makes_no_sense_changes_nothing() {
     }
 }
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(not(feature = "rustls-no-provider"))]
 #[test]
 fn without_tls_no_https_target_can_be_added() {
     let client = FailoverClient::builder().targets(["http://a.example"]).build().unwrap();
@@ -127,7 +127,7 @@ fn without_tls_no_https_target_can_be_added() {
     );
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "rustls-no-provider")]
 #[tokio::test]
 async fn an_attempt_timeout_that_is_set_later_holds_for_connecting_too() {
     use failover_tokio::rustls::{ClientConfig, RootCertStore, crypto::ring};

@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR := env("CARGO_TERM_COLOR", if env("CI", "") == "" { "aut
 # The crates that are published, each after those that it depends on.
 published := "failover-core failover-hyper failover-tokio failover-async-std failover-reqwest failover-gateway"
 chosen := "-p " + replace(published, " ", " -p ")
-# The crates that build without TLS too.
+# The crates that build without TLS and without HTTP/2, too.
 adapters := "failover-hyper failover-tokio failover-async-std"
 # Where a check that could not be made is noted.
 skipped := env("CARGO_TARGET_DIR", "target") / "skipped"
@@ -24,7 +24,9 @@ fmt:
 lint:
     cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
     for adapter in {{adapters}}; do \
-        cargo clippy --locked -p "$adapter" --no-default-features -- -D warnings; \
+        for features in "" http2 rustls-no-provider rustls; do \
+            cargo clippy --locked -p "$adapter" --no-default-features --features "$features" -- -D warnings; \
+        done; \
         cargo clippy --locked -p "$adapter" --no-default-features --all-targets -- -D warnings; \
     done
 
@@ -36,6 +38,11 @@ test:
 # The adapter for reqwest over its TLS, HTTP/2 and decompression.
 reqwest-features:
     cargo test --locked --manifest-path tests/reqwest-features/Cargo.toml
+
+# The adapter for tokio without what is on by default.
+features:
+    cargo nextest run --locked -p failover-tokio --no-default-features
+    cargo nextest run --locked -p failover-tokio --no-default-features --features rustls-no-provider
 
 # The README's own command for all tests.
 readme:
@@ -124,7 +131,7 @@ fire *options:
     tests/proxies.sh fire {{options}}
 
 # Everything that CI runs, in its order.
-ci: _begin fmt lint test reqwest-features readme doc loom shuttle msrv minimal-versions package browser (soak "10")
+ci: _begin fmt lint test features reqwest-features readme doc loom shuttle msrv minimal-versions package browser (soak "10")
     @just _where '[[ -d $(rustc --print target-libdir --target wasm32-unknown-unknown) ]]' wasm "no standard library for wasm32"
     @just _where "cargo deny --version" deny "no cargo-deny"
     @just _where "cargo +nightly fuzz --version" fuzz "no cargo-fuzz, or no nightly toolchain for it"

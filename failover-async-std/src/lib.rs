@@ -98,6 +98,7 @@
 //! - `metrics`: counters, histograms and gauges through the facade of that name, as the documentation of `failover-tokio` lists them.
 //! - `record`: a `Recorder` for `Builder::record`, which keeps what happens to calls as lines of JSON, and the `Story` that they tell.
 //! - `serde`: the core's configuration type.
+//! - `http2`, on by default: HTTP/2, where TLS negotiates it or a target is said to speak it.
 //! - `rustls`, on by default: https targets, with rustls, the platform's certificate roots, and ring unless the process has another
 //!   default provider.
 //! - `rustls-no-provider`: the same without ring: the process must have a default provider, or the client settings

@@ -77,18 +77,27 @@ impl<R: Runtime> Connector<R> {
 
     async fn speak(&self, origin: &Origin, freed: Weak<dyn Freed>) -> Result<Opened, ConnectError> {
         let stream = self.stream(origin).await?;
-        if !stream.is_http2() {
-            return self.http1(stream).await.map(Opened::Http1);
+        #[cfg(feature = "http2")]
+        if stream.is_http2() {
+            return self.http2(stream, origin, freed).await.map(Opened::Http2);
         }
+        #[cfg(not(feature = "http2"))]
+        drop(freed);
+        self.http1(stream).await.map(Opened::Http1)
+    }
+
+    #[cfg(feature = "http2")]
+    async fn http2(
+        &self,
+        stream: Stream,
+        origin: &Origin,
+        freed: Weak<dyn Freed>,
+    ) -> Result<Http2, ConnectError> {
         // A server that was not asked may speak another protocol.
         let at_first = usize::from(origin.is_tls());
         let connection = Http2::open::<R>(stream, &self.tuning, at_first, freed).await;
         let connection = connection.map_err(ConnectError::Http)?;
-        if connection.is_settled().await {
-            Ok(Opened::Http2(connection))
-        } else {
-            Err(ConnectError::NotHttp2)
-        }
+        if connection.is_settled().await { Ok(connection) } else { Err(ConnectError::NotHttp2) }
     }
 
     async fn http1(&self, stream: Stream) -> Result<Box<Http1>, ConnectError> {
@@ -111,6 +120,10 @@ impl<R: Runtime> Connector<R> {
 }
 
 /// Shakes hands for TLS where there is to be any.
+#[cfg_attr(
+    not(feature = "rustls-no-provider"),
+    expect(clippy::unused_async, reason = "it waits where there is TLS")
+)]
 async fn secured<S>(origin: &Origin, socket: Counted<S>, wire: Wire) -> Result<Stream, ConnectError>
 where
     Counted<S>: Duplex + 'static,
@@ -172,7 +185,7 @@ impl Origin {
         match self.protocol {
             Protocol::Http1 => false,
             Protocol::Http2 => true,
-            _ => self.is_tls(),
+            _ => self.is_tls() && cfg!(feature = "http2"),
         }
     }
 

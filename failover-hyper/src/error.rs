@@ -56,8 +56,11 @@ impl AttemptError {
         let outermost = self.source.as_deref().filter(|_| known)?;
         let innermost = successors(outermost.source(), |error| error.source()).last()?;
         // What a peer says beside its GOAWAY can be anything.
-        let is_told = |error: &h2::Error| !error.is_go_away();
-        innermost.downcast_ref().is_none_or(is_told).then_some(innermost)
+        #[cfg(feature = "http2")]
+        if innermost.downcast_ref().is_some_and(h2::Error::is_go_away) {
+            return None;
+        }
+        Some(innermost)
     }
 }
 

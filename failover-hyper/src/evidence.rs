@@ -8,6 +8,7 @@ use failover_core::Evidence;
 use crate::connect::{ConnectError, OriginError};
 use crate::error::{AttemptError, BoxError, Fault};
 use crate::http1;
+#[cfg(feature = "http2")]
 use crate::http2;
 use crate::progress::Elapsed;
 use crate::replay::BodyError;
@@ -148,6 +149,7 @@ impl From<http1::Broken> for TransportError {
     }
 }
 
+#[cfg(feature = "http2")]
 impl From<http2::Broken> for TransportError {
     fn from(http2::Broken { error, handed_back, ended, began }: http2::Broken) -> Self {
         let (evidence, fault) = if handed_back {
@@ -178,6 +180,7 @@ pub(crate) fn of(error: &(dyn StdError + 'static)) -> (Evidence, Fault) {
 ///
 /// A GOAWAY proves nothing here: hyper has the same error for a stream above its last one and for a stream that was
 /// sent in the very moment in which another thread read it (`never_twice`).
+#[cfg(feature = "http2")]
 fn over_http2(error: &h2::Error) -> (Evidence, Fault) {
     if error.is_remote() && error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM) {
         (Evidence::Refused, Fault::Unprocessed)

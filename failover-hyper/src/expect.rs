@@ -145,8 +145,14 @@ impl Drop for WhileRead {
 /// The end of a body that nobody asked for. Over HTTP/2 it resets its stream.
 #[derive(Debug, thiserror::Error)]
 #[error("the target answered without the request body")]
-pub(crate) struct Unwanted(#[source] h2::Error);
+#[cfg_attr(not(feature = "http2"), derive(Default))]
+pub(crate) struct Unwanted(
+    #[cfg(feature = "http2")]
+    #[source]
+    h2::Error,
+);
 
+#[cfg(feature = "http2")]
 impl Default for Unwanted {
     fn default() -> Self {
         Self(h2::Reason::CANCEL.into())

@@ -370,6 +370,7 @@ macro_rules! setters {
         /// 2,147,483,647.
         ///
         /// An answer comes no faster than this much in each round trip; so much memory may each take.
+        #[cfg(feature = "http2")]
         pub fn http2_stream_window(mut self, bytes: u32) -> Self {
             self.settings.tuning.stream_window = bytes;
             self
@@ -379,6 +380,7 @@ macro_rules! setters {
         /// which is the most, and at least 65,535.
         ///
         /// With less, answers that nobody reads hold up the others on their connection.
+        #[cfg(feature = "http2")]
         pub fn http2_connection_window(mut self, bytes: u32) -> Self {
             self.settings.tuning.connection_window = bytes;
             self

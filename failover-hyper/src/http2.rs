@@ -27,7 +27,7 @@ pub(crate) struct Http2 {
     sender: http2::SendRequest<AttemptBody>,
     places: Arc<Places>,
     wire: Wire,
-    pub(crate) opened: Instant,
+    opened: Instant,
 }
 
 /// The end of an exchange without an answer.
@@ -91,6 +91,10 @@ impl Http2 {
         };
         R::spawn(driver);
         Ok(Self { sender, places, wire, opened: R::now() })
+    }
+
+    pub(crate) fn opened(&self) -> Instant {
+        self.opened
     }
 
     pub(crate) fn is_ended(&self) -> bool {

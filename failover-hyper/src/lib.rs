@@ -27,12 +27,14 @@
 //! - `rustls`: https targets, with rustls, the platform's certificate roots, and ring unless the process has another default
 //!   provider.
 //! - `rustls-no-provider`: the same without ring.
+//! - `http2`: connections of HTTP/2 beside those of HTTP/1.1.
 //! - `metrics`: counters, histograms and gauges through the facade of that name.
 //! - `json`: [`ResponseBody::json`], and `Draft::json`.
 //! - `record`: what happens to calls as lines of JSON, by a `Recorder`, and the `Story` of them.
 //! - `serde`: the core's configuration type, for [`Settings::configure`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "http2"), expect(dead_code, reason = "what only connections of HTTP/2 need"))]
 
 mod ahead;
 mod answered;
@@ -53,6 +55,7 @@ mod exchange;
 mod expect;
 mod face;
 mod http1;
+#[cfg_attr(not(feature = "http2"), path = "no_http2.rs")]
 mod http2;
 mod idle;
 mod judging;

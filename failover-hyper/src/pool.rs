@@ -259,7 +259,7 @@ impl<R: Runtime> Pool<R> {
 
     /// Whether a connection is given new requests.
     fn is_young(&self, connection: &Http2, now: Instant) -> bool {
-        now.saturating_duration_since(connection.opened) < self.tuning().max_age
+        now.saturating_duration_since(connection.opened()) < self.tuning().max_age
     }
 
     /// Whether it has no connections.

@@ -69,6 +69,9 @@ impl Tls {
             _ if offered.is_empty() => *offered = vec![HTTP2.to_vec(), HTTP1.to_vec()],
             _ => {}
         }
+        if cfg!(not(feature = "http2")) {
+            offered.retain(|protocol| protocol != HTTP2);
+        }
         Self { settings: Arc::clone(settings), connector: Arc::new(config).into(), name }
     }
 

@@ -171,6 +171,9 @@ impl<R: Runtime> Transport<R> {
             ));
         }
         let protocol = route.protocol.unwrap_or(self.shared.protocol);
+        if protocol == Protocol::Http2 && cfg!(not(feature = "http2")) {
+            return Err(BuildError::new("protocol", "http2", "http1, since the feature `http2` is off"));
+        }
         let security = match (&route.tls, &route.server_name) {
             _ if *target.scheme() == Scheme::HTTPS => self.security(target, protocol)?,
             (None, None) => Security::None,

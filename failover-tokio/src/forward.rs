@@ -11,7 +11,6 @@ use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderValue, TE, UPGRADE, VIA}
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
-use hyper::ext::Protocol;
 use tower_service::Service;
 
 use crate::client::FailoverClient;
@@ -191,7 +190,8 @@ impl Said {
 
 /// Refuses what no target is asked for.
 fn check<B: Body>(head: &mut Parts, said: &Said) -> Result<(), Error<B>> {
-    if head.extensions.get::<Protocol>().is_some() {
+    #[cfg(feature = "http2")]
+    if head.extensions.get::<hyper::ext::Protocol>().is_some() {
         return Err(Error::Protocol);
     }
     // What a target answers to TRACE shows what it was sent, its own credentials too (RFC 9110, section 9.3.8).

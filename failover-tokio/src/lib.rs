@@ -216,6 +216,7 @@
 //!
 //! # Features
 //!
+//! - `http2`, on by default: HTTP/2, where TLS negotiates it or a target is said to speak it.
 //! - `rustls`, on by default: https targets, with rustls, the platform's certificate roots, and ring unless the process has another
 //!   default provider.
 //! - `rustls-no-provider`: the same without ring: the process must have a default provider, or the client settings

@@ -328,11 +328,29 @@ fn a_default_bound_gives_way_to_the_one_that_is_set() {
     assert_eq!(bounds(chosen), (long, Policy::default().deadline));
 }
 
+#[cfg(not(feature = "http2"))]
+#[test]
+fn without_http2_a_target_over_it_is_refused() {
+    use failover_tokio::Protocol;
+
+    let target = Target::parse("http://host").unwrap();
+    let expected = "targets[0].protocol = http2: expected http1, since the feature `http2` is off";
+    for builder in [
+        FailoverClient::builder().target(target.clone().protocol(Protocol::Http2)),
+        FailoverClient::builder().target(target).protocol(Protocol::Http2),
+    ] {
+        assert_eq!(builder.build().unwrap_err().to_string(), expected);
+    }
+}
+
 #[cfg(not(feature = "rustls-no-provider"))]
 #[test]
 fn without_tls_an_https_target_is_refused() {
     let error = FailoverClient::builder().targets(["https://user:pass@host/path"]).build().unwrap_err();
-    assert_eq!(error.to_string(), "targets = https://host: expected http, since the feature `rustls` is off");
+    assert_eq!(
+        error.to_string(),
+        "targets[0].url = https://host: expected http, since the feature `rustls` is off"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! `Expect: 100-continue` of requests that are passed on, and over HTTP/2.
+#![cfg(feature = "http2")]
 
 #[expect(dead_code, reason = "what the other suites need")]
 mod common;

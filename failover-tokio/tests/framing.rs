@@ -1,5 +1,6 @@
 //! A matrix of framing: whatever the method, however a request's body is framed, and over whichever versions of HTTP it comes and
 //! goes, each target gets the same.
+#![cfg(feature = "http2")]
 
 #[expect(dead_code, reason = "what the other suites need")]
 mod common;

@@ -1,4 +1,5 @@
 //! Heads and trailers of any size, over both versions of HTTP.
+#![cfg(feature = "http2")]
 #![forbid(unsafe_code)]
 
 #[expect(dead_code, reason = "what the other suites need")]

@@ -1,4 +1,5 @@
 //! HTTP/2: what its targets refuse, and what their connections die of.
+#![cfg(feature = "http2")]
 
 #[expect(dead_code, reason = "what the other suites need")]
 mod common;

@@ -1,4 +1,5 @@
 //! Connections of HTTP/2: who shares one, who gets another, and who is harmed by whom.
+#![cfg(feature = "http2")]
 
 #[expect(dead_code, reason = "what the other suites need")]
 mod common;

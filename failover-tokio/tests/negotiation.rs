@@ -1,5 +1,5 @@
 //! Which version of HTTP is spoken over TLS, and who shows which certificate.
-#![cfg(feature = "rustls-no-provider")]
+#![cfg(all(feature = "http2", feature = "rustls-no-provider"))]
 
 #[expect(dead_code, reason = "what the other suites need")]
 mod common;

@@ -123,7 +123,7 @@ fn without_tls_no_https_target_can_be_added() {
     let error = client.set_targets(targets(&["https://a.example"]), Policy::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "targets = https://a.example: expected http, since the feature `rustls` is off"
+        "targets[0].url = https://a.example: expected http, since the feature `rustls` is off"
     );
 }
 

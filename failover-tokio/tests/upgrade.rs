@@ -1,4 +1,5 @@
 //! Requests that offer an upgrade, and the tunnels that their connections become.
+#![cfg(feature = "http2")]
 
 #[expect(dead_code, reason = "what the other suites need")]
 mod common;

@@ -1,6 +1,7 @@
 //! Headers that each request of a client has, unless it has them of its own.
 
 use std::fmt;
+use std::sync::Arc;
 
 use failover_core::BuildError;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
@@ -8,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Headers that each request of a client has, unless it has them of its own.
 #[derive(Clone, Default)]
-pub struct DefaultHeaders(HeaderMap);
+pub struct DefaultHeaders(Option<Arc<HeaderMap>>);
 
 impl DefaultHeaders {
     /// Adds headers, each in place of those of its name that were added before.
@@ -20,7 +21,7 @@ impl DefaultHeaders {
         if let Some(name) = headers.keys().find(|name| OWN.contains(name)) {
             return Err(BuildError::new("default_headers", name, "no header that is each request's own"));
         }
-        self.0.extend(headers);
+        Arc::make_mut(self.0.get_or_insert_default()).extend(headers);
         Ok(())
     }
 
@@ -44,9 +45,10 @@ impl DefaultHeaders {
 
     /// Adds to the headers of a request those that it does not have.
     pub fn complete(&self, headers: &mut HeaderMap) {
-        for name in self.0.keys() {
+        let Some(defaults) = &self.0 else { return };
+        for name in defaults.keys() {
             if !headers.contains_key(name) {
-                headers.extend(self.0.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+                headers.extend(defaults.get_all(name).iter().map(|value| (name.clone(), value.clone())));
             }
         }
     }
@@ -54,7 +56,7 @@ impl DefaultHeaders {
 
 impl fmt::Debug for DefaultHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.0.iter().flat_map(|headers| headers.keys())).finish()
     }
 }
 

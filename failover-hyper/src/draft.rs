@@ -10,6 +10,7 @@ use http::{Extensions, Method, Version};
 use http_body_util::{Empty, Full};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::default_headers::DefaultHeaders;
 use crate::error::BoxError;
 use crate::request_body::CallBody;
 use crate::template::Template;
@@ -20,6 +21,8 @@ pub struct Draft {
     method: Method,
     path: PathAndQuery,
     headers: HeaderMap,
+    /// The headers that it has unless it has them of its own.
+    defaults: DefaultHeaders,
     /// What holds for the call alone.
     extensions: Extensions,
     body: Bytes,
@@ -29,8 +32,8 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A request with neither headers nor a body.
-    pub fn new(method: impl TryInto<Method>, path: &str) -> Self {
+    /// A request without a body, with no headers but these.
+    pub fn new(method: impl TryInto<Method>, path: &str, defaults: DefaultHeaders) -> Self {
         let (method, path) = (method.try_into(), Target::path(path));
         Self {
             mistake: match (&method, &path) {
@@ -41,6 +44,7 @@ impl Draft {
             method: method.unwrap_or_default(),
             path: path.unwrap_or_else(|_| PathAndQuery::from_static("/")),
             headers: HeaderMap::new(),
+            defaults,
             extensions: Extensions::new(),
             body: Bytes::new(),
             is_json: false,
@@ -118,6 +122,7 @@ impl Draft {
         if self.is_json {
             self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         }
+        self.defaults.complete(&mut self.headers);
         let (line, body) = ((self.method, self.path, Version::HTTP_11), CallBody::whole(self.body));
         Template::of(line, self.headers, self.extensions, body).ok_or(Mistake::Method)
     }

@@ -51,7 +51,8 @@ macro_rules! verbs {
         /// Begins a request with any method, given as a [`Method`] or by name.
         pub fn method(&self, method: impl TryInto<Method>, path: impl AsRef<str>) -> RequestBuilder {
             let list = self.$($targets).+.current();
-            RequestBuilder::new(list, $crate::Draft::new(method, path.as_ref()))
+            let defaults = self.$($targets).+.default_headers().clone();
+            RequestBuilder::new(list, $crate::Draft::new(method, path.as_ref(), defaults))
         }
     };
 }

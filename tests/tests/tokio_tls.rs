@@ -148,7 +148,7 @@ async fn per_target_request_through_a_proxy_tls_is_spoken_with_the_target() {
     let server = TlsServer::start("localhost", 200);
     let proxy = ConnectProxy::start(&[]);
     let client = through(&proxy.url(), &[&server.url()]).tls(trusting(&[&server])).build().unwrap();
-    let response = client.post("/", "money").await.unwrap();
+    let response = client.post("/").body("money").await.unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "over TLS");
     let place = format!("localhost:{}", server.port);
     assert_eq!(server.seen(), (Some("localhost".to_owned()), place.clone()));
@@ -161,7 +161,7 @@ async fn not_sent_always_a_post_moves_on_from_what_a_proxy_does_not_reach() {
     let works = Server::script([Reply::ok("works")]);
     let proxy = ConnectProxy::start(&[&refused]);
     let client = through(&proxy.url(), &[&refused.url(), &down.url(), &works.url()]).build().unwrap();
-    let response = client.post("/", "money").await.unwrap();
+    let response = client.post("/").body("money").await.unwrap();
     let failures = response.body().answered().failures();
     let evidence: Vec<_> = failures.iter().map(|failure| failure.evidence().unwrap()).collect();
     assert_eq!(evidence, [Evidence::NoConnection; 2]);
@@ -171,7 +171,9 @@ async fn not_sent_always_a_post_moves_on_from_what_a_proxy_does_not_reach() {
     assert_eq!((refused.requests().len(), proxy.asked().len()), (0, 3));
 
     let client = through(&Server::down().url(), &[&works.url()]).build().unwrap();
-    let Err(Error::Stopped(stopped)) = client.post("/", "money").await else { panic!("there is no proxy") };
+    let Err(Error::Stopped(stopped)) = client.post("/").body("money").await else {
+        panic!("there is no proxy")
+    };
     assert_eq!(stopped.failures()[0].evidence(), Some(Evidence::NoConnection));
     assert_eq!(works.requests().len(), 1);
 }

@@ -7,6 +7,8 @@ export CARGO_TERM_COLOR := env("CARGO_TERM_COLOR", if env("CI", "") == "" { "aut
 # The crates that are published, each after those that it depends on.
 published := "failover-core failover-hyper failover-tokio failover-async-std failover-reqwest failover-gateway"
 chosen := "-p " + replace(published, " ", " -p ")
+# The libraries, whose public API is listed.
+libraries := replace(published, " failover-gateway", "")
 # The crates that build without TLS and without HTTP/2, too.
 adapters := "failover-hyper failover-tokio failover-async-std"
 # Where a check that could not be made is noted.
@@ -81,6 +83,10 @@ package *options:
     rm -rf "{{packages}}" "${CARGO_HOME:-$HOME/.cargo}"/registry/{cache,src}/-*/failover-*
     cargo package --locked {{chosen}} --target-dir "{{packages}}" {{options}}
 
+# The public API of the libraries, held against the lists of it. `just public-api --write` writes them.
+public-api *options:
+    tests/public-api.sh {{options}} {{libraries}}
+
 # Licences, sources and bans.
 deny:
     cargo deny check bans licenses sources
@@ -133,6 +139,7 @@ fire *options:
 # Everything that CI runs, in its order.
 ci: _begin fmt lint test features reqwest-features readme doc loom shuttle msrv minimal-versions package browser (soak "10")
     @just _where '[[ -d $(rustc --print target-libdir --target wasm32-unknown-unknown) ]]' wasm "no standard library for wasm32"
+    @just _where "cargo public-api --version" public-api "no cargo-public-api"
     @just _where "cargo deny --version" deny "no cargo-deny"
     @just _where "cargo +nightly fuzz --version" fuzz "no cargo-fuzz, or no nightly toolchain for it"
     @just _end

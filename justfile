@@ -18,6 +18,11 @@ skipped := env("CARGO_TARGET_DIR", "target") / "skipped"
 default:
     @just --list --unsorted
 
+# A contributor's loop: layout, clippy and quick tests. What CI runs is `just ci`.
+check: fmt
+    cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+    cargo nextest run --locked --workspace --lib --bins --test 'core_*' --test layout -E 'not binary(/^core_(examples|interleavings|model|oracle)$/)'
+
 # The layout of the code.
 fmt:
     cargo fmt --all --check

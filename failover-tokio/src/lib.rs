@@ -51,6 +51,8 @@
 //! | put failover into a tower stack, or a stack under each target | [`Failover`], [`FailoverLayer`], [`Transport`] |
 //! | tell what the errors of a stack prove | [`Classify`] |
 //!
+//! What rustc says of common mistakes, and what to write in their place, is in the [`guide`].
+//!
 //! The decisions are those of [`failover_core`], which is pure; this crate performs them, with what `failover-hyper` has for
 //! all runtimes. The transport is a pool of hyper's connections of HTTP/1.1 and HTTP/2, which sends each request once. It
 //! follows no redirects.
@@ -227,6 +229,10 @@
 //! - `serde`: `Config`, the configuration of targets and policy, for `Builder::config`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../guide/mistakes.md")]
+pub mod guide {}
 
 mod builder;
 mod client;

@@ -28,26 +28,31 @@ pub struct Draft {
     body: Bytes,
     /// Whether the body says by itself that it is JSON.
     is_json: bool,
-    mistake: Option<Mistake>,
+    /// In a box, since a draft is moved often.
+    mistake: Option<Box<Mistake>>,
 }
 
 impl Draft {
     /// A request without a body, with no headers but these.
     pub fn new(method: impl TryInto<Method>, path: &str, defaults: DefaultHeaders) -> Self {
-        let (method, path) = (method.try_into(), Target::path(path));
+        let mut mistake = None;
+        let path = Target::path(path).unwrap_or_else(|error| {
+            mistake = Some(Box::new(Mistake::Path(error)));
+            PathAndQuery::from_static("/")
+        });
+        let method = method.try_into().unwrap_or_else(|_| {
+            mistake = Some(Box::new(Mistake::Method));
+            Method::GET
+        });
         Self {
-            mistake: match (&method, &path) {
-                (Err(_), _) => Some(Mistake::Method),
-                (_, Err(error)) => Some(Mistake::Path(*error)),
-                _ => None,
-            },
-            method: method.unwrap_or_default(),
-            path: path.unwrap_or_else(|_| PathAndQuery::from_static("/")),
+            method,
+            path,
             headers: HeaderMap::new(),
             defaults,
             extensions: Extensions::new(),
             body: Bytes::new(),
             is_json: false,
+            mistake,
         }
     }
 
@@ -117,7 +122,7 @@ impl Draft {
     /// The first mistake.
     pub fn template(mut self) -> Result<Template, Mistake> {
         if let Some(mistake) = self.mistake {
-            return Err(mistake);
+            return Err(*mistake);
         }
         if self.is_json {
             self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
@@ -128,7 +133,7 @@ impl Draft {
     }
 
     fn refuse(&mut self, mistake: Mistake) {
-        self.mistake.get_or_insert(mistake);
+        self.mistake.get_or_insert_with(|| Box::new(mistake));
     }
 }
 

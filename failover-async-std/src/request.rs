@@ -48,8 +48,7 @@ impl RequestBuilder {
     /// See [`Error`].
     pub fn send(self) -> impl Future<Output = Result<surf::Response, Error>> + Send + 'static {
         let Self { list, draft } = self;
-        let template = draft.template();
-        async move { run(&list, Some(template?), &Senders(&list)).await }
+        async move { run(&list, Some(draft.template()?), &Senders(&list)).await }
     }
 
     /// Sends the request by a call that runs on by itself, and hands back what waits for its result.

@@ -34,6 +34,7 @@ pub struct Draft {
 
 impl Draft {
     /// A request without a body, with no headers but these.
+    #[inline]
     pub fn new(method: impl TryInto<Method>, path: &str, defaults: DefaultHeaders) -> Self {
         let mut mistake = None;
         let path = Target::path(path).unwrap_or_else(|error| {
@@ -120,6 +121,7 @@ impl Draft {
     /// # Errors
     ///
     /// The first mistake.
+    #[inline]
     pub fn template(mut self) -> Result<Template, Mistake> {
         if let Some(mistake) = self.mistake {
             return Err(*mistake);

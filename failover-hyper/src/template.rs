@@ -80,6 +80,7 @@ impl Template {
     }
 
     /// The same of a request in parts.
+    #[inline]
     pub(crate) fn of(
         (method, path, version): (Method, PathAndQuery, Version),
         mut headers: HeaderMap,

@@ -50,12 +50,9 @@ impl RequestBuilder {
     /// See [`Error`].
     pub fn send(self) -> impl Future<Output = Result<Response<ResponseBody>, Error>> + Send + 'static {
         let Self { list, draft } = self;
-        let template = draft.template();
         async move {
-            match template {
-                Ok(ref template) => run(&list, template).await,
-                Err(mistake) => Err(mistake.into()),
-            }
+            let template = draft.template()?;
+            run(&list, &template).await
         }
     }
 

@@ -90,7 +90,7 @@ impl Contender {
             Self::Hyper(hyper) => Ok(hyper.call().await?),
             Self::Bare(bare) => Ok(bare.call().await?),
             Self::Surf(client, url) => client.get(url).recv_bytes().await,
-            Self::Failover(client) => client.get("/").await?.body_bytes().await,
+            Self::Failover(client) => client.get("/").send().await?.body_bytes().await,
         }
     }
 }

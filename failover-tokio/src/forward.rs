@@ -98,6 +98,9 @@ where
 /// An inbound request, made one that can be passed on.
 struct Inbound {
     template: Template,
+    via: HeaderValue,
+    /// Whether it came by another proxy, which says so.
+    came_by: bool,
     offer: Option<Offer>,
 }
 
@@ -130,16 +133,11 @@ impl Inbound {
             head.headers.append(CONNECTION, HeaderValue::from_static("te"));
         }
         let via = HeaderValue::from_static(via(head.version));
-        if said.via {
-            add(&mut head.headers, VIA, via);
-        } else {
-            head.headers.append(VIA, via);
-        }
         let body = CallBody::received(body, &head, policy.replay_buffer);
         // What a server noted of a request in its extensions concerns the connection that it came over.
         let mut template = Template::new(head, body).ok_or(Error::Method)?;
         template.drop_extensions();
-        Ok(Self { template, offer })
+        Ok(Self { template, via, came_by: said.via, offer })
     }
 
     /// Passes it on by what sends to the targets of a list.
@@ -152,7 +150,8 @@ impl Inbound {
         list: &List<S>,
         exchange: X,
     ) -> Result<Response<ResponseBody<X::Body>>, Error<X::Body>> {
-        let onward = Onward { exchange, offer: self.offer.as_ref() };
+        let (came_by, offer) = (self.came_by, self.offer.as_ref());
+        let onward = Onward { exchange, via: &self.via, came_by, offer };
         let call = perform::<Tokio, _>(list.observed(), list.drains(), &self.template, &onward);
         let mut answer = call.await.map_err(Error::Stopped)?;
         if let Some(offer) = self.offer.take() {
@@ -230,6 +229,8 @@ fn leads_out(path: &str) -> bool {
 /// What sends inbound requests on.
 struct Onward<'a, X> {
     exchange: X,
+    via: &'a HeaderValue,
+    came_by: bool,
     offer: Option<&'a Offer>,
 }
 
@@ -239,9 +240,14 @@ impl<X: Exchange> Exchange for Onward<'_, X> {
     fn exchange(
         &self,
         target: usize,
-        request: Request<AttemptBody>,
+        mut request: Request<AttemptBody>,
         bound: Bound<'_>,
     ) -> impl Future<Output = Result<Response<X::Body>, AttemptError>> {
+        if self.came_by {
+            add(request.headers_mut(), VIA, self.via.clone());
+        } else {
+            request.headers_mut().append(VIA, self.via.clone());
+        }
         self.exchange.exchange(target, request, bound)
     }
 

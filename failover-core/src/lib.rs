@@ -109,7 +109,7 @@
 //!
 //! *Proof* is an idempotent method, an `Idempotency-Key` header, or [`Replay::Always`].
 //!
-//! A driver says what a failure proves, which is the one thing that nobody checks for it: see the [`guide`].
+//! A driver says what a failure proves, which is the one thing that nobody checks for it: see [its guide](guide::evidence).
 //!
 //! # Should later requests go elsewhere?
 //!
@@ -130,6 +130,13 @@
 //! count, and the budget's counter if there is a budget. Memory is bounded: an [`Attempt`] is 72 bytes, a failed call
 //! keeps one record per attempt and at most one response.
 //!
+//! # Guides
+//!
+//! | | |
+//! | --- | --- |
+//! | [Choosing a policy](guide::policy) | what each knob does in time, and which to set |
+//! | [Evidence](guide::evidence) | how to write the one dangerous part of a driver |
+//!
 //! # Features
 //!
 //! `serde` adds `Config`, the configuration of groups and policies, and makes a [`Snapshot`] serialize.
@@ -139,9 +146,15 @@
 
 extern crate alloc;
 
+/// The guides: pages of text, with code that is compiled and run.
 #[cfg(any(doc, doctest))]
-#[doc = include_str!("../guide/evidence.md")]
-pub mod guide {}
+pub mod guide {
+    #[doc = include_str!("../guide/policy.md")]
+    pub mod policy {}
+
+    #[doc = include_str!("../guide/evidence.md")]
+    pub mod evidence {}
+}
 
 mod admin;
 mod attempt;

@@ -135,6 +135,7 @@
 //! | | |
 //! | --- | --- |
 //! | [Choosing a policy](guide::policy) | what each knob does in time, and which to set |
+//! | [Never twice](guide::never_twice) | when a request is sent again, and what to do so that it can be |
 //! | [Evidence](guide::evidence) | how to write the one dangerous part of a driver |
 //!
 //! # Features
@@ -151,6 +152,9 @@ extern crate alloc;
 pub mod guide {
     #[doc = include_str!("../guide/policy.md")]
     pub mod policy {}
+
+    #[doc = include_str!("../guide/never_twice.md")]
+    pub mod never_twice {}
 
     #[doc = include_str!("../guide/evidence.md")]
     pub mod evidence {}

@@ -51,7 +51,12 @@
 //! | put failover into a tower stack, or a stack under each target | [`Failover`], [`FailoverLayer`], [`Transport`] |
 //! | tell what the errors of a stack prove | [`Classify`] |
 //!
-//! What rustc says of common mistakes, and what to write in their place, is in the [`guide`].
+//! # Guides
+//!
+//! | | |
+//! | --- | --- |
+//! | [Cookbook](guide::cookbook) | JSON, streamed uploads and downloads, axum, fakes and time in tests, a client of one's own |
+//! | [Mistakes](guide::mistakes) | what rustc says of common ones, and what to write in their place |
 //!
 //! The decisions are those of [`failover_core`], which is pure; this crate performs them, with what `failover-hyper` has for
 //! all runtimes. The transport is a pool of hyper's connections of HTTP/1.1 and HTTP/2, which sends each request once. It
@@ -230,9 +235,15 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+/// The guides: pages of text, with code that is compiled and run.
 #[cfg(any(doc, doctest))]
-#[doc = include_str!("../guide/mistakes.md")]
-pub mod guide {}
+pub mod guide {
+    #[doc = include_str!("../guide/cookbook.md")]
+    pub mod cookbook {}
+
+    #[doc = include_str!("../guide/mistakes.md")]
+    pub mod mistakes {}
+}
 
 mod builder;
 mod client;

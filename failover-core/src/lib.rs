@@ -137,6 +137,7 @@
 //! | [Choosing a policy](guide::policy) | what each knob does in time, and which to set |
 //! | [Never twice](guide::never_twice) | when a request is sent again, and what to do so that it can be |
 //! | [Evidence](guide::evidence) | how to write the one dangerous part of a driver |
+//! | [Coming from Ballerina](guide::ballerina) | its keys, operations and errors here, and what differs |
 //!
 //! # Features
 //!
@@ -158,6 +159,9 @@ pub mod guide {
 
     #[doc = include_str!("../guide/evidence.md")]
     pub mod evidence {}
+
+    #[doc = include_str!("../guide/ballerina.md")]
+    pub mod ballerina {}
 }
 
 mod admin;

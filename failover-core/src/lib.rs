@@ -124,6 +124,27 @@
 //! on, circularly; those that cool down last, but they are tried, and those that an administrator drains after them. If all
 //! cool, the order is as if none did. Each target once per round.
 //!
+//! # Words
+//!
+//! | word | means |
+//! | --- | --- |
+//! | target, group | one place where a request can go; the ordered targets with their policy, and what is remembered between calls |
+//! | call, attempt | one request by its caller; one sending of it to one target |
+//! | sticky target, cursor | where the next call begins; what points there |
+//! | failover code | a status by which a target is given up in a call |
+//! | evidence | what a failure proves about whether the request was executed |
+//! | proof | what shows that a second execution does no harm |
+//! | replay | sending a request again after an attempt that failed |
+//! | free repeat | a replay at the same target that counts as no attempt |
+//! | strike | a failure that counts against its target |
+//! | cool-down | the time for which a target with enough strikes is asked last |
+//! | late | without the head of an answer for longer than answers take at this target |
+//! | failback, probe | going back to a preferred target; the call that tries it |
+//! | check | a request of the group's own, to learn how a target is |
+//! | interval, backoff | the pause between different targets; between rounds |
+//! | stop | the end of a call without an acceptable answer, with its [`Reason`] |
+//! | driver, adapter | code that performs the actions of the machine; a crate with one |
+//!
 //! # Cost
 //!
 //! A call that is answered at once allocates nothing and writes nothing that is shared but the group's reference

@@ -81,6 +81,14 @@
 //! must parse the URL, which is so with [`Builder::client`], a path with dots as segments is refused, since surf would
 //! resolve them.
 //!
+//! # Guides
+//!
+//! | | |
+//! | --- | --- |
+//! | [Choosing a policy](https://docs.rs/failover-core/latest/failover_core/guide/policy/index.html) | what each knob does in time, and which to set |
+//! | [Never twice](https://docs.rs/failover-core/latest/failover_core/guide/never_twice/index.html) | when a request is sent again, and what to do so that it can be |
+//! | [Coming from Ballerina](https://docs.rs/failover-core/latest/failover_core/guide/ballerina/index.html) | the keys, operations and errors of its client here, and what differs |
+//!
 //! # Bodies
 //!
 //! A request's body in memory is shared by all attempts. A streamed one is kept up to [`Policy::replay_buffer`] bytes;

@@ -94,6 +94,14 @@
 //!   another one opens, over HTTP/2 by prior knowledge, waits as long as for its answer;
 //! - targets are reached as their URLs say, nothing runs a policy's `checks`, and reqwest resolves dots in paths.
 //!
+//! # Guides
+//!
+//! | | |
+//! | --- | --- |
+//! | [Choosing a policy](https://docs.rs/failover-core/latest/failover_core/guide/policy/index.html) | what each knob does in time, and which to set |
+//! | [Never twice](https://docs.rs/failover-core/latest/failover_core/guide/never_twice/index.html) | when a request is sent again, and what to do so that it can be |
+//! | [Coming from Ballerina](https://docs.rs/failover-core/latest/failover_core/guide/ballerina/index.html) | the keys, operations and errors of its client here, and what differs |
+//!
 //! # Bodies
 //!
 //! A request's body in memory is shared by all attempts. A streamed one, which reqwest cannot clone, gets its first attempt; it is

@@ -55,8 +55,11 @@
 //!
 //! | | |
 //! | --- | --- |
+//! | [Choosing a policy](https://docs.rs/failover-core/latest/failover_core/guide/policy/index.html) | what each knob does in time, and which to set |
+//! | [Never twice](https://docs.rs/failover-core/latest/failover_core/guide/never_twice/index.html) | when a request is sent again, and what to do so that it can be |
 //! | [Cookbook](guide::cookbook) | JSON, streamed uploads and downloads, axum, fakes and time in tests, a client of one's own |
 //! | [Mistakes](guide::mistakes) | what rustc says of common ones, and what to write in their place |
+//! | [Coming from Ballerina](https://docs.rs/failover-core/latest/failover_core/guide/ballerina/index.html) | the keys, operations and errors of its client here, and what differs |
 //!
 //! The decisions are those of [`failover_core`], which is pure; this crate performs them, with what `failover-hyper` has for
 //! all runtimes. The transport is a pool of hyper's connections of HTTP/1.1 and HTTP/2, which sends each request once. It

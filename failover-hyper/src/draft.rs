@@ -1,6 +1,6 @@
 //! A request that a caller is still building.
 
-use std::fmt::{Display, Write};
+use std::fmt::{self, Display, Write};
 
 use bytes::{Bytes, BytesMut};
 use failover_core::{PathError, Target};
@@ -16,7 +16,6 @@ use crate::request_body::CallBody;
 use crate::template::Template;
 
 /// A request that is being built, and the first mistake in it: what the adapters' builders of requests have in common.
-#[derive(Debug)]
 pub struct Draft {
     method: Method,
     path: PathAndQuery,
@@ -139,6 +138,14 @@ impl Draft {
     }
 }
 
+/// Without the path and what headers and body say.
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, mistake, .. } = self;
+        f.debug_struct("Draft").field("method", method).field("mistake", mistake).finish_non_exhaustive()
+    }
+}
+
 /// Why a request can be sent to no target.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -156,9 +163,10 @@ pub enum Mistake {
 /// A header that HTTP does not allow. Its value may be secret and is not shown.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidHeader {
-    /// The name, up to the first character that no name has.
-    #[error("a header cannot be named `{0}`: expected a name such as x-request-id")]
-    Name(String),
+    /// The name, which is not shown either: it may be a value in the wrong place. It has this character, which no name has, or is
+    /// empty or too long.
+    #[error("a header cannot be named like that{}: expected a name such as x-request-id", has(*.0))]
+    Name(Option<char>),
     /// The value of the header with this name.
     #[error("the value of the header {0} has a control character, such as a line break: expected none")]
     Value(HeaderName),
@@ -168,11 +176,13 @@ impl InvalidHeader {
     /// The header with a name that HTTP does not allow, which may be a value in the wrong place.
     #[must_use]
     pub fn name(name: &str) -> Self {
-        let is_none = |text: char| HeaderName::try_from(text.encode_utf8(&mut [0; 4]).as_bytes()).is_err();
-        let end = name.char_indices().find(|&(_, text)| is_none(text));
-        let end = end.map_or(name.len(), |(at, text)| at + text.len_utf8());
-        Self::Name(name[..end].chars().take(LONGEST_NAME).collect())
+        let is_none = |text: &char| HeaderName::try_from(text.encode_utf8(&mut [0; 4]).as_bytes()).is_err();
+        Self::Name(name.chars().find(is_none))
     }
+}
+
+fn has(character: Option<char>) -> String {
+    character.map_or_else(String::new, |character| format!(", with {character:?} in it"))
 }
 
 /// What can be the body of a request: bytes or text in memory, which all attempts share.
@@ -268,6 +278,3 @@ mod sealed {
 
 /// All but what RFC 3986 calls unreserved (section 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Of a name that is none, no more characters are shown.
-const LONGEST_NAME: usize = 64;

@@ -35,6 +35,17 @@ impl AttemptError {
         self.fault
     }
 
+    /// Whether the attempt's time was over: for a connection, for a service to be ready, or for the answer.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self.fault {
+            Fault::Timeout(_) | Fault::ConnectTimeout => true,
+            // With a source it failed.
+            Fault::NotReady => self.source.is_none(),
+            _ => false,
+        }
+    }
+
     /// The innermost cause of a fault that is the transport's, such as an expired certificate.
     ///
     /// It holds nothing of the request. What else is known stands among the sources, which may be those of a service or

@@ -167,8 +167,7 @@ macro_rules! told_by_errors {
         #[must_use]
         pub fn is_timeout(&self) -> bool {
             let Self::Stopped(stopped) = self else { return false };
-            let last = stopped.failures().last().and_then(Failure::error).map(AttemptError::fault);
-            matches!(last, Some($crate::Fault::Timeout(_) | $crate::Fault::ConnectTimeout))
+            stopped.failures().last().and_then(Failure::error).is_some_and(AttemptError::is_timeout)
                 || stopped.reason() == $crate::core::Reason::Deadline
         }
 
@@ -184,7 +183,13 @@ macro_rules! told_by_errors {
         /// Whether the request was built wrong, so that no target was asked.
         #[must_use]
         pub fn is_builder(&self) -> bool {
-            matches!(self, Self::Method | Self::Path(_) | Self::Header(_) | Self::Json(_))
+            let Self::Stopped(stopped) = self else {
+                return matches!(self, Self::Method | Self::Path(_) | Self::Header(_) | Self::Json(_));
+            };
+            // Too long together with a target's.
+            let source =
+                stopped.failures().last().and_then(Failure::error).and_then(std::error::Error::source);
+            source.is_some_and(|source| source.is::<$crate::core::PathError>())
         }
 
         /// Whether it is the request's body that failed, where the caller provides it.

@@ -1,5 +1,6 @@
 //! What each attempt's request is made of: the request as the caller gave it, before it is aimed at a target.
 
+use std::fmt;
 use std::time::Duration;
 
 use failover_core::{Facts, Head, Judge, Judges, PathError, Replay, Target};
@@ -59,7 +60,6 @@ pub struct Attempts(pub u8);
 /// A request without a target.
 ///
 /// What is to hold for its call alone are extensions of the request: [`Within`], [`Replay`], [`Idempotent`] and [`Attempts`].
-#[derive(Debug)]
 pub struct Template {
     head: Head,
     extensions: Extensions,
@@ -161,6 +161,13 @@ impl Template {
     /// Whether this status can be that of an answer.
     pub(crate) fn may_be_answered_by(&self, status: StatusCode) -> bool {
         self.head.may_be_answered_by(status)
+    }
+}
+
+/// Without the path and what headers and body say.
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Template").field("method", self.method()).finish_non_exhaustive()
     }
 }
 

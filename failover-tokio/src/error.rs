@@ -8,8 +8,10 @@ use failover_hyper::{
     Answered, AttemptError, BoxError, Fault, InvalidHeader, Mistake, ResponseBody, TransportBody,
 };
 use http::header::{ALLOW, CONNECTION, HeaderValue};
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Version};
 use http_body::Body;
+
+use crate::hop_by_hop::strip;
 
 /// Why a call has no acceptable answer.
 ///
@@ -61,6 +63,7 @@ impl<B: Body> Error<B> {
         match self {
             Self::Stopped(stopped) => {
                 let last = stopped.failures().last().and_then(Failure::error);
+                let is_late = last.is_some_and(AttemptError::is_timeout);
                 match (stopped.reason(), last.map(|last| (last.fault(), last.source()))) {
                     (Reason::LocalFault, Some((Fault::TooLong, _))) => StatusCode::PAYLOAD_TOO_LARGE,
                     (Reason::LocalFault, Some((Fault::RequestBody, Some(_)))) => StatusCode::BAD_REQUEST,
@@ -70,12 +73,12 @@ impl<B: Body> Error<B> {
                     }
                     (Reason::LocalFault, _) => StatusCode::SERVICE_UNAVAILABLE,
                     (Reason::Deadline, None) if stopped.failures().is_empty() => StatusCode::GATEWAY_TIMEOUT,
-                    (_, Some((Fault::Timeout(_) | Fault::ConnectTimeout | Fault::NotReady, _))) => {
-                        StatusCode::GATEWAY_TIMEOUT
-                    }
+                    (_, Some((Fault::NotReady, _))) => StatusCode::GATEWAY_TIMEOUT,
+                    _ if is_late => StatusCode::GATEWAY_TIMEOUT,
                     _ => StatusCode::BAD_GATEWAY,
                 }
             }
+            Self::Path(PathError::TooLong) => StatusCode::URI_TOO_LONG,
             Self::Path(_) | Self::Header(_) | Self::Json(_) => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Protocol | Self::Coding => StatusCode::NOT_IMPLEMENTED,
@@ -117,6 +120,9 @@ impl<B: Body> Error<B> {
         };
         if let Some(mut response) = response {
             response.body_mut().set_answered(Answered::given_up(failures));
+            // That of a call which was not forwarded has what concerned its own connection only.
+            strip(response.headers_mut());
+            *response.version_mut() = Version::HTTP_11;
             return response;
         }
         let mut response = Response::new(ResponseBody::none(failures));

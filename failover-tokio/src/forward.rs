@@ -16,7 +16,7 @@ use tower_service::Service;
 use crate::client::FailoverClient;
 use crate::error::Error;
 use crate::exchange::{Connected, Services};
-use crate::forwarded::{add, is_looping, via};
+use crate::forwarded::{Peer, add, is_looping, via};
 use crate::hop_by_hop::{elements, strip};
 use crate::runtime::Tokio;
 use crate::service::Failover;
@@ -31,7 +31,7 @@ impl FailoverClient {
     /// `X-Forwarded-For`, `-Host` and `-Proto`; `Host` is each target's. With `Expect: 100-continue` the body is not read before
     /// a target asks for it, or is silent for 1 s: one that refuses by the head gets none of it.
     ///
-    /// `Via` is added; a [`Peer`](crate::Peer) tells the targets of the sender.
+    /// `Via` is added; a [`Peer`] among the request's extensions tells the targets of the sender.
     ///
     /// An `Upgrade` to one of the policy's [`upgrades`](field@failover_core::Policy::upgrades) is passed on over a new connection
     /// of HTTP/1.1, and is a call like others until a target takes it up: then the answer is a 101, and when the server has
@@ -108,11 +108,14 @@ impl Inbound {
     /// # Errors
     ///
     /// No target is asked for such a request.
-    fn of<B, R>(request: Request<B>, policy: &Policy) -> Result<Self, Error<R>>
+    fn of<B, R>(mut request: Request<B>, policy: &Policy) -> Result<Self, Error<R>>
     where
         B: Body<Error: Into<BoxError>> + Send + 'static,
         R: Body,
     {
+        if let Some(peer) = request.extensions_mut().remove::<Peer>() {
+            peer.introduce(&mut request);
+        }
         let (mut head, body) = request.into_parts();
         let said = Said::of(&head.headers);
         check(&mut head, &said)?;

@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 
 use axum::extract::{Request, State};
 use axum::routing::{get, post};
-use axum::{Router, serve};
-use failover_tokio::{Error, Failover, FailoverClient, Policy, ResponseBody, Target};
-use http::{HeaderValue, Response, StatusCode};
+use axum::{Extension, Router, serve};
+use failover_tokio::{Error, Failover, FailoverClient, Peer, Policy, ResponseBody, Target};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tokio::net::TcpListener;
 
 /// Guards: `gateway_response` that loses the last answer, tells of a target, or leaves out `Allow`.
@@ -56,6 +56,35 @@ async fn a_stack_of_ones_own_is_a_service_of_a_router_too() {
     let front = start(Router::new().fallback_service(failover.into_proxy())).await;
     let client = FailoverClient::builder().targets(front).build().unwrap();
     assert_eq!(client.get("/order").await.unwrap().into_body().text().await.unwrap(), "7");
+}
+
+/// Guards: a `Proxy` that does not look for a `Peer`, and passes on what a client says of itself.
+#[tokio::test]
+async fn a_peer_among_the_extensions_of_a_request_tells_the_targets_who_asked() {
+    let told = async |headers: HeaderMap| headers["x-forwarded-for"].to_str().unwrap().to_owned();
+    let works = start(Router::new().route("/order", get(told))).await;
+    let proxy = FailoverClient::builder().targets(works).build().unwrap().into_proxy();
+    let peer = Extension(Peer::new(Ipv4Addr::new(192, 0, 2, 7).into()));
+    let front = start(Router::new().fallback_service(proxy).layer(peer)).await;
+    let client = FailoverClient::builder().targets(front).build().unwrap();
+    let answer = client.get("/order").header("x-forwarded-for", "127.0.0.1").await.unwrap();
+    assert_eq!(answer.into_body().text().await.unwrap(), "192.0.2.7");
+}
+
+/// Guards: `gateway_response` that passes on what concerned the connection to a target.
+#[tokio::test]
+async fn the_last_answer_of_a_call_that_was_not_forwarded_says_nothing_of_its_connection() {
+    let busy =
+        async || (StatusCode::SERVICE_UNAVAILABLE, [("keep-alive", "timeout=5"), ("x-kept", "1")], "busy");
+    let busy = start(Router::new().fallback(busy)).await;
+    let client = FailoverClient::builder().targets(busy).build().unwrap();
+    let response = client.get("/order").await.unwrap_err().gateway_response();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        (response.headers().get("keep-alive"), &response.headers()["x-kept"]),
+        (None, &HeaderValue::from(1))
+    );
+    assert_eq!(response.into_body().text().await.unwrap(), "busy");
 }
 
 async fn pass_on(State(client): State<FailoverClient>, request: Request) -> Response<ResponseBody> {

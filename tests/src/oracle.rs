@@ -76,7 +76,7 @@ pub struct Trace {
     pub cursor: usize,
 }
 
-/// The rule of the seed: each target once, from the sticky one on, circularly; the first success becomes sticky.
+/// The rule of Ballerina's client: each target once, from the sticky one on, circularly; the first success becomes sticky.
 pub fn ballerina(targets: usize, sticky: usize, outcome: &mut dyn FnMut(usize) -> Outcome) -> Trace {
     let mut trace = Trace { tried: vec![], pauses: vec![], end: Err(Reason::TargetsTried), cursor: sticky };
     for target in (0..targets).map(|k| (sticky + k) % targets) {

@@ -1,4 +1,4 @@
-//! The configuration: every key, the seed's own keys, and what is refused.
+//! The configuration: every key, Ballerina's own keys, and what is refused.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn the_seeds_configuration_pasted_as_json_is_the_seeds_client() {
             ]
         }"#,
     )
-    .expect("the seed's configuration");
+    .expect("Ballerina's configuration");
     let expected = Policy::ballerina()
         .attempt_timeout(Duration::from_secs(5))
         .failover_codes("501-503".parse().expect("codes"))
@@ -39,7 +39,7 @@ fn the_keys_of_its_current_version_are_in_seconds() {
         (policy.attempt_timeout, policy.interval),
         (Duration::from_millis(2500), Duration::from_secs(1))
     );
-    assert_eq!(policy.replay, Replay::Always, "the preset is the seed's");
+    assert_eq!(policy.replay, Replay::Always, "the preset is Ballerina's");
     let policy = read("preset = 'default'\ntimeout = 2.5");
     assert_eq!(policy.replay, Replay::Auto, "unless another is named");
 }

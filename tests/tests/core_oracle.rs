@@ -37,7 +37,7 @@ fn the_cursor_follows_strikes_or_answers_whatever_is_needed_to_leave() {
 
 #[test]
 fn the_preset_follows_the_seeds_rule() {
-    // The seed's world knows no refusal, no fault of this side and no want of room, and every body is in memory.
+    // Ballerina's client knows no refusal, no fault of this side and no want of room, and every body is in memory.
     let unknown = [Evidence::Refused, Evidence::NoRoom, Evidence::LocalFault].map(Outcome::Error);
     let kinds: Vec<_> = Outcome::KINDS.into_iter().filter(|kind| !unknown.contains(kind)).collect();
     let requests = [Request { proof: true, body: true }, Request { proof: false, body: true }];

@@ -1,4 +1,4 @@
-//! The demo of the seed: the example `http_failover` of the tokio adapter, as a user runs and calls it.
+//! Ballerina's example: the example `http_failover` of the tokio adapter, as a user runs and calls it.
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 
@@ -189,6 +189,6 @@ fn refused(args: &[&str]) -> String {
 
 static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::build("http_failover"));
 
-/// What the seed sets, scaled: large enough that a busy machine does within it what takes no time.
+/// What Ballerina's example sets, scaled: large enough that a busy machine does within it what takes no time.
 const INTERVAL: Duration = Duration::from_millis(500);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);

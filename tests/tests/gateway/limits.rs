@@ -230,10 +230,7 @@ async fn bounded_calls_of_others_take_nobodys_own_place_and_the_queue_is_finite(
     block_in_place(|| {
         assert_eq!(gateway.get("/").text(), "right");
         // Until the connection of that was seen to end.
-        let mut status = gateway.status();
-        while status["clients"]["connections"] != 2 {
-            status = gateway.status();
-        }
+        let status = gateway.wait_for_status(|status| status["clients"]["connections"] == 2);
         assert_eq!(status["calls"]["waiting"], 5);
         let clients = json!({ "connections": 2, "max_connections": 4, "shared": 4, "queued": 4 });
         assert_eq!(status["clients"], clients);

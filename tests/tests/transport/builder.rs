@@ -121,7 +121,7 @@ fn local_fault_a_mistake_comes_out_when_the_request_is_sent_and_touches_no_targe
         (&|client| client.get("/").query([("q", "x".repeat(70_000))]), "the URL is too long"),
         (
             &|client| client.get("/").header("Bearer secret", "x").body("x"),
-            "a header cannot be named `Bearer `: expected a name",
+            "a header cannot be named like that, with ' ' in it: expected a name",
         ),
         (
             &|client| client.get("/").header("x-key", "a\r\nsecret: 1"),

@@ -30,9 +30,14 @@ pub(crate) async fn perform(gateway: &str) -> Result<bool, Error> {
     say(&format!(
         "\n{single:.0} instructions of the gateway for a request, one at a time; measured before: {MEASURED:.0}"
     ));
-    let (few, many) =
-        (Profile::of(gateway, Load::Together, FEW).await?, Profile::of(gateway, Load::Together, MANY).await?);
-    let instructions = of_one(many.total, few.total);
+    // How many requests it finds at once depends on how fast the others are, too.
+    let (mut instructions, mut few, mut many) = Profile::both(gateway).await?;
+    for _ in 1..ROUNDS {
+        let again = Profile::both(gateway).await?;
+        if again.0 < instructions {
+            (instructions, few, many) = again;
+        }
+    }
     say(&format!("{instructions:.0} over {CONNECTIONS} connections; goal: {GOAL:.0}"));
     for (title, many, few) in
         [("their own", &many.own, &few.own), ("with what they call", &many.inclusive, &few.inclusive)]
@@ -78,6 +83,13 @@ struct Profile {
 }
 
 impl Profile {
+    /// What a request costs over many connections, and the runs that tell it.
+    async fn both(gateway: &str) -> Result<(f64, Self, Self), Error> {
+        let few = Self::of(gateway, Load::Together, FEW).await?;
+        let many = Self::of(gateway, Load::Together, MANY).await?;
+        Ok((of_one(many.total, few.total), few, many))
+    }
+
     /// Runs the gateway for so many requests.
     async fn of(gateway: &str, load: Load, requests: u32) -> Result<Self, Error> {
         let (_held, folder) = scratch();
@@ -176,6 +188,9 @@ const TOLERATED: f64 = 1.03;
 const MANY: u32 = 6_400;
 const FEW: u32 = 640;
 const CONNECTIONS: u32 = 64;
+
+/// How often it is counted over many connections; the least is told.
+const ROUNDS: usize = 3;
 
 /// How many functions are listed.
 const LISTED: usize = 25;

@@ -31,10 +31,12 @@ pub struct BuildError {
 impl BuildError {
     /// Refuses the `value` of the setting `key`, where one that is `expected` would be right.
     ///
-    /// The value is shown as it is, control characters escaped: redact it before it comes here.
+    /// Of a value with an `@` only scheme, host and port are shown, as of a URL, since what is before may be a password. Control
+    /// characters are escaped.
     pub fn new(key: impl Into<String>, value: impl Display, expected: impl Into<String>) -> Self {
-        let value = Some(one_line(&value.to_string()));
-        Self { key: one_line(&key.into()), value, expected: expected.into() }
+        let value = value.to_string();
+        let shown = if value.contains('@') { redact(&value) } else { value };
+        Self { key: one_line(&key.into()), value: Some(one_line(&shown)), expected: expected.into() }
     }
 
     /// Refuses a key of the table `at`, which is empty for the outermost one, since only the `known` keys are read there.
@@ -109,6 +111,29 @@ impl core::error::Error for BuildError {}
 /// The key of an entry of a table, which is the outermost one if its own key is empty.
 pub(crate) fn within(table: &str, key: &str) -> String {
     if table.is_empty() { key.to_string() } else { format!("{table}.{key}") }
+}
+
+/// Scheme, host and port of what may not even be a URL.
+pub(crate) fn redact(url: &str) -> String {
+    // What is before the slashes may be user information or a path, too.
+    let is_scheme = |&end: &usize| !url[..end].contains([':', '@', '/', '?', '#']);
+    let (scheme, rest) = url.split_at(url.find("://").filter(is_scheme).map_or(0, |end| end + "://".len()));
+    let (place, hidden) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if hidden.contains('@') {
+        // The place may be a part of a password with a slash in it.
+        return scheme.to_string();
+    }
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    // What is no port may be a password, or the end of one, whose `@` is missing.
+    let place = match place.split_once(':') {
+        Some((host, port))
+            if !host.starts_with('[') && port.bytes().any(|byte| !byte.is_ascii_digit()) =>
+        {
+            host
+        }
+        _ => place,
+    };
+    format!("{scheme}{place}")
 }
 
 fn one_line(text: &str) -> String {

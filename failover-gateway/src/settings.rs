@@ -283,7 +283,10 @@ fn reached(target: &Target, tls: &[Named]) -> Result<(), BuildError> {
         let Some(name) = name else { continue };
         let expected = match key {
             _ if is_plain => "none, since the URL is not one of https".to_owned(),
-            "tls" if tls.iter().all(|named| named.name != *name) => format!("the table [tls.{name}]"),
+            "tls" if tls.iter().any(|named| named.name == *name) => continue,
+            // It may be a password.
+            "tls" if name.contains('@') => "the name of a table such as [tls.inner]".to_owned(),
+            "tls" => format!("the table [tls.{name}]"),
             "server_name" if ServerName::try_from(name.as_str()).is_err() => "a host name".to_owned(),
             _ => continue,
         };

@@ -9,8 +9,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::codes::{InvalidCodes, StatusCodes};
-use crate::error::BuildError;
-use crate::wire::target::redact;
+use crate::error::{BuildError, redact};
 
 /// Any value, so that what is wrong with it can be said together with its key.
 #[derive(Clone, Debug)]

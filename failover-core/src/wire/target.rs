@@ -11,7 +11,7 @@ use http::uri::{Authority, Parts, PathAndQuery, Scheme, Uri};
 
 use crate::admin::AdminState;
 use crate::entry::Entry;
-use crate::error::BuildError;
+use crate::error::{BuildError, redact};
 use crate::policy::Policy;
 use crate::wire::credentials::basic;
 use crate::wire::route::{Address, Protocol, Route};
@@ -375,27 +375,4 @@ pub enum PathError {
     /// Longer than a URL can be.
     #[error("the URL is too long: expected less than 64 KiB")]
     TooLong,
-}
-
-/// Scheme, host and port of what may not even be a URL.
-pub(crate) fn redact(url: &str) -> String {
-    // What is before the slashes may be user information or a path, too.
-    let is_scheme = |&end: &usize| !url[..end].contains([':', '@', '/', '?', '#']);
-    let (scheme, rest) = url.split_at(url.find("://").filter(is_scheme).map_or(0, |end| end + "://".len()));
-    let (place, hidden) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    if hidden.contains('@') {
-        // The place may be a part of a password with a slash in it.
-        return scheme.to_string();
-    }
-    let place = match (place.rsplit_once('@'), place.split_once(':')) {
-        (Some((_, place)), _) => place,
-        // What is no port may be a password whose `@` is missing.
-        (None, Some((host, port)))
-            if !host.starts_with('[') && port.bytes().any(|byte| !byte.is_ascii_digit()) =>
-        {
-            host
-        }
-        _ => place,
-    };
-    format!("{scheme}{place}")
 }

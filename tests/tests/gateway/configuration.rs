@@ -381,6 +381,13 @@ fn redacted_a_password_is_in_no_refusal() {
         "target = 'http://user:s3cret@h/'\n[failover]\ntargets = ['http://h']",
         "base_path = 'http://user:s3cret@h/'\n[failover]\ntargets = ['http://h']",
         "targets = ['http://user:s3cret@h/'",
+        "[failover]\ntargets = ['http://h']\nchecks = 'http://user:s3cret@h/healthz'",
+        "[failover]\ntargets = ['http://h']\nupgrades = ['user:s3cret@h']",
+        "[failover]\ntargets = [{ url = 'http://h', connect = 'user:s3cret@proxy:3128' }]",
+        "[failover]\ntargets = [{ url = 'http://h', server_name = 'user:s3cret@h' }]",
+        "[failover]\ntargets = [{ url = 'https://h', server_name = 'user:s3cret@h' }]",
+        "[failover]\ntargets = [{ url = 'https://h', tls = 'user:s3cret@h' }]",
+        "[failover]\ntargets = ['http://user:pa@ss:s3cret']",
     ] {
         let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
         let error = refusal(&["--config", &file.path()]);

@@ -55,10 +55,15 @@ impl BuildError {
     /// ```
     #[must_use]
     pub fn unknown_key(at: &str, key: &str, known: &[&str]) -> Self {
+        Self::unknown_key_for(at, key, known, nearest(key, known))
+    }
+
+    /// The same, with the key that was likely meant.
+    pub(crate) fn unknown_key_for(at: &str, key: &str, known: &[&str], meant: Option<&str>) -> Self {
         let is_key = key.len() <= LONGEST_KEY && !key.contains(['@', '/']);
         let shown = if is_key { Cow::Owned(one_line(key)) } else { Cow::Borrowed("(not shown)") };
         let keys = known.join(", ");
-        let expected = match nearest(key, known) {
+        let expected = match meant {
             Some(meant) => format!("did you mean `{meant}`? The keys here are {keys}"),
             None => format!("the keys here are {keys}"),
         };

@@ -258,14 +258,21 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
 fn rejected_an_unknown_key_is_told_with_the_one_that_was_likely_meant_and_with_those_that_there_are() {
     let knobs = "targets, preset, failover_codes, not_processed, replay, connect_timeout, attempt_timeout, deadline, \
                  upload_deadline, body_idle, upgrades, interval, rounds, backoff, max_attempts, free_repeat, replay_buffer, \
-                 follow, leave_after, late, failback, cool_down, checks, retry_after, budget, judge, jitter, seed, timeout, \
-                 timeoutInMillis, intervalInMillis, failoverCodes";
+                 follow, leave_after, late, failback, cool_down, checks, retry_after, budget, judge, jitter, seed";
+    let ballerina = &format!("{knobs}, timeout, timeoutInMillis, intervalInMillis, failoverCodes")[..];
     let target =
         "url, name, headers, attempt_timeout, connect_timeout, state, protocol, connect, server_name, tls";
     let rule = "preset, when, verdict, processed, harm, replay";
     for (config, told, meant, keys) in [
         ("atempt_timeout = '5s'", "atempt_timeout", "attempt_timeout", knobs),
         ("failover_code = 503", "failover_code", "failover_codes", knobs),
+        ("timout = 5", "timout", "attempt_timeout", knobs),
+        ("timeout_in_millis = 5000", "timeout_in_millis", "attempt_timeout", knobs),
+        ("intervalInMilis = 5000", "intervalInMilis", "interval", knobs),
+        ("failoverCode = 503", "failoverCode", "failover_codes", knobs),
+        ("preset = 'default'\ntimout = 5", "timout", "attempt_timeout", knobs),
+        ("preset = 'ballerina'\ntimout = 5", "timout", "timeout", ballerina),
+        ("failoverCodes = 503\nintervalInMilis = 5000", "intervalInMilis", "intervalInMillis", ballerina),
         ("target = [{ url = 'http://a' }, 'http://u:p@a/x']", "target", "targets", knobs),
         ("leave-after = 3", "leave-after", "leave_after", knobs),
         ("retries = 3", "retries", "", knobs),
@@ -667,12 +674,9 @@ const LEVELS: &[(&str, &[&str])] = &[
             "judge",
             "jitter",
             "seed",
-            "timeout",
-            "timeoutInMillis",
-            "intervalInMillis",
-            "failoverCodes",
         ],
     ),
+    ("preset = 'ballerina'\nKEY", &["timeout", "timeoutInMillis", "intervalInMillis", "failoverCodes"]),
     ("late = { KEY }", &["factor", "floor"]),
     ("[failback]\nKEY", &["after", "max"]),
     ("cool_down = { KEY }", &["base", "max", "strikes"]),

@@ -21,6 +21,7 @@ use crate::entry::Entry;
 use crate::error::{BuildError, at_most, less_than};
 use crate::evidence::Replay;
 use crate::group::Group;
+use crate::near::nearest;
 use crate::pause::Backoff;
 use crate::policy::{Follow, Policy};
 use crate::wire::Target;
@@ -196,7 +197,7 @@ impl Config {
             if same.iter().any(|other| other != key && table.contains_key(*other)) {
                 return Err(value.refuse(key, &format!("only {}", one_of(same))));
             }
-            config.set(key, value)?;
+            config.set(key, value, ballerina || preset == Preset::Ballerina)?;
         }
         let strikes = table.get("cool_down").filter(|cool_down| cool_down.has("strikes"));
         if let Some((value, _)) = table.get("leave_after").zip(strikes) {
@@ -244,7 +245,7 @@ impl Config {
         Ok(())
     }
 
-    fn set(&mut self, key: &str, value: &Value) -> Result<(), BuildError> {
+    fn set(&mut self, key: &str, value: &Value, is_ballerina: bool) -> Result<(), BuildError> {
         let policy = &mut self.policy;
         match key {
             "preset" => {}
@@ -309,7 +310,7 @@ impl Config {
             "judge" => policy.judge = value.unless_off(key, |key| value.judges(key))?.unwrap_or_default(),
             "budget" => policy.budget = value.unless_off(key, |key| value.budget(key))?,
             "seed" => policy.seed = value.integer(key)?,
-            _ => return Err(BuildError::unknown_key("", key, KEYS)),
+            _ => return Err(unknown(key, is_ballerina)),
         }
         Ok(())
     }
@@ -322,6 +323,18 @@ impl<'de> Deserialize<'de> for Config {
     }
 }
 
+/// Refuses a key. Those of Ballerina's client change the preset, and are offered only where that is meant; where another one is
+/// near to one of them, ours for the same knob is.
+fn unknown(key: &str, is_ballerina: bool) -> BuildError {
+    let all = [KEYS, &BALLERINA].concat();
+    let meant = nearest(key, &all);
+    if is_ballerina {
+        return BuildError::unknown_key_for("", key, &all, meant);
+    }
+    let ours = |meant| SYNONYMS.iter().find(|keys| keys.contains(&meant)).map_or(meant, |keys| keys[0]);
+    BuildError::unknown_key_for("", key, KEYS, meant.map(ours))
+}
+
 /// The keys that only Ballerina's client has.
 const BALLERINA: [&str; 4] = ["timeout", "timeoutInMillis", "intervalInMillis", "failoverCodes"];
 
@@ -331,7 +344,7 @@ const ATTEMPT_TIMEOUT: &[&str] = &["attempt_timeout", "timeout", "timeoutInMilli
 /// The keys that set the pause between targets.
 const INTERVAL: &[&str] = &["interval", "intervalInMillis"];
 
-/// The keys that set the same knob.
+/// The keys that set the same knob, ours first.
 const SYNONYMS: [&[&str]; 3] = [ATTEMPT_TIMEOUT, INTERVAL, &["failover_codes", "failoverCodes"]];
 
 const KEYS: &[&str] = &[
@@ -363,8 +376,4 @@ const KEYS: &[&str] = &[
     "judge",
     "jitter",
     "seed",
-    "timeout",
-    "timeoutInMillis",
-    "intervalInMillis",
-    "failoverCodes",
 ];

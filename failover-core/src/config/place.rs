@@ -92,15 +92,21 @@ impl Reading<'_> {
         }
     }
 
-    /// Refuses a key that there is not.
-    fn refuse_key<E: Error>(&self) -> Result<(), E> {
+    /// Refuses a key that there is not. What stands before it in an outermost table can tell what was meant.
+    fn refuse_key<E: Error>(&self, before: &BTreeMap<String, Value>) -> Result<(), E> {
         let Some(refuse) = self.refuse else { return Ok(()) };
         let (whole, here, there) = self.place.alone(Value::Null);
         let Value::Table(whole) = whole else { return Ok(()) };
-        match refuse(&whole, Part::Within) {
-            Err(error) if error.is_unknown_key() && error.key() == here => Err(E::custom(error.at(there))),
-            _ => Ok(()),
-        }
+        let refuse = |whole: &_| {
+            let error = refuse(whole, Part::Within).err();
+            error.filter(|error| error.is_unknown_key() && error.key() == here)
+        };
+        let Some(error) = refuse(&whole) else { return Ok(()) };
+        let beside = match self.place {
+            Place::Key(Place::Outermost, _) => refuse(&before.clone().into_iter().chain(whole).collect()),
+            _ => None,
+        };
+        Err(E::custom(beside.unwrap_or(error).at(there)))
     }
 }
 
@@ -172,7 +178,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut table = BTreeMap::new();
-        while let Some(key) = entries.next_key_seed(Key(self))? {
+        while let Some(key) = entries.next_key_seed(Key(self, &table))? {
             let place = Place::Key(&self.place, &key);
             let value = entries.next_value_seed(Reading { place, ..self })?;
             table.insert(key, value);
@@ -181,16 +187,16 @@ impl<'de> Visitor<'de> for Reading<'_> {
     }
 }
 
-/// The key of an entry of the table at this place.
-struct Key<'a>(Reading<'a>);
+/// The key of an entry of the table at this place, behind these entries of it.
+struct Key<'a>(Reading<'a>, &'a BTreeMap<String, Value>);
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = String;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        let Self(Reading { place, refuse }) = self;
+        let Self(Reading { place, refuse }, before) = self;
         let key = String::deserialize(deserializer)?;
-        Reading { place: Place::Key(&place, &key), refuse }.refuse_key()?;
+        Reading { place: Place::Key(&place, &key), refuse }.refuse_key(before)?;
         Ok(key)
     }
 }

@@ -150,7 +150,7 @@ fn the_strikes_of_the_cool_down_are_the_older_name_of_leave_after() {
             "leave_after = 4: expected this key or cool_down.strikes, which is its older name"
         );
     }
-    assert_eq!(refused("cool_down = { strikes = 0 }"), "leave_after = 0: expected at least 1");
+    assert_eq!(refused("cool_down = { strikes = 0 }"), "cool_down.strikes = 0: expected at least 1");
 }
 
 #[test]
@@ -191,6 +191,8 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
             "interval = nan",
             "interval = NaN: expected a time that is not negative and not too long, or \"off\"",
         ),
+        ("timeout = 0", "timeout = 0ns: expected a time above zero"),
+        ("timeoutInMillis = 0", "timeoutInMillis = 0ns: expected a time above zero"),
         ("deadline = '0s'", "deadline = 0ns: expected a time above zero"),
         ("replay = 'sometimes'", "replay = sometimes: expected one of auto, methods, always, never"),
         ("preset = 'hasty'", "preset = hasty: expected one of ballerina, default"),
@@ -434,6 +436,8 @@ fn what_is_refused_is_refused_where_it_stands() {
         ("[[judge]]\nwhen = { in = [1] }", "{ in = [1] }"),
         ("failover_codes = [503, 1000]", "[503, 1000]"),
         ("checks = { every = '1s' }", "{ every = '1s' }"),
+        ("rounds = 2\ntimeout = 0", "0"),
+        ("rounds = 2\ncool_down = { strikes = 0 }", "{ strikes = 0 }"),
         ("upgrades = ['tcp', 'H2C']", "['tcp', 'H2C']"),
         ("cool_down = { base = '1h', max = '5m' }", "{ base = '1h', max = '5m' }"),
     ] {

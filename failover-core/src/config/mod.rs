@@ -170,7 +170,7 @@ impl Config {
             return Err(BuildError::new("configuration", "(not shown)", "a table with targets"));
         };
         let mut config = Self::entries(table)?;
-        config.policy.check()?;
+        config.check(table)?;
         config.settle(table)?;
         Ok(config)
     }
@@ -178,7 +178,22 @@ impl Config {
     /// Refuses a table, of which the rest may be missing as yet.
     fn refuse(table: &BTreeMap<String, Value>, part: Part) -> Result<(), BuildError> {
         let config = Self::entries(table)?;
-        if part == Part::Entry { config.policy.check() } else { Ok(()) }
+        if part == Part::Entry { config.check(table) } else { Ok(()) }
+    }
+
+    /// Refuses knobs that make no sense, by the keys that were written.
+    fn check(&self, table: &BTreeMap<String, Value>) -> Result<(), BuildError> {
+        self.policy.check().map_err(|error| {
+            let key = match error.key() {
+                "attempt_timeout" => written(table, ATTEMPT_TIMEOUT).map(String::as_str),
+                "leave_after" if !table.contains_key("leave_after") => Some("cool_down.strikes"),
+                _ => None,
+            };
+            match key {
+                Some(key) => error.at(key),
+                None => error,
+            }
+        })
     }
 
     fn entries(table: &BTreeMap<String, Value>) -> Result<Self, BuildError> {
@@ -208,10 +223,9 @@ impl Config {
 
     /// Refuses bounds that were set and contradict each other; what was not set gives way.
     fn settle(&mut self, table: &BTreeMap<String, Value>) -> Result<(), BuildError> {
-        let written = |keys: &[&str]| table.keys().find(|key| keys.contains(&key.as_str()));
         let policy = &self.policy;
-        let attempt_timeout = written(ATTEMPT_TIMEOUT).map(|key| (key, policy.attempt_timeout));
-        let interval = written(INTERVAL).map(|key| (key, policy.interval));
+        let attempt_timeout = written(table, ATTEMPT_TIMEOUT).map(|key| (key, policy.attempt_timeout));
+        let interval = written(table, INTERVAL).map(|key| (key, policy.interval));
         let deadline = policy.deadline.filter(|_| table.contains_key("deadline"));
         let late = policy.late.filter(|_| table.get("late").is_some_and(|late| late.has("floor")));
         if let Some((late, (key, attempt_timeout))) = late.zip(attempt_timeout) {
@@ -321,6 +335,11 @@ impl<'de> Deserialize<'de> for Config {
         let value = place::read(deserializer, Self::refuse)?;
         Self::of(&value).map_err(D::Error::custom)
     }
+}
+
+/// Which of these keys a table has.
+fn written<'a>(table: &'a BTreeMap<String, Value>, keys: &[&str]) -> Option<&'a String> {
+    table.keys().find(|key| keys.contains(&key.as_str()))
 }
 
 /// Refuses a key. Those of Ballerina's client change the preset, and are offered only where that is meant; where another one is

@@ -77,6 +77,14 @@ fn rejected_a_key_of_the_group_is_named_with_its_value_and_its_place() {
             "3:15: failover.late.factor = 0: expected at least 1".to_owned(),
         ),
         (
+            &format!("{targets}timeout = 0"),
+            "3:11: failover.timeout = 0ns: expected a time above zero".to_owned(),
+        ),
+        (
+            &format!("{targets}cool_down = {{ strikes = 0 }}"),
+            "3:25: failover.cool_down.strikes = 0: expected at least 1".to_owned(),
+        ),
+        (
             &format!("{targets}deadline = '5s'\ninterval = '5s'"),
             "4:12: failover.interval = 5s: expected less than deadline = 5s".to_owned(),
         ),

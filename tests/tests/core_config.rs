@@ -161,11 +161,15 @@ fn a_target_has_headers_of_its_own_which_are_never_shown() {
     assert!(config.targets[0].headers().is_empty());
     assert_eq!(config.targets[1].headers()["x-api-key"], "s3cret");
     assert!(!format!("{config:?} {:?}", config.targets[1].headers()).contains("s3cret"));
-    let broken = refused("targets = [{ url = 'http://a', headers = { 'x y' = 's3cret' } }]");
-    assert_eq!(
-        broken,
-        "targets[0].headers.x y = (not shown): expected a header name and its value as a string"
-    );
+    for (headers, key) in [
+        ("'x y' = 's3cret'", "headers"),
+        ("'Authorization: Bearer s3cret' = ''", "headers"),
+        ("x-key = 7", "headers.x-key"),
+    ] {
+        let broken = refused(&format!("targets = [{{ url = 'http://a', headers = {{ {headers} }} }}]"));
+        let told = "(not shown): expected a header name and its value as a string";
+        assert_eq!(broken, format!("targets[0].{key} = {told}"));
+    }
 }
 
 #[test]
@@ -431,7 +435,8 @@ fn what_is_refused_is_refused_where_it_stands() {
         ("targets = ['http://a',\n  { url = 'http://b', nam = 'b' }]", "nam"),
         ("targets = [{ name = 7 }]", "7"),
         ("targets = ['http://a', { name = 'b' }]", "{ name = 'b' }"),
-        ("targets = [{ url = 'http://b', headers = { 'x y' = 's3cret' } }]", "'s3cret'"),
+        ("targets = [{ url = 'http://b', headers = { 'x y' = 's3cret' } }]", "{ 'x y' = 's3cret' }"),
+        ("targets = [{ url = 'http://b', headers = { x-key = 7 } }]", "7"),
         ("[[judge]]\npreset = 'llm'\n[[judge]]\nwhen = { status = 20 }", "20"),
         ("[[judge]]\nwhen = { in = [1] }", "{ in = [1] }"),
         ("failover_codes = [503, 1000]", "[503, 1000]"),

@@ -1,5 +1,6 @@
 //! The targets of a configuration.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -37,7 +38,7 @@ impl Value {
                 ("url", _) => {}
                 ("headers", Self::Table(headers)) => {
                     for (name, value) in headers {
-                        target = target.with_configured_header(&format!("{key}.{name}"), name, value)?;
+                        target = target.with_configured_header(&key, name, value)?;
                     }
                 }
                 ("headers", _) => return Err(BuildError::new(key, "", "a table of names and values")),
@@ -76,9 +77,10 @@ impl Value {
 }
 
 impl Target {
-    /// Neither name nor value of a header are shown: the value may be a secret.
-    fn with_configured_header(self, key: &str, name: &str, value: &Value) -> Result<Self, BuildError> {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok();
+    /// No value of a header is shown, and nothing that is no name, since that may be the whole line: it may be a secret.
+    fn with_configured_header(self, at: &str, text: &str, value: &Value) -> Result<Self, BuildError> {
+        let name = HeaderName::from_bytes(text.as_bytes()).ok();
+        let key = if name.is_some() { format!("{at}.{text}") } else { at.to_owned() };
         let value = match value {
             Value::Text(text) => HeaderValue::from_str(text).ok(),
             _ => None,

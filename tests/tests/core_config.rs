@@ -348,6 +348,12 @@ fn whatever_can_be_off_is_off_by_that_word_and_what_cannot_says_what_would_be_ri
         ("follow = false", "follow = false: expected one of strikes, answer".to_owned()),
         ("late = 'of'", "late = of: expected a table of factor, floor, or \"off\"".to_owned()),
         ("jitter = 0.1", "jitter = 0.1: expected one of on, off".to_owned()),
+        ("interval = 'none'", format!("interval = none: expected {DURATION}, or \"off\"")),
+        (
+            "max_attempts = 'never'",
+            "max_attempts = never: expected a whole number from 0 to 65535, or \"off\"".to_owned(),
+        ),
+        ("replay_buffer = 'none'", format!("replay_buffer = none: expected {SIZE}, or \"off\"")),
         ("judge = 1", "judge = 1: expected a list of rules, or \"off\"".to_owned()),
         ("replay_buffer = true", format!("replay_buffer = true: expected {SIZE}, or \"off\"")),
     ] {

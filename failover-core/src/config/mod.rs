@@ -286,11 +286,11 @@ impl Config {
             "timeoutInMillis" => policy.attempt_timeout = value.duration_or(key, Duration::from_millis(1))?,
             "interval" => policy.interval = value.pause(key, Duration::from_secs(1))?,
             "intervalInMillis" => policy.interval = value.pause(key, Duration::from_millis(1))?,
-            "deadline" => policy.deadline = value.unless_off(key, |key| value.duration(key))?,
-            "upload_deadline" => policy.upload_deadline = value.unless_off(key, |key| value.duration(key))?,
-            "body_idle" => policy.body_idle = value.unless_off(key, |key| value.duration(key))?,
+            "deadline" => policy.deadline = value.unless_none(key, |key| value.duration(key))?,
+            "upload_deadline" => policy.upload_deadline = value.unless_none(key, |key| value.duration(key))?,
+            "body_idle" => policy.body_idle = value.unless_none(key, |key| value.duration(key))?,
             "upgrades" => {
-                policy.upgrades = value.unless_off(key, |key| value.texts(key))?.unwrap_or_default();
+                policy.upgrades = value.unless_none(key, |key| value.texts(key))?.unwrap_or_default();
             }
             "rounds" => policy.rounds = value.integer(key)?,
             "backoff" => {
@@ -303,7 +303,7 @@ impl Config {
                 policy.replay_buffer = value.unless_off(key, |key| value.size(key))?.unwrap_or_default();
             }
             "jitter" => policy.jitter = value.switch(key)?,
-            "failback" => policy.failback = value.unless_off(key, |key| value.failback(key))?,
+            "failback" => policy.failback = value.unless_none(key, |key| value.failback(key))?,
             "follow" => {
                 policy.follow = match value.word(key, &["strikes", "answer"])? {
                     "answer" => Follow::Answer,
@@ -311,18 +311,18 @@ impl Config {
                 };
             }
             "leave_after" => policy.leave_after = value.integer(key)?,
-            "late" => policy.late = value.unless_off(key, |key| value.late(key))?,
+            "late" => policy.late = value.unless_none(key, |key| value.late(key))?,
             "cool_down" => {
-                let cool_down = value.unless_off(key, |key| value.cool_down(key))?;
+                let cool_down = value.unless_none(key, |key| value.cool_down(key))?;
                 policy.cool_down = cool_down.map(|(cool_down, _)| cool_down);
                 if let Some((_, Some(strikes))) = cool_down {
                     policy.leave_after = strikes;
                 }
             }
-            "checks" => policy.checks = value.unless_off(key, |key| value.checks(key))?,
-            "retry_after" => policy.retry_after = value.unless_off(key, |key| value.duration(key))?,
+            "checks" => policy.checks = value.unless_none(key, |key| value.checks(key))?,
+            "retry_after" => policy.retry_after = value.unless_none(key, |key| value.duration(key))?,
             "judge" => policy.judge = value.unless_off(key, |key| value.judges(key))?.unwrap_or_default(),
-            "budget" => policy.budget = value.unless_off(key, |key| value.budget(key))?,
+            "budget" => policy.budget = value.unless_none(key, |key| value.budget(key))?,
             "seed" => policy.seed = value.integer(key)?,
             _ => return Err(unknown(key, is_ballerina)),
         }

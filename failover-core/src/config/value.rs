@@ -45,9 +45,18 @@ impl Value {
     ) -> Result<Option<T>, BuildError> {
         match self {
             Self::Bool(false) => Ok(None),
-            Self::Text(text) if matches!(text.as_str(), "off" | "none" | "never") => Ok(None),
+            Self::Text(text) if text == "off" => Ok(None),
             _ => read(key).map(Some).map_err(|error| Self::or_else(key, error, "\"off\"")),
         }
+    }
+
+    /// The same for a key of which older files say so by `"none"` or `"never"`, too.
+    pub(crate) fn unless_none<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<T, BuildError>,
+    ) -> Result<Option<T>, BuildError> {
+        if self.is_text("none") || self.is_text("never") { Ok(None) } else { self.unless_off(key, read) }
     }
 
     /// The same refusal of the value of a key, which may be something else as well.

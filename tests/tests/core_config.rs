@@ -583,6 +583,23 @@ fn a_snapshot_serializes() {
     assert_eq!(json["probes"], 0);
 }
 
+#[test]
+fn rejected_a_number_is_one_however_large_it_is() {
+    for (json, error) in [
+        (
+            "{ \"rounds\": 18446744073709551615 }",
+            "rounds = 18446744073709552000: expected a whole number from 0 to 255",
+        ),
+        (
+            "{ \"targets\": [{ \"name\": 18446744073709551615 }] }",
+            "targets[0].name = 18446744073709552000: expected a name",
+        ),
+    ] {
+        let told = serde_json::from_str::<Config>(json).expect_err(json).to_string();
+        assert!(told.starts_with(error), "{told}");
+    }
+}
+
 proptest! {
     #![proptest_config(failover_tests::properties("regressions/core_config.txt"))]
 

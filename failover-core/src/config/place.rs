@@ -134,8 +134,16 @@ impl<'de> Visitor<'de> for Reading<'_> {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-        // What is larger is more than any key takes, and is shown as it is.
-        self.end(i64::try_from(number).map_or_else(|_| Value::Text(number.to_string()), Value::Integer))
+        self.visit_i128(number.into())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "what is larger is more than any key takes")]
+    fn visit_i128<E: Error>(self, number: i128) -> Result<Value, E> {
+        self.end(i64::try_from(number).map_or(Value::Float(number as f64), Value::Integer))
+    }
+
+    fn visit_u128<E: Error>(self, number: u128) -> Result<Value, E> {
+        self.visit_i128(number.try_into().unwrap_or(i128::MAX))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {

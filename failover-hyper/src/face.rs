@@ -617,6 +617,8 @@ macro_rules! policy_setters {
             follow: $crate::core::Follow,
             /// Sets the strikes in a row with which a target is left and cools, which are 3 otherwise.
             leave_after: u8,
+            /// Sets whether waits are spread, so that what began together does not go on together. They are otherwise.
+            jitter: bool,
             /// Sets the seed of all jitter: same seed, same trace. Otherwise it is drawn.
             seed: u64,
         }

@@ -50,5 +50,6 @@ knobs! {
     checks: Option<Checks>,
     retry_after: Option<Duration>,
     budget: Option<Budget>,
+    jitter: bool,
     seed: u64,
 }

@@ -347,6 +347,7 @@ fn each_knob_set_on_the_builder_wins_over_the_policy() {
         .checks(None)
         .retry_after(None)
         .budget(Budget::default())
+        .jitter(false)
         .seed(6);
     let builder = FailoverClient::builder()
         .targets("http://a.example")
@@ -373,6 +374,7 @@ fn each_knob_set_on_the_builder_wins_over_the_policy() {
         .checks(None)
         .retry_after(None)
         .budget(Budget::default())
+        .jitter(false)
         .seed(6);
     let judging = Policy::default().checks(Checks::at("/well")).judge(judged);
     for policy in [None, Some(judging)] {

@@ -131,9 +131,7 @@ pub(crate) fn redact(url: &str) -> String {
     let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
     // What is no port may be a password, or the end of one, whose `@` is missing.
     let place = match place.split_once(':') {
-        Some((host, port))
-            if !host.starts_with('[') && port.bytes().any(|byte| !byte.is_ascii_digit()) =>
-        {
+        Some((host, port)) if !host.starts_with('[') && port.bytes().any(|byte| !byte.is_ascii_digit()) => {
             host
         }
         _ => place,

@@ -264,8 +264,7 @@ fn group(table: Table) -> Result<Config, Mistake> {
     let within = |error: BuildError| {
         let key = format!("failover.{}", error.key());
         if error.is_unknown_key() && KEYS.contains(&error.key()) {
-            let told = format!("it belongs above the tables; {}", error.expected());
-            return Mistake::unknown(key, told);
+            return Mistake::unknown(key, "it belongs above the tables");
         }
         error.at(key).into()
     };
@@ -297,14 +296,13 @@ fn reached(target: &Target, tls: &[Named]) -> Result<(), BuildError> {
 
 /// Refuses a key of the outermost table.
 fn unknown(key: &str) -> Mistake {
-    let error = BuildError::unknown_key("", key, &KEYS);
     let alone = Table::from_iter([(key.to_owned(), Value::Boolean(false))]);
     let is_of_failover =
         Config::read(alone).is_ok_and(|read| read.err().is_none_or(|error| !error.is_unknown_key()));
     if is_of_failover {
-        return Mistake::unknown(key, format!("it belongs in the table [failover]; {}", error.expected()));
+        return Mistake::unknown(key, "it belongs in the table [failover]");
     }
-    error.into()
+    BuildError::unknown_key("", key, &KEYS).into()
 }
 
 /// The token in a file, without the line's end.

@@ -287,7 +287,9 @@ impl Config {
             "interval" => policy.interval = value.pause(key, Duration::from_secs(1))?,
             "intervalInMillis" => policy.interval = value.pause(key, Duration::from_millis(1))?,
             "deadline" => policy.deadline = value.unless_none(key, |key| value.duration(key))?,
-            "upload_deadline" => policy.upload_deadline = value.unless_none(key, |key| value.duration(key))?,
+            "upload_deadline" => {
+                policy.upload_deadline = value.unless_none(key, |key| value.duration(key))?
+            }
             "body_idle" => policy.body_idle = value.unless_none(key, |key| value.duration(key))?,
             "upgrades" => {
                 policy.upgrades = value.unless_none(key, |key| value.texts(key))?.unwrap_or_default();

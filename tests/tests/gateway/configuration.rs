@@ -179,7 +179,11 @@ fn rejected_what_else_makes_no_sense_is_named_with_its_place() {
         ),
         (
             &format!("rounds = 2\n{targets}"),
-            format!("1:1: unknown key `rounds`: it belongs in the table [failover]; the keys here are {top}"),
+            "1:1: unknown key `rounds`: it belongs in the table [failover]".to_owned(),
+        ),
+        (
+            &format!("body_idle = '1s'\n{targets}"),
+            "1:1: unknown key `body_idle`: it belongs in the table [failover]".to_owned(),
         ),
         (
             "[failover]\ntargets = [{ url = 'https://h', tls = 'inner' }]",
@@ -258,8 +262,8 @@ fn rejected_a_key_that_belongs_above_the_tables_is_told_so() {
     let text = "[failover]\ntargets = ['http://h']\nlisten = 'h:1'";
     let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
     let error = refusal(&["--config", &file.path()]);
-    let said = ":3:1: unknown key `failover.listen`: it belongs above the tables; the keys here are targets,";
-    assert!(error.contains(said), "{error}");
+    let said = ":3:1: unknown key `failover.listen`: it belongs above the tables\n";
+    assert!(error.ends_with(said), "{error}");
 }
 
 #[test]

@@ -307,13 +307,13 @@ fn unknown(key: &str) -> Mistake {
 
 /// The token in a file, without the line's end.
 fn token(path: &str, folder: &Path) -> Result<Vec<u8>, Mistake> {
-    let refuse = |told: String| Mistake::of("admin.token_file", path, told);
-    let token = fs::read(folder.join(path)).map_err(|error| refuse(error.to_string()))?;
+    let key = "admin.token_file";
+    // What is no file may be the token.
+    let token = fs::read(folder.join(path)).map_err(|error| Mistake::new(key, error.to_string()))?;
     let token = token.trim_ascii();
     if token.len() < SHORTEST_TOKEN || token.iter().any(|byte| !byte.is_ascii_graphic()) {
-        return Err(refuse(format!(
-            "expected at least {SHORTEST_TOKEN} visible characters, and nothing else"
-        )));
+        let expected = format!("expected at least {SHORTEST_TOKEN} visible characters, and nothing else");
+        return Err(Mistake::of(key, path, expected));
     }
     Ok(token.to_vec())
 }

@@ -173,7 +173,8 @@ impl File {
         let path = folder.join(&told);
         match fs::read(&path) {
             Ok(content) => Ok(Self { path, key, told, content }),
-            Err(error) => Err(Mistake::of(key, told, error.to_string())),
+            // What is no file may be what should be in it.
+            Err(error) => Err(Mistake::new(key, error.to_string())),
         }
     }
 

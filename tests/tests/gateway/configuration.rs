@@ -208,7 +208,7 @@ fn rejected_what_else_makes_no_sense_is_named_with_its_place() {
         ),
         (
             &format!("{targets}[tls.inner]\nroots = 'no.pem'"),
-            "4:9: tls.inner.roots = no.pem: No such file or directory (os error 2)".to_owned(),
+            "4:9: tls.inner.roots: No such file or directory (os error 2)".to_owned(),
         ),
         (
             &format!("{targets}[tls.inner]\nroots = 'gateway.toml'"),
@@ -400,6 +400,8 @@ fn redacted_a_password_is_in_no_refusal() {
         "[failover]\ntargets = [{ url = 'https://h', server_name = 'user:s3cret@h' }]",
         "[failover]\ntargets = [{ url = 'https://h', tls = 'user:s3cret@h' }]",
         "[failover]\ntargets = ['http://user:pa@ss:s3cret']",
+        "[admin]\nlisten = 'h:1'\ntoken_file = 's3cret-token-of-mine'\n[failover]\ntargets = ['http://h']",
+        "tls.inner.key = 's3cret+/s3cret=='\n[failover]\ntargets = ['http://h']",
     ] {
         let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", text);
         let error = refusal(&["--config", &file.path()]);
@@ -427,9 +429,9 @@ fn redacted_what_a_string_of_the_file_stands_for_is_in_no_refusal() {
         ("idle_timeout = '${env:PASSWORD}'\n", "1:16: idle_timeout = ${env:PASSWORD}: expected"),
         (
             "[admin]\nlisten = 'h:1'\ntoken_file = '${env:PASSWORD}'\n",
-            "3:14: admin.token_file = ${env:PASSWORD}: No such file",
+            "3:14: admin.token_file: No such file",
         ),
-        ("[tls.inner]\nkey = 'x${env:PASSWORD}y'\n", "2:7: tls.inner.key = x${env:PASSWORD}y: No such file"),
+        ("[tls.inner]\nkey = 'x${env:PASSWORD}y'\n", "2:7: tls.inner.key: No such file"),
         ("[failover]\npreset = '${env:PASSWORD}'\n", "2:10: failover.preset = ${env:PASSWORD}: expected"),
         (
             "[failover]\nfailover_codes = [503, '${env:PASSWORD}']\n",

@@ -117,18 +117,21 @@ fn check(options: &Options, settings: &Settings) -> Result<String, String> {
 async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> {
     let mut signals = Signals::listen().map_err(|error| format!("no signals: {error}"))?;
     let limits = settings.limits;
-    let (flag, address) = match &options.listen {
-        Some(address) => ("--listen", address.clone()),
-        None => ("listen", settings.listen.clone()),
+    let (told, address) = match &options.listen {
+        Some(address) => (format!("--listen = {address}"), address.clone()),
+        None => (settings.told("listen", &settings.listen), settings.listen.clone()),
     };
-    let admin = settings.admin.as_ref().map(|admin| admin.address().to_owned());
+    let admin = settings.admin.as_ref().map(|admin| {
+        let address = admin.address();
+        (settings.told("admin.listen", address), address.to_owned())
+    });
     let warnings = settings.warnings.clone();
     let settings = settings.opened().map_err(|error| format!("{}: {error}", options.config.display()))?;
     let gateway = Gateway::new(settings, metrics()?);
     let gateway = Arc::new(gateway.map_err(|error| format!("{}: {error}", options.config.display()))?);
-    let listener = bind(flag, &address).await?;
+    let listener = bind(&told, &address).await?;
     let admin = match admin {
-        Some(address) => Some(bind("admin.listen", &address).await?),
+        Some((told, address)) => Some((bind(&told, &address).await?, told)),
         None => None,
     };
 
@@ -140,8 +143,8 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
     provide_descriptors(limits.max_connections);
     say(&format!("listening on {}", listener.url(gateway.tls().is_some())));
     let mut serving_operators = JoinSet::new();
-    if let Some(mut admin) = admin {
-        admin.keep_private().map_err(|error| format!("admin.listen = {admin}: {error}"))?;
+    if let Some((mut admin, told)) = admin {
+        admin.keep_private().map_err(|error| format!("{told}: {error}"))?;
         say(&format!("for operators on {}", admin.url(false)));
         let operators = Arc::clone(&gateway);
         let handler = move |request, caller| Arc::clone(&operators).administer(request, caller);
@@ -187,8 +190,8 @@ async fn run(options: &Options, settings: Settings) -> Result<ExitCode, String> 
     Ok(if have_ended == Some(true) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn bind(key: &str, address: &str) -> Result<Listener, String> {
-    Listener::bind(address).await.map_err(|error| format!("{key} = {address}: {error}"))
+async fn bind(told: &str, address: &str) -> Result<Listener, String> {
+    Listener::bind(address).await.map_err(|error| format!("{told}: {error}"))
 }
 
 /// Installs what collects the metrics.

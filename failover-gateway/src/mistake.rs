@@ -1,5 +1,6 @@
 //! What is wrong in the configuration file, and where it stands.
 
+use std::cmp::Reverse;
 use std::fmt::{self, Display, Formatter};
 
 use failover_tokio::BuildError;
@@ -59,21 +60,22 @@ impl Mistake {
         Self { told: format!("{}, or {other}", self.told), ..self }
     }
 
-    /// The same, with the text of the file in place of the secrets that it stands for. A value in which they cannot be found is
-    /// not shown.
+    /// The same, with the text of the file in place of the secrets that it stands for. A value in which one of its own cannot be
+    /// found is not shown: a part of it may be there.
     pub(crate) fn without(self, revealed: &[Revealed]) -> Self {
         let is_near =
             |secret: &&Revealed| is_within(&secret.key, &self.key) || is_within(&self.key, &secret.key);
-        let is_any = |secret: &&Revealed| !secret.content.is_empty();
-        let secrets: Vec<_> = revealed.iter().filter(is_near).filter(is_any).collect();
-        let hide = |text: &str| {
-            secrets.iter().fold(text.to_owned(), |text, secret| text.replace(&secret.content, &secret.text))
-        };
-        let value = self.value.as_deref().map(|value| match hide(value) {
-            hidden if hidden == value && !secrets.is_empty() => "(not shown)".to_owned(),
-            hidden => hidden,
+        let mut secrets: Vec<_> = revealed.iter().filter(|secret| !secret.content.is_empty()).collect();
+        // One may be a part of another one.
+        secrets.sort_by_key(|secret| Reverse(secret.content.len()));
+        let hide = |text: String, secret: &&Revealed| text.replace(&secret.content, &secret.text);
+        let hide_own =
+            |text: String, secret: &Revealed| text.contains(&secret.content).then(|| hide(text, &secret));
+        let value = self.value.clone().map(|value| {
+            let hidden = secrets.iter().copied().filter(is_near).try_fold(value, hide_own);
+            hidden.unwrap_or_else(|| "(not shown)".to_owned())
         });
-        Self { value, told: hide(&self.told), ..self }
+        Self { value, told: secrets.iter().fold(self.told.clone(), hide), ..self }
     }
 
     /// Where it stands in a file, as `LINE:COLUMN`, or where the table stands in which it is missing.

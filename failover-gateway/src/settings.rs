@@ -1,5 +1,6 @@
 //! The configuration file: its keys, and what is refused.
 
+use std::fmt::Display;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) failover: Config,
     /// What an operator should know of it.
     pub(crate) warnings: Vec<String>,
+    /// The keys whose values stand for something else.
+    revealed: Vec<String>,
 }
 
 /// Where operators ask, and who may change something.
@@ -125,7 +128,14 @@ impl Settings {
 
     fn revealed(mut table: Table, folder: &Path) -> Result<Self, Mistake> {
         let revealed = secrets::reveal(&mut table, folder)?;
-        Self::of(table, folder).map_err(|mistake| mistake.without(&revealed))
+        let settings = Self::of(table, folder).map_err(|mistake| mistake.without(&revealed))?;
+        Ok(Self { revealed: revealed.into_iter().map(|secret| secret.key).collect(), ..settings })
+    }
+
+    /// A key with its value, unless that stands for something else, which may be a secret.
+    pub(crate) fn told(&self, key: &str, value: impl Display) -> String {
+        let is_revealed = self.revealed.iter().any(|revealed| revealed == key);
+        if is_revealed { key.to_owned() } else { format!("{key} = {value}") }
     }
 
     /// The same with the access log and the record opened anew, so that a file that was moved away is left.
@@ -135,12 +145,12 @@ impl Settings {
     /// One of them cannot be opened.
     pub(crate) fn opened(mut self) -> Result<Self, String> {
         if let Some(path) = &self.access_log {
-            let log = AccessLog::open(path);
-            self.access = Some(log.map_err(|error| format!("access_log = {}: {error}", path.display()))?);
+            let refuse = |error| format!("{}: {error}", self.told("access_log", path.display()));
+            self.access = Some(AccessLog::open(path).map_err(refuse)?);
         }
         if let Some(path) = &self.record {
-            let file = RecordFile::open(path, LONGEST_RECORD);
-            self.recorded = Some(file.map_err(|error| format!("record = {}: {error}", path.display()))?);
+            let refuse = |error| format!("{}: {error}", self.told("record", path.display()));
+            self.recorded = Some(RecordFile::open(path, LONGEST_RECORD).map_err(refuse)?);
         }
         Ok(self)
     }
@@ -182,6 +192,7 @@ impl Settings {
             tls,
             failover,
             warnings: Vec::new(),
+            revealed: Vec::new(),
         };
         let access_log = table.remove("access_log").map(|path| access_log(&path, folder)).transpose()?;
         settings.access_log = access_log.flatten();

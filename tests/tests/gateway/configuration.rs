@@ -427,10 +427,7 @@ fn redacted_what_a_string_of_the_file_stands_for_is_in_no_refusal() {
     for (text, said) in [
         ("listen = '${env:PASSWORD}'\n", "1:10: listen = ${env:PASSWORD}: expected"),
         ("idle_timeout = '${env:PASSWORD}'\n", "1:16: idle_timeout = ${env:PASSWORD}: expected"),
-        (
-            "[admin]\nlisten = 'h:1'\ntoken_file = '${env:PASSWORD}'\n",
-            "3:14: admin.token_file: No such file",
-        ),
+        ("[admin]\nlisten = 'h:1'\ntoken_file = '${env:PASSWORD}'\n", "3:14: admin.token_file: No such file"),
         ("[tls.inner]\nkey = 'x${env:PASSWORD}y'\n", "2:7: tls.inner.key: No such file"),
         ("[failover]\npreset = '${env:PASSWORD}'\n", "2:10: failover.preset = ${env:PASSWORD}: expected"),
         (
@@ -446,16 +443,30 @@ fn redacted_what_a_string_of_the_file_stands_for_is_in_no_refusal() {
             "2:12: failover.failback = ${env:PASSWORD}: expected a duration",
         ),
         ("[failover]\nreplay = 'FILE'\n", "2:10: failover.replay = (not shown): expected"),
+        (
+            "[failover]\nchecks = 'http://${env:PASSWORD}:${env:PIN}@h'\n",
+            "2:10: failover.checks.path = (not shown): expected",
+        ),
+        (
+            "[failover]\nreplay = '${env:PASSWORD} ${env:PIN}'\n",
+            "2:10: failover.replay = ${env:PASSWORD} ${env:PIN}: expected",
+        ),
+        ("listen = 'unix:/no/${env:PASSWORD}/socket'\n", "failover-gateway: listen: No such file"),
+        ("access_log = 'no/${env:PASSWORD}/log'\n", ": access_log: No such file"),
+        ("record = 'no/${env:PASSWORD}/record'\n", ": record: No such file"),
     ] {
         let text = text.replace("FILE", &of_file);
         let (top, failover) = text.split_once("[failover]\n").unwrap_or((&text, ""));
         let text = format!("{top}[failover]\n{failover}targets = ['http://h']\n");
         let file = Scratch::file(env!("CARGO_TARGET_TMPDIR"), "gateway.toml", &text);
-        let run =
-            Command::new(&*GATEWAY).env("PASSWORD", "hunter2").args(["--config", &file.path()]).output();
+        let run = Command::new(&*GATEWAY)
+            .env("PASSWORD", "hunter2")
+            .env("PIN", "hunter2-1234")
+            .args(["--config", &file.path()])
+            .output();
         let error = String::from_utf8(run.unwrap().stderr).unwrap();
         assert!(error.contains(said), "{text}: {error}");
-        assert!(!error.contains("hunter2") && !error.contains("s3cret"), "{error}");
+        assert!(!error.contains("hunter") && !error.contains("1234") && !error.contains("s3cret"), "{error}");
     }
 }
 

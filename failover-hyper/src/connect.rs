@@ -113,7 +113,7 @@ impl<R: Runtime> Connector<R> {
             }
             Some(opener) => {
                 let stream = opener.open(origin.address()).await.map_err(ConnectError::Opener)?;
-                secured(origin, Counted::new(stream, wire.clone(), |_| false), wire).await
+                secured(origin, Counted::vague(stream, wire.clone()), wire).await
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -13,12 +13,28 @@ pub(crate) struct Counted<S> {
     socket: S,
     wire: Wire,
     has_news: fn(&S) -> bool,
+    /// Whether a write may have sent something that did not succeed.
+    is_vague: bool,
 }
 
 impl<S> Counted<S> {
     /// A socket whose bytes go over `wire`. `has_news` is as of a [`Runtime`](crate::Runtime).
     pub(crate) fn new(socket: S, wire: Wire, has_news: fn(&S) -> bool) -> Self {
-        Self { socket, wire, has_news }
+        Self { socket, wire, has_news, is_vague: false }
+    }
+
+    /// A stream of which nothing is known, such as one of TLS: what it was to write may have been sent, whatever it says.
+    pub(crate) fn vague(stream: S, wire: Wire) -> Self {
+        Self { socket: stream, wire, has_news: |_| false, is_vague: true }
+    }
+
+    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(took)) => self.wire.took(*took),
+            _ if self.is_vague => self.wire.took(1),
+            _ => {}
+        }
+        written
     }
 }
 
@@ -37,9 +53,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let took = ready!(Pin::new(&mut self.socket).poll_write(cx, buf))?;
-        self.wire.took(took);
-        Poll::Ready(Ok(took))
+        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.count(written)
     }
 
     fn poll_write_vectored(
@@ -47,9 +62,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let took = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, bufs))?;
-        self.wire.took(took);
-        Poll::Ready(Ok(took))
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.count(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,15 +1,19 @@
 //! Streams that a connector of the caller's opens, in place of sockets.
 
-use std::future::{pending, ready};
+use std::future::{pending, ready as at_once};
 use std::io;
+use std::pin::Pin;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::Duration;
 
 use failover_core::{Address, Evidence, Target};
 use failover_tests::lab::LIMIT;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadBuf, duplex,
+};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::Client;
@@ -45,7 +49,7 @@ fn not_sent_always_a_post_moves_on_from_a_connector_that_fails() {
         let client = Client::built(targets, policy(), |builder| {
             builder.connector(move |address| {
                 let failed = error.lock().unwrap().take();
-                ready(failed.map_or_else(|| Ok(opening(address)), Err))
+                at_once(failed.map_or_else(|| Ok(opening(address)), Err))
             })
         });
         let answer = client.call(&Call::post("money")).unwrap();
@@ -70,6 +74,50 @@ fn not_sent_always_a_post_moves_on_from_a_connector_that_hangs() {
     let answer = client.call(&Call::post("money")).unwrap();
     assert_eq!(answer.text(), "up.invalid /pay money");
     assert_eq!(answer.failures[0].evidence, Some(Evidence::NoConnection));
+}
+
+/// Guards: `Counted` that counts only what a stream says that it took.
+#[test]
+fn never_twice_a_post_stops_where_a_stream_sent_a_part_of_it_and_failed() {
+    let server = InMemory::start(usize::MAX);
+    let opening = server.opening();
+    let targets = vec![target("http://half.invalid"), target("http://up.invalid")];
+    let client = Client::built(targets, policy(), |builder| {
+        builder.connector(move |address| at_once(Ok::<_, io::Error>(Half(opening(address)))))
+    });
+    let failed = client.call(&Call::post("money")).unwrap_err();
+    let evidence: Vec<_> = failed.failures.iter().map(|failure| failure.evidence).collect();
+    assert_eq!(evidence, [Some(Evidence::MaybeProcessed)]);
+    assert_eq!(server.asked().len(), 1);
+}
+
+/// A stream that sends half of what it is to write, and fails.
+struct Half(DuplexStream);
+
+impl AsyncRead for Half {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Half {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let half = &buf[..buf.len() / 2];
+        assert_eq!(ready!(Pin::new(&mut self.0).poll_write(cx, half))?, half.len());
+        Poll::Ready(Err(io::Error::other("half of it is sent")))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }
 
 #[test]
@@ -124,7 +172,7 @@ impl InMemory {
 
     fn client(&self, targets: Vec<Target>) -> Client {
         let opening = self.opening();
-        let connect = move |address| ready(Ok::<_, io::Error>(opening(address)));
+        let connect = move |address| at_once(Ok::<_, io::Error>(opening(address)));
         Client::built(targets, policy(), |builder| builder.connector(connect))
     }
 

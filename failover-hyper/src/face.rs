@@ -368,7 +368,7 @@ macro_rules! setters {
         }
 
         /// Sets how many connections are opened at once to each target: 64 otherwise, from 1 to 10,000. What calls need beyond that
-        /// is opened after those.
+        /// is opened after those; one that waits for that in vain goes to the next target, and says nothing of this one.
         pub fn pool_max_dials(mut self, count: usize) -> Self {
             self.settings.tuning.max_dials = count;
             self

@@ -95,7 +95,12 @@ impl<R: Runtime> Pool<R> {
             let (sender, waiter) = oneshot::channel();
             state.waiting.push_back(sender);
             state.bound = bound;
-            let is_queued = !state.shared.is_empty();
+            let most = self.tuning().max_dials.saturating_mul(self.room_of_one(&state));
+            if state.waiting.len() > most {
+                state.waiting.retain(|waiter| !waiter.is_closed());
+            }
+            // Nothing is opened for it before others have their connections.
+            let is_queued = !state.shared.is_empty() || state.waiting.len() > most;
             progress.reach(if is_queued { Stage::Queued } else { Stage::Connecting });
             (waiter, is_queued)
         };
@@ -166,12 +171,7 @@ impl<R: Runtime> Pool<R> {
         let more = {
             let mut state = self.state();
             state.waiting.retain(|waiter| !waiter.is_closed());
-            let each = match state.room {
-                Some(room) => room.max(1),
-                // One tells which protocol is spoken.
-                None if self.origin.may_speak_http2() => usize::MAX,
-                None => 1,
-            };
+            let each = self.room_of_one(&state);
             let needed = state.waiting.len().div_ceil(each).min(self.tuning().max_dials);
             let more = needed.saturating_sub(state.dials);
             state.dials += more;
@@ -180,6 +180,16 @@ impl<R: Runtime> Pool<R> {
         for _ in 0..more {
             let dialing = Dialing(self.this.clone());
             R::spawn(Self::dial(dialing, Arc::clone(&self.connector), self.origin.clone(), bound));
+        }
+    }
+
+    /// For how many of the calls that wait a connection is opened.
+    fn room_of_one(&self, state: &State) -> usize {
+        match state.room {
+            Some(room) => room.max(1),
+            // One tells which protocol is spoken.
+            None if self.origin.may_speak_http2() => usize::MAX,
+            None => 1,
         }
     }
 

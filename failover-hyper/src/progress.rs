@@ -78,7 +78,7 @@ pub enum Stage {
     Taken,
     /// The transport, which has no connection for it yet.
     Connecting,
-    /// The transport, whose connections to the target have no room for it.
+    /// The transport, whose connections to the target have no room for it, or which opens as many as it may for others.
     Queued,
     /// A connection that carries no other request meanwhile.
     Alone(Watermark),

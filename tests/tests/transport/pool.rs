@@ -1,17 +1,21 @@
 //! How many connections are kept and opened, and for how long, where that is set.
 
+use std::future::pending;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use failover_core::Protocol;
+use failover_core::{Evidence, Protocol};
 use failover_tests::lab::{LIMIT, Reply, Server};
+use failover_tokio::Attempts;
+use tokio::io::DuplexStream;
 
 use crate::Client;
-use crate::suite::{Call, policy, target};
+use crate::suite::{Call, PATIENCE, policy, target};
 
 /// Guards: a `Pool` that has bounds of its own.
 #[test]
@@ -52,7 +56,7 @@ fn no_more_connections_are_opened_at_once_than_may_be() {
             async move {
                 tokio::task::yield_now().await;
                 under_way.fetch_sub(1, Ordering::SeqCst);
-                Err::<tokio::io::DuplexStream, _>("nobody is there")
+                Err::<DuplexStream, _>("nobody is there")
             }
         })
     });
@@ -61,6 +65,29 @@ fn no_more_connections_are_opened_at_once_than_may_be() {
         call.finish().unwrap_err();
     }
     assert!((1..=2).contains(&most.load(Ordering::SeqCst)));
+}
+
+/// Guards: `Pool::connection` that takes a call for which nothing is opened yet for one whose target cannot be reached.
+#[test]
+fn not_sent_always_a_call_for_which_nothing_could_be_opened_yet_says_nothing_of_its_target() {
+    let (asked, asks) = channel();
+    let url = "http://a.invalid";
+    let slow = target(url).attempt_timeout(PATIENCE).connect_timeout(PATIENCE);
+    let short = target(url).connect_timeout(Duration::from_millis(50));
+    let client = Client::built(vec![slow, short], policy(), |builder| {
+        builder.pool_max_dials(1).connector(move |_| {
+            asked.send(()).unwrap();
+            pending::<Result<DuplexStream, &str>>()
+        })
+    });
+    let first = client.start(Call::get("/"));
+    asks.recv_timeout(LIMIT).unwrap();
+    client.prefer(1);
+    let second = client.call(&Call::post("money").own(Attempts(1))).unwrap_err();
+    let evidence: Vec<_> = second.failures.iter().map(|failure| failure.evidence).collect();
+    assert_eq!(evidence, [Some(Evidence::NotSent)]);
+    assert!(asks.try_recv().is_err());
+    first.cancel();
 }
 
 /// Guards: `Http2::open` that announces windows of its own.

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Limited};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::connections::Connections;
+use crate::default_headers::DefaultHeaders;
 use crate::evidence;
 use crate::observed::{Met, Observed};
 use crate::progress::Progress;
@@ -20,8 +21,8 @@ use crate::runtime::Runtime;
 
 /// The checks of a group, which are run for as long as this is kept.
 ///
-/// Each is a GET of the policy's path, joined to the target's as that of any request, with the target's own headers. It
-/// follows no redirects, and is in no metrics of calls.
+/// Each is a GET of the policy's path, joined to the target's as that of any request, with the target's own headers and
+/// those that each request has. It follows no redirects, and is in no metrics of calls.
 #[derive(Debug)]
 pub struct Checking {
     _end: oneshot::Sender<()>,
@@ -31,7 +32,8 @@ pub struct Checking {
 type Report = (usize, Result<StatusCode, Evidence>);
 
 impl Checking {
-    /// Begins to run the checks of a group, if its policy has any. There are connections to each of its targets.
+    /// Begins to run the checks of a group, if its policy has any. There are connections to each of its targets; each check has
+    /// `headers`, unless the target has them of its own.
     ///
     /// # Errors
     ///
@@ -39,6 +41,7 @@ impl Checking {
     pub fn start<R: Runtime>(
         observed: &Observed,
         connections: &[Connections<R>],
+        headers: &DefaultHeaders,
     ) -> Result<Option<Self>, BuildError> {
         let Some(checker) = observed.group().checker() else { return Ok(None) };
         if !R::is_running() {
@@ -50,7 +53,7 @@ impl Checking {
             ));
         }
         let (end, ended) = oneshot::channel();
-        R::spawn(run(checker, observed.clone(), connections.to_vec(), ended));
+        R::spawn(run(checker, observed.clone(), connections.to_vec(), headers.clone(), ended));
         Ok(Some(Self { _end: end }))
     }
 }
@@ -59,6 +62,7 @@ async fn run<R: Runtime>(
     mut checker: Checker<Target>,
     observed: Observed,
     connections: Vec<Connections<R>>,
+    headers: DefaultHeaders,
     mut ended: oneshot::Receiver<()>,
 ) {
     let (reports, mut reported) = mpsc::unbounded_channel::<Report>();
@@ -67,8 +71,8 @@ async fn run<R: Runtime>(
         observed.tell(Met::Nothing);
         match next {
             CheckNext::Ask(index) => {
-                let request =
-                    checker.target(index).and_then(|target| request::<R>(&checker.checks().path, target));
+                let path = &checker.checks().path;
+                let request = checker.target(index).and_then(|target| request::<R>(path, target, &headers));
                 let (connections, reports, bound) =
                     (connections[index].clone(), reports.clone(), checker.checks().timeout);
                 let Some(request) = request else {
@@ -102,9 +106,11 @@ async fn run<R: Runtime>(
     }
 }
 
-fn request<R: Runtime>(path: &str, target: &Target) -> Option<Request<AttemptBody>> {
+fn request<R: Runtime>(path: &str, target: &Target, all: &DefaultHeaders) -> Option<Request<AttemptBody>> {
     let path = PathAndQuery::try_from(path).ok()?;
-    let head = Head::new(Method::GET, path, HeaderMap::new(), Some(0))?;
+    let mut headers = HeaderMap::new();
+    all.complete(&mut headers);
+    let head = Head::new(Method::GET, path, headers, Some(0))?;
     let body = CallBody::whole("").attempt(Progress::start::<R>(), None);
     head.aim(target, body).ok()
 }

@@ -394,7 +394,7 @@ macro_rules! setters {
             self
         }
 
-        /// Adds headers that each request has, unless it has one of that name itself. Each replaces those of its name that were
+        /// Adds headers that each request has, and each check, unless it has one of that name itself. Each replaces those of its name that were
         /// added before.
         ///
         /// A header of the target wins over both ([`Target::with_header`]). What a server received and passes on is not changed.

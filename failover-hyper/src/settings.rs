@@ -156,12 +156,12 @@ impl Settings {
     ) -> Result<Targets<S>, BuildError> {
         self.check()?;
         let policy = self.effective_policy();
-        let targets = Targets::connected(transport, self.targets, policy, self.name)?;
+        let targets = Targets::connected(transport, self.targets, policy, self.name, self.default_headers)?;
         #[cfg(feature = "record")]
         if let Some(recorder) = &self.recorder {
             targets.current().observed().set_recorder(recorder);
         }
-        Ok(targets.with_default_headers(self.default_headers))
+        Ok(targets)
     }
 
     /// The group of these targets, for a client that sends by the URI of each request, and runs no checks.

@@ -43,7 +43,8 @@ impl<S> Targets<S> {
         Self { default_headers, ..self }
     }
 
-    /// Targets with connections to each, on which the policy's checks are run, of a client that may have a name.
+    /// Targets with connections to each, on which the policy's checks are run, of a client that may have a name. Each
+    /// request and each check has `default_headers`, unless it has them of its own.
     ///
     /// # Errors
     ///
@@ -53,6 +54,7 @@ impl<S> Targets<S> {
         targets: Vec<Target>,
         policy: Policy,
         name: Option<String>,
+        default_headers: DefaultHeaders,
     ) -> Result<Self, BuildError>
     where
         S: From<Connections<R>>,
@@ -60,7 +62,8 @@ impl<S> Targets<S> {
         let connections = transport.connections(&targets, &policy)?;
         let group = Group::of(targets.into_iter().map(Entry::from), seeded(policy))?;
         let observed = Observed::new(group, Clock::start::<R>(), name);
-        Ok(Self::new(List::connected(observed, connections)?))
+        let list = List::connected(observed, connections, &default_headers)?;
+        Ok(Self::new(list).with_default_headers(default_headers))
     }
 
     /// The list that a new call begins on.
@@ -100,7 +103,7 @@ impl<S> Targets<S> {
         let connections = transport.connections(&targets, &policy)?;
         self.replace(|list| {
             let group = list.group().with_targets(targets.into_iter().map(Entry::from), seeded(policy))?;
-            List::connected(list.observed.followed_by(group), connections)
+            List::connected(list.observed.followed_by(group), connections, &self.default_headers)
         })
     }
 
@@ -185,11 +188,15 @@ impl<S> List<S> {
     }
 
     /// A list with connections to each target of a group, on which its checks are run.
-    fn connected<R: Runtime>(observed: Observed, connections: Vec<Connections<R>>) -> Result<Self, BuildError>
+    fn connected<R: Runtime>(
+        observed: Observed,
+        connections: Vec<Connections<R>>,
+        default_headers: &DefaultHeaders,
+    ) -> Result<Self, BuildError>
     where
         S: From<Connections<R>>,
     {
-        let checking = Checking::start(&observed, &connections)?;
+        let checking = Checking::start(&observed, &connections, default_headers)?;
         #[cfg(feature = "metrics")]
         let pools = connections.iter().map(Connections::census).collect();
         let services = Services::Each(connections.into_iter().map(S::from).collect());

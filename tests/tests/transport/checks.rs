@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use failover_core::Checks;
 use failover_tests::lab::{Reply, Server};
+use http::header::{HeaderName, HeaderValue};
 
-use crate::suite::{Call, PATIENCE, client_with, policy};
+use crate::Client;
+use crate::suite::{Call, PATIENCE, client_with, policy, target};
 
 #[test]
 fn checks_only_reorder_a_target_whose_checks_fail_is_asked_last_until_they_succeed() {
@@ -33,6 +35,29 @@ fn checks_only_reorder_a_target_whose_checks_fail_is_asked_last_until_they_succe
 
     drop(client);
     first.wait_for_closed(first.connections());
+}
+
+/// Guards: a list of targets, the first or a later one, whose checks have no headers but the targets'.
+#[test]
+fn per_target_request_a_check_has_the_headers_that_each_request_has_and_those_of_its_target_win() {
+    let servers = [Server::start(|_| Reply::ok("")), Server::start(|_| Reply::ok(""))];
+    let checks = Checks { every: Duration::from_millis(20), timeout: PATIENCE, ..Checks::at("/healthz") };
+    let policy = policy().checks(checks);
+    let own = || (HeaderName::from_static("x-tag"), HeaderValue::from_static("own"));
+    let [first, second] =
+        servers.each_ref().map(|server| target(&server.url()).with_header(own().0, own().1));
+    let client = Client::built(vec![first], policy.clone(), |builder| {
+        builder.default_header("authorization", "Bearer 7f3a").default_header("x-tag", "all")
+    });
+    drop(servers[0].wait_for_requests(1));
+    client.set_targets(vec![second], policy);
+    drop(servers[1].wait_for_requests(1));
+    for server in &servers {
+        let check = &server.requests()[0];
+        assert_eq!(check.target, "/healthz");
+        assert_eq!(check.header("authorization"), Some("Bearer 7f3a"));
+        assert_eq!(check.headers("x-tag").collect::<Vec<_>>(), ["own"]);
+    }
 }
 
 #[test]

@@ -46,6 +46,8 @@ impl Builder {
     /// client may redirect or retry: `surf::middleware::Redirect` sends every request at least twice, and takes the
     /// headers of a target along to wherever it is led. See the [crate's](crate#surf-and-async-std) page on what surf's
     /// own transports do after a timeout, and [`FailoverMiddleware`] on what a middleware must not do.
+    ///
+    /// What sets how to connect, from `resolver` to `tls_named`, is refused beside it: that client connects by itself.
     pub fn client(mut self, client: surf::Client) -> Self {
         self.client = Some(client);
         self
@@ -53,9 +55,11 @@ impl Builder {
 
     /// Sets how TLS is spoken with https targets, which otherwise must be trusted by the platform's certificate roots.
     ///
-    /// It is for the [`Transport`](crate::Transport) of the client that is built: a client of the caller's own speaks TLS by itself.
+    /// It is for the [`Transport`](crate::Transport) of the client that is built, and refused beside a client of the caller's own,
+    /// which speaks TLS by itself.
     #[cfg(feature = "rustls-no-provider")]
     pub fn tls(mut self, config: crate::rustls::ClientConfig) -> Self {
+        self.settings.connects_by("tls");
         self.settings.tls = Some(config);
         self
     }
@@ -67,7 +71,6 @@ impl Builder {
     /// Names the key and the value of the first setting that makes no sense.
     pub fn build(mut self) -> Result<FailoverClient, BuildError> {
         if let Some(client) = self.client.take() {
-            self.refuse_connecting()?;
             let headers = mem::take(&mut self.settings.default_headers);
             return Ok(FailoverClient::over(self.settings.group::<AsyncStd>()?, client, headers));
         }
@@ -81,7 +84,6 @@ impl Builder {
     ///
     /// Names the key and the value of the first setting that makes no sense: one of a client, too.
     pub fn build_middleware(mut self) -> Result<FailoverMiddleware, BuildError> {
-        self.refuse_connecting()?;
         if self.client.is_some() {
             return Err(BuildError::new(
                 "client",
@@ -91,16 +93,5 @@ impl Builder {
         }
         let headers = mem::take(&mut self.settings.default_headers);
         Ok(FailoverMiddleware::new(self.settings.group::<AsyncStd>()?, headers))
-    }
-
-    fn refuse_connecting(&self) -> Result<(), BuildError> {
-        if self.settings.opener.is_some() {
-            return Err(BuildError::new("connector", "set", "none, since the client connects by itself"));
-        }
-        #[cfg(feature = "rustls-no-provider")]
-        if self.settings.tls.is_some() {
-            return Err(BuildError::new("tls", "set", "none, since the client speaks TLS by itself"));
-        }
-        Ok(())
     }
 }

@@ -289,12 +289,14 @@ macro_rules! setters {
 
         /// Sets what finds the addresses of names, which is the system otherwise.
         pub fn resolver(mut self, resolver: impl $crate::Resolve + 'static) -> Self {
+            self.settings.connects_by("resolver");
             self.settings.resolver = $crate::Resolver(std::sync::Arc::new(resolver));
             self
         }
 
         /// Sets what is spoken with targets that do not say it, which is [`Protocol::Auto`] otherwise.
         pub fn protocol(mut self, protocol: Protocol) -> Self {
+            self.settings.connects_by("protocol");
             self.settings.protocol = protocol;
             self
         }
@@ -302,6 +304,7 @@ macro_rules! setters {
         /// Sets how many header lines an answer over HTTP/1.1 may have, which are 100 otherwise; all heads are bounded by
         /// 256 KiB. At most 10,000 can be allowed; reading more than 100 costs an allocation for each answer.
         pub fn max_headers(mut self, count: usize) -> Self {
+            self.settings.connects_by("max_headers");
             self.settings.tuning.max_headers = Some(count);
             self
         }
@@ -340,6 +343,7 @@ macro_rules! setters {
             S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Sync + Unpin + 'static,
             E: Into<Box<dyn std::error::Error + Send + Sync>>,
         {
+            self.settings.connects_by("connector");
             self.settings.opener = Some($crate::Opener::new(open));
             self
         }
@@ -349,6 +353,7 @@ macro_rules! setters {
         /// It is less where the target's `Keep-Alive` says so. Of more than eight idle connections of HTTP/1.1 to one target, those
         /// that were used least lately are kept for 5 s only.
         pub fn pool_idle_timeout(mut self, time: Duration) -> Self {
+            self.settings.connects_by("pool_idle_timeout");
             self.settings.tuning.idle_timeout = time;
             self
         }
@@ -356,6 +361,7 @@ macro_rules! setters {
         /// Sets how many idle connections of HTTP/1.1 are kept to each target: 128 otherwise, and at most 10,000. With 0,
         /// none is used again.
         pub fn pool_max_idle(mut self, count: usize) -> Self {
+            self.settings.connects_by("pool_max_idle");
             self.settings.tuning.max_idle = count;
             self
         }
@@ -363,6 +369,7 @@ macro_rules! setters {
         /// Sets for how long a connection is given new requests: 5 minutes otherwise, and at most a day. It bounds how long a name
         /// that moved is not noticed.
         pub fn pool_max_age(mut self, time: Duration) -> Self {
+            self.settings.connects_by("pool_max_age");
             self.settings.tuning.max_age = time;
             self
         }
@@ -370,6 +377,7 @@ macro_rules! setters {
         /// Sets how many connections are opened at once to each target: 64 otherwise, from 1 to 10,000. What calls need beyond that
         /// is opened after those; one that waits for that in vain goes to the next target, and says nothing of this one.
         pub fn pool_max_dials(mut self, count: usize) -> Self {
+            self.settings.connects_by("pool_max_dials");
             self.settings.tuning.max_dials = count;
             self
         }
@@ -380,6 +388,7 @@ macro_rules! setters {
         /// An answer comes no faster than this much in each round trip; so much memory may each take.
         #[cfg(feature = "http2")]
         pub fn http2_stream_window(mut self, bytes: u32) -> Self {
+            self.settings.connects_by("http2_stream_window");
             self.settings.tuning.stream_window = bytes;
             self
         }
@@ -390,6 +399,7 @@ macro_rules! setters {
         /// With less, answers that nobody reads hold up the others on their connection.
         #[cfg(feature = "http2")]
         pub fn http2_connection_window(mut self, bytes: u32) -> Self {
+            self.settings.connects_by("http2_connection_window");
             self.settings.tuning.connection_window = bytes;
             self
         }
@@ -441,6 +451,7 @@ macro_rules! setters {
             name: impl Into<String>,
             config: impl Into<std::sync::Arc<$crate::rustls::ClientConfig>>,
         ) -> Self {
+            self.settings.connects_by("tls_named");
             self.settings.tls_named.push((name.into(), config.into()));
             self
         }

@@ -63,6 +63,8 @@ pub struct Settings {
     /// What records its calls.
     #[cfg(feature = "record")]
     pub recorder: Option<crate::record::Recorder>,
+    /// The first setting of how to connect.
+    connecting: Option<&'static str>,
     /// The first setting that was refused.
     refused: Option<BuildError>,
 }
@@ -96,6 +98,11 @@ impl Settings {
         if let Err(error) = self.default_headers.add_one(name, value) {
             self.refuse(error);
         }
+    }
+
+    /// Notes that this setting of how to connect was set, which a client that connects by other means refuses.
+    pub fn connects_by(&mut self, key: &'static str) {
+        self.connecting.get_or_insert(key);
     }
 
     /// Adds the targets of a configuration, and sets its policy.
@@ -164,13 +171,17 @@ impl Settings {
         Ok(targets)
     }
 
-    /// The group of these targets, for a client that sends by the URI of each request, and runs no checks.
+    /// The group of these targets, for a client that connects by other means, sends by the URI of each request, and runs no
+    /// checks.
     ///
     /// # Errors
     ///
-    /// Names the key and the value of the first setting that makes no sense.
+    /// Names the key and the value of the first setting that makes no sense, as one of how to connect makes none.
     pub fn group<R: Runtime>(self) -> Result<Observed, BuildError> {
         self.check()?;
+        if let Some(key) = self.connecting {
+            return Err(BuildError::new(key, "set", "not set, since the client connects by other means"));
+        }
         let policy = self.effective_policy();
         let group = group_by_uri(self.targets, policy)?;
         let observed = Observed::new(group, Clock::start::<R>(), self.name);

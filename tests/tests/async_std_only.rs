@@ -1,7 +1,9 @@
 //! What only the adapter for async-std has: its transport alone under surf, and failover as surf's middleware.
 #![forbid(unsafe_code)]
 
+use std::future::pending;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -11,9 +13,12 @@ use std::time::{Duration, Instant};
 use async_std::future::timeout;
 use async_std::io::{BufRead, Read};
 use async_std::task;
+use failover_async_std::rustls::crypto::ring;
+use failover_async_std::rustls::{ClientConfig, RootCertStore};
 use failover_async_std::{
     Answered, AttemptError, BuildError, Builder, Error, Evidence, FailoverClient, FailoverMiddleware, Fault,
-    Policy, Reason, RecordFile, Recorder, Replay, Story, Target, Transport, Unrepresentable, Within,
+    Policy, Protocol, Reason, RecordFile, Recorder, Replay, Resolve, Story, Target, Transport,
+    Unrepresentable, Within,
 };
 use failover_tests::example::{self, Scratch};
 use failover_tests::lab::{Accept, Blackhole, End, LIMIT, Reply, Server};
@@ -21,6 +26,7 @@ use surf::http::{Method, headers::HeaderValue};
 use surf::middleware::{Middleware, Next};
 use surf::utils::async_trait;
 use surf::{Body, HttpClient, Url};
+use tokio::io::DuplexStream;
 
 #[test]
 fn what_happens_to_the_calls_of_a_client_and_of_a_middleware_is_recorded() {
@@ -623,17 +629,46 @@ fn per_target_request_default_headers_are_in_each_form() {
     assert_eq!(texts, ["ours"; 3]);
 }
 
+/// Finds no address.
+struct Nowhere;
+
+impl Resolve for Nowhere {
+    fn resolve(&self, _: &str) -> io::Result<Vec<SocketAddr>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+fn settings_of_tls() -> ClientConfig {
+    ClientConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth()
+}
+
+/// Guards: a setting of how to connect that is lost on a client that connects by other means.
 #[test]
 fn settings_that_make_no_sense_together_are_refused() {
-    let connecting = || {
-        let connect = |_| std::future::pending::<Result<tokio::io::DuplexStream, String>>();
-        FailoverClient::builder().targets(["http://a.example"]).connector(connect)
-    };
-    for error in [
-        connecting().client(surf_client()).build().unwrap_err(),
-        connecting().build_middleware().unwrap_err(),
-    ] {
-        assert_eq!(error.key(), "connector");
+    let second = Duration::from_secs(1);
+    let connecting: [(_, fn(Builder, Duration) -> Builder); 12] = [
+        ("connector", |builder, _| builder.connector(|_| pending::<Result<DuplexStream, String>>())),
+        ("resolver", |builder, _| builder.resolver(Nowhere)),
+        ("protocol", |builder, _| builder.protocol(Protocol::Auto)),
+        ("max_headers", |builder, _| builder.max_headers(100)),
+        ("pool_idle_timeout", |builder, time| builder.pool_idle_timeout(time)),
+        ("pool_max_idle", |builder, _| builder.pool_max_idle(1)),
+        ("pool_max_age", |builder, time| builder.pool_max_age(time)),
+        ("pool_max_dials", |builder, _| builder.pool_max_dials(1)),
+        ("http2_stream_window", |builder, _| builder.http2_stream_window(1 << 20)),
+        ("http2_connection_window", |builder, _| builder.http2_connection_window(1 << 20)),
+        ("tls", |builder, _| builder.tls(settings_of_tls())),
+        ("tls_named", |builder, _| builder.tls_named("own", settings_of_tls())),
+    ];
+    for (key, set) in connecting {
+        let builder = || set(FailoverClient::builder().targets(["http://a.example"]), second);
+        builder().build().unwrap();
+        assert_eq!(builder().client(surf_client()).build().unwrap_err().key(), key);
+        assert_eq!(builder().build_middleware().unwrap_err().key(), key);
     }
     let url = "http://host.example";
     let error =
@@ -776,7 +811,7 @@ impl Middleware for Impatient {
         next: Next<'_>,
     ) -> surf::Result<surf::Response> {
         let _ = timeout(Duration::from_millis(50), next.run(request, client)).await;
-        std::future::pending().await
+        pending().await
     }
 }
 

@@ -1,8 +1,12 @@
 //! The connector: name resolution, TCP, TLS and the first words of HTTP under one bound.
 
+use std::future::poll_fn;
 use std::io;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use failover_core::{Address, Protocol};
@@ -54,7 +58,8 @@ impl<R: Runtime> Connector<R> {
         bound: Duration,
         freed: Weak<dyn Freed>,
     ) -> Result<Opened, ConnectError> {
-        R::timeout(bound, self.speak(origin, freed)).await.unwrap_or(Err(ConnectError::Elapsed))
+        let opening = unless_it_panics(self.speak(origin, freed));
+        R::timeout(bound, opening).await.unwrap_or(Err(ConnectError::Elapsed))
     }
 
     /// Opens a connection of HTTP/1.1 within `bound`, whatever else is spoken there.
@@ -72,7 +77,7 @@ impl<R: Runtime> Connector<R> {
             let stream = self.stream(&origin).await?;
             self.http1(stream).await
         };
-        R::timeout(bound, opening).await.unwrap_or(Err(ConnectError::Elapsed))
+        R::timeout(bound, unless_it_panics(opening)).await.unwrap_or(Err(ConnectError::Elapsed))
     }
 
     async fn speak(&self, origin: &Origin, freed: Weak<dyn Freed>) -> Result<Opened, ConnectError> {
@@ -117,6 +122,18 @@ impl<R: Runtime> Connector<R> {
             }
         }
     }
+}
+
+/// Opens a connection by what is the caller's in part: a connector, its streams, or settings of TLS.
+async fn unless_it_panics<T>(
+    opening: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    let mut opening = pin!(opening);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| opening.as_mut().poll(cx)));
+        polled.unwrap_or(Poll::Ready(Err(ConnectError::Panicked)))
+    })
+    .await
 }
 
 /// Shakes hands for TLS where there is to be any.
@@ -246,6 +263,8 @@ pub(crate) enum ConnectError {
     Unix(#[source] io::Error),
     #[error("the connector gave no connection")]
     Opener(#[source] BoxError),
+    #[error("what opens connections panicked")]
+    Panicked,
     #[cfg_attr(not(feature = "rustls-no-provider"), expect(dead_code, reason = "made where there is TLS"))]
     #[error("no TLS session")]
     Tls(#[source] io::Error),

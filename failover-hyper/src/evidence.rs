@@ -114,7 +114,7 @@ impl From<ConnectError> for TransportError {
             ConnectError::Tls(_) => Fault::Tls,
             ConnectError::Elapsed => Fault::ConnectTimeout,
             ConnectError::NotHttp2 => Fault::NotHttp2,
-            ConnectError::Http(_) | ConnectError::Opener(_) => Fault::Connect,
+            ConnectError::Http(_) | ConnectError::Opener(_) | ConnectError::Panicked => Fault::Connect,
             ConnectError::Tcp(error) | ConnectError::Unix(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => Fault::Refused,
                 io::ErrorKind::TimedOut => Fault::ConnectTimeout,

@@ -314,7 +314,8 @@ macro_rules! setters {
         /// It is given where the connection leads: the target's host and port, or the [`Address`](crate::Address) that it is to
         /// be reached at. The stream speaks the traits of the tokio crate, on any runtime. Names are for it to look up: the [`resolver`](Self::resolver) is not asked. All else stays as it is:
         /// TLS is spoken over the stream, `connect_timeout` bounds both, and connections are kept and shared. Its error proves
-        /// that the request was not sent, which then goes to the next target, whatever its method; logs tell its innermost cause.
+        /// that the request was not sent, which then goes to the next target, whatever its method; logs tell its innermost cause. So
+        /// does its panic.
         /// An error of the stream proves that only before it was to write any of the request: a stream of TLS, to a proxy say, may
         /// have sent part of what it then fails to write.
         ///

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use failover_core::{Address, Evidence, Target};
 use failover_tests::lab::LIMIT;
@@ -74,6 +74,35 @@ fn not_sent_always_a_post_moves_on_from_a_connector_that_hangs() {
     let answer = client.call(&Call::post("money")).unwrap();
     assert_eq!(answer.text(), "up.invalid /pay money");
     assert_eq!(answer.failures[0].evidence, Some(Evidence::NoConnection));
+}
+
+/// Guards: `Connector::open` that lets the task end by a panic which calls wait for.
+#[test]
+fn not_sent_always_a_post_moves_on_from_a_connector_that_panics() {
+    let server = InMemory::start(usize::MAX);
+    for at_once in [true, false] {
+        let opening = server.opening();
+        let panics = target("http://down.invalid").attempt_timeout(PATIENCE).connect_timeout(PATIENCE);
+        let client = Client::built(vec![panics, target("http://up.invalid")], policy(), |builder| {
+            builder.pool_max_dials(1).connector(move |address| {
+                let panics = address.to_string().starts_with("down");
+                assert!(!(panics && at_once), "as it is called");
+                let stream = opening(address);
+                async move {
+                    assert!(!panics, "as it is awaited");
+                    Ok::<_, io::Error>(stream)
+                }
+            })
+        });
+        let began = Instant::now();
+        let calls = [(); 3].map(|()| client.start(Call::post("money")));
+        for call in calls {
+            let answer = call.finish().unwrap();
+            assert_eq!(answer.text(), "up.invalid /pay money");
+            assert_eq!(answer.failures[0].evidence, Some(Evidence::NoConnection));
+        }
+        assert!(began.elapsed() < PATIENCE);
+    }
 }
 
 /// Guards: `Counted` that counts only what a stream says that it took.

@@ -43,6 +43,11 @@ impl DefaultHeaders {
         self.add([(name, value)].into_iter().collect())
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|headers| headers.is_empty())
+    }
+
     /// Adds to the headers of a request those that it does not have.
     pub fn complete(&self, headers: &mut HeaderMap) {
         let Some(defaults) = &self.0 else { return };

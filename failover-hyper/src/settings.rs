@@ -112,6 +112,20 @@ impl Settings {
         self.policy = Some(config.policy);
     }
 
+    /// The key of what was set that a transport alone has no use for, besides the policy.
+    #[must_use]
+    pub fn set_of_calls(&self) -> Option<&'static str> {
+        #[cfg(feature = "record")]
+        if self.recorder.is_some() {
+            return Some("record");
+        }
+        if self.default_headers.is_empty() {
+            self.name.as_ref().map(|_| "name")
+        } else {
+            Some("default_headers")
+        }
+    }
+
     /// The policy with what was set by itself.
     #[must_use]
     pub fn effective_policy(&self) -> Policy {

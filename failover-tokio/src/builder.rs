@@ -79,12 +79,16 @@ impl Builder {
 
     /// Builds only what the client would send with, for targets such as these, as the ground of stacks of one's own.
     ///
-    /// Of the policy, the attempt timeout matters here: it bounds how long a connection takes to open.
+    /// Of the policy, only `connect_timeout` matters here: it bounds how long a connection takes to open. The rest is for the
+    /// clients over it.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build).
+    /// As [`build`](Self::build). Default headers, a name and a recorder are refused, since they are of a client.
     pub fn transport(mut self) -> Result<Transport, BuildError> {
+        if let Some(key) = self.settings.set_of_calls() {
+            return Err(BuildError::new(key, "set", "not set, since a transport has no calls of its own"));
+        }
         let transport = self.settings.transport()?;
         transport.prepare(&self.settings.targets)?;
         Ok(transport)

@@ -274,6 +274,17 @@ async fn a_method_of_ones_own_is_sent_and_is_not_idempotent() {
     assert_eq!(servers[1].connections(), 0);
 }
 
+/// Guards: `Builder::transport` that drops what it has no use for.
+#[test]
+fn what_is_of_calls_is_refused_for_a_transport_alone() {
+    let refused = |builder: Builder| builder.transport().unwrap_err().key().to_owned();
+    let builder = || FailoverClient::builder().targets(["http://a.example"]);
+    assert_eq!(refused(builder().default_header("authorization", "Bearer 7f3a")), "default_headers");
+    assert_eq!(refused(builder().user_agent("shop/1.0")), "default_headers");
+    assert_eq!(refused(builder().name("shop")), "name");
+    builder().connect_timeout(LIMIT).transport().unwrap();
+}
+
 #[tokio::test]
 async fn each_verb_has_its_method_and_its_body() {
     let server = Server::start(|request| Reply::ok(request.body.clone()).header("x-method", &request.method));

@@ -62,16 +62,7 @@ impl Tls {
 
     fn with(settings: &Arc<ClientConfig>, protocol: Protocol, name: ServerName<'static>) -> Self {
         let mut config = ClientConfig::clone(settings);
-        let offered = &mut config.alpn_protocols;
-        match protocol {
-            Protocol::Http1 => *offered = vec![HTTP1.to_vec()],
-            Protocol::Http2 => *offered = vec![HTTP2.to_vec()],
-            _ if offered.is_empty() => *offered = vec![HTTP2.to_vec(), HTTP1.to_vec()],
-            _ => {}
-        }
-        if cfg!(not(feature = "http2")) {
-            offered.retain(|protocol| protocol != HTTP2);
-        }
+        config.alpn_protocols = offered(&settings.alpn_protocols, protocol);
         Self { settings: Arc::clone(settings), connector: Arc::new(config).into(), name }
     }
 
@@ -85,6 +76,23 @@ impl Tls {
         let http2 = session.get_ref().1.alpn_protocol() == Some(HTTP2);
         Ok((session, http2))
     }
+}
+
+/// What is offered of protocols where settings of TLS have these. Without HTTP/2, HTTP/1.1 stands for it.
+fn offered(set: &[Vec<u8>], protocol: Protocol) -> Vec<Vec<u8>> {
+    let mut offered = match protocol {
+        Protocol::Http1 => vec![HTTP1.to_vec()],
+        Protocol::Http2 => vec![HTTP2.to_vec()],
+        _ if set.is_empty() => vec![HTTP2.to_vec(), HTTP1.to_vec()],
+        _ => set.to_vec(),
+    };
+    if cfg!(not(feature = "http2")) {
+        offered.retain(|protocol| protocol != HTTP2);
+        if offered.is_empty() {
+            offered.push(HTTP1.to_vec());
+        }
+    }
+    offered
 }
 
 /// Settings that trust what the platform trusts.
@@ -139,3 +147,21 @@ const HTTP2: &[u8] = b"h2";
 
 /// How much of what is sent may wait for the peer: a record. What a request still has is with its body then.
 const MOST_BUFFERED: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guards: `offered` that offers nothing where HTTP/2 is not built in.
+    #[test]
+    fn what_settings_of_tls_offer_is_never_nothing() {
+        let [http1, http2] = [HTTP1.to_vec(), HTTP2.to_vec()];
+        let both = [http2.clone(), http1.clone()];
+        let built_in =
+            if cfg!(feature = "http2") { [&both[..], &both[..1]] } else { [&both[1..], &both[1..]] };
+        assert_eq!(offered(&[], Protocol::Auto), built_in[0]);
+        assert_eq!(offered(&[http2], Protocol::Auto), built_in[1]);
+        assert_eq!(offered(&both, Protocol::Http1), [http1]);
+        assert_eq!(offered(&[b"h3".to_vec()], Protocol::Auto), [b"h3"]);
+    }
+}

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -49,8 +50,12 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::try_parse().unwrap_or_else(|error| {
-        // What may hold a password is not shown.
-        let is_secret = error.use_stderr() && env::args_os().any(|arg| arg.to_string_lossy().contains('@'));
+        // What may hold a password, or be a part of a header, is not shown.
+        let may_be_secret = |arg: OsString| {
+            let arg = arg.to_string_lossy();
+            arg.contains('@') || arg.starts_with("-H") || arg.starts_with("--header")
+        };
+        let is_secret = error.use_stderr() && env::args_os().any(may_be_secret);
         if is_secret { Options::command().error(error.kind(), error.kind()).exit() } else { error.exit() }
     });
     let ready = options.request().and_then(|request| Ok((client(&options.config)?, request)));

@@ -152,6 +152,9 @@ fn what_makes_no_sense_is_refused_in_one_line_that_names_it() {
         (&["/", "--repeat", "many"], "--repeat"),
         (&["/a", "/b"], "/b"),
         (&["/a", "http://user:secret@b/"], "unexpected argument"),
+        (&["-H", "Authorization:", "Bearer", "secret", "/"], "unexpected argument"),
+        (&["-HAuthorization:", "secret", "/"], "unexpected argument"),
+        (&["--header", "Authorization: Bearer secret", "/"], "unexpected argument"),
         (&[], "<PATH>"),
     ] {
         let complaint = fetch_with(target, args).misuse();

@@ -17,7 +17,7 @@ macro_rules! verbs {
             self.method(Method::HEAD, path)
         }
 
-        /// Begins an OPTIONS request.
+        /// Begins an OPTIONS request. The path `*` asks for what each target's server as a whole can do.
         pub fn options(&self, path: impl AsRef<str>) -> RequestBuilder {
             self.method(Method::OPTIONS, path)
         }

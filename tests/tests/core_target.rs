@@ -29,11 +29,11 @@ fn per_target_request_the_path_follows_the_base_byte_for_byte() {
     }
 }
 
-/// Guards: `Target::uri` that joins a `*`.
+/// Guards: `Target::path`, or `Target::uri`, that joins a `*`.
 #[test]
 fn exact_what_is_asked_of_all_of_a_server_stays_so() {
     let target = Target::parse("http://h/base").expect("a target");
-    let url = target.uri(&PathAndQuery::from_static("*")).expect("a URL");
+    let url = target.uri(&Target::path("*").expect("a path")).expect("a URL");
     assert_eq!((url.path(), url.authority().expect("its host").as_str()), ("*", "h"));
 }
 
@@ -137,6 +137,7 @@ fn rejected_a_path_that_no_target_can_be_asked_for() {
         ("/a\r\nHost: evil", PathError::Characters),
         ("/\u{e4}", PathError::Characters),
         ("\0", PathError::Characters),
+        ("*?x", PathError::QueryOfAll),
     ] {
         assert_eq!(Target::path(path), Err(error), "{path:?}");
     }
@@ -263,7 +264,7 @@ proptest! {
     #[test]
     fn a_path_never_leaves_its_target(path in ".{0,30}", base in "(/[a-z@:/]{0,6})?") {
         let target = Target::parse(&format!("http://user@host:81{base}")).expect("a target");
-        if let Ok(path) = Target::path(&path) {
+        if let Some(path) = Target::path(&path).ok().filter(|path| path != "*") {
             let url = target.uri(&path).expect("a URL");
             let base = base.strip_suffix('/').unwrap_or(&base);
             prop_assert!(url.to_string().starts_with(&format!("http://host:81{base}/")), "{}", url);

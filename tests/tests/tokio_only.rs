@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use failover_core::{Evidence, Policy, Reason, Replay, StatusCodes, Target};
+use failover_core::{Evidence, PathError, Policy, Reason, Replay, StatusCodes, Target};
 use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
 use failover_tokio::{
     Backoff, Budget, BuildError, Builder, Case, Checks, CoolDown, Error, FailoverClient, Fault, Follow,
@@ -283,6 +283,14 @@ fn what_is_of_calls_is_refused_for_a_transport_alone() {
     assert_eq!(refused(builder().user_agent("shop/1.0")), "default_headers");
     assert_eq!(refused(builder().name("shop")), "name");
     builder().connect_timeout(LIMIT).transport().unwrap();
+}
+
+#[tokio::test]
+async fn all_of_a_server_is_asked_for_without_a_query() {
+    let server = Server::script([Reply::ok("")]);
+    let error = client([&server]).options("*").query([("page", 2)]).await.unwrap_err();
+    assert!(matches!(error, Error::Path(PathError::QueryOfAll)), "{error}");
+    assert_eq!(server.connections(), 0);
 }
 
 #[tokio::test]

@@ -170,11 +170,11 @@ impl Target {
         self
     }
 
-    /// Checks a path, with or without a query, that a caller gives for all targets.
+    /// Checks a path, with or without a query, that a caller gives for all targets. `*`, all of a server, stays as it is.
     ///
     /// # Errors
     ///
-    /// It is an absolute URL, has a fragment, holds something that must be percent-encoded, or is too long.
+    /// It is an absolute URL, has a fragment, holds something that must be percent-encoded, is `*` with a query, or is too long.
     pub fn path(path: &str) -> Result<PathAndQuery, PathError> {
         let first_segment = path.split(['/', '?']).next().unwrap_or_default();
         if first_segment.ends_with(':') && path[first_segment.len()..].starts_with("//") {
@@ -185,6 +185,12 @@ impl Target {
         }
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(PathError::Characters);
+        }
+        if path == "*" {
+            return Ok(PathAndQuery::from_static("*"));
+        }
+        if path.starts_with("*?") {
+            return Err(PathError::QueryOfAll);
         }
         let path = if path.starts_with('/') { path.to_string() } else { format!("/{path}") };
         let error =
@@ -369,6 +375,9 @@ pub enum PathError {
     /// A character that must be percent-encoded.
     #[error("the path holds a character that must be percent-encoded")]
     Characters,
+    /// `*` is all of a server, not a part of it that has a query.
+    #[error("`*` has no query: expected none, or the path /*")]
+    QueryOfAll,
     /// It leads above where it begins, by dot segments.
     #[error("the path leads out of what is served")]
     Outside,

@@ -288,7 +288,7 @@ impl Config {
             "intervalInMillis" => policy.interval = value.pause(key, Duration::from_millis(1))?,
             "deadline" => policy.deadline = value.unless_none(key, |key| value.duration(key))?,
             "upload_deadline" => {
-                policy.upload_deadline = value.unless_none(key, |key| value.duration(key))?
+                policy.upload_deadline = value.unless_none(key, |key| value.duration(key))?;
             }
             "body_idle" => policy.body_idle = value.unless_none(key, |key| value.duration(key))?,
             "upgrades" => {

@@ -319,8 +319,9 @@ macro_rules! setters {
         /// An error of the stream proves that only before it was to write any of the request: a stream of TLS, to a proxy say, may
         /// have sent part of what it then fails to write.
         ///
-        /// That the peer closed a connection that was idle is known as soon as the stream's own reads tell it; a socket of
-        /// the client's own is asked before each request.
+        /// That the peer closed a connection that was idle, or said something there that nobody had asked for, such as a late 408, is
+        /// known only once the stream's own reads tell it; the system is asked of a socket of the client's own before each request. So
+        /// give connections less time than the peer does ([`pool_idle_timeout`](Self::pool_idle_timeout)).
         ///
         /// # Examples
         ///

@@ -46,10 +46,12 @@ test:
 reqwest-features:
     cargo test --locked --manifest-path tests/reqwest-features/Cargo.toml
 
-# The adapter for tokio without what is on by default.
+# The adapters without what is on by default, and over TLS without HTTP/2.
 features:
     cargo nextest run --locked -p failover-tokio --no-default-features
     cargo nextest run --locked -p failover-tokio --no-default-features --features rustls-no-provider
+    cargo nextest run --locked -p failover-async-std --no-default-features
+    cargo nextest run --locked -p failover-hyper -p failover-async-std --no-default-features --features rustls
 
 # The README's own command for all tests.
 readme:

@@ -649,26 +649,24 @@ fn settings_of_tls() -> ClientConfig {
 /// Guards: a setting of how to connect that is lost on a client that connects by other means.
 #[test]
 fn settings_that_make_no_sense_together_are_refused() {
-    let connecting: [(_, fn(Builder) -> Builder); 12] = [
-        ("connector", |builder| builder.connector(|_| pending::<Result<DuplexStream, String>>())),
-        ("resolver", |builder| builder.resolver(Nowhere)),
-        ("protocol", |builder| builder.protocol(Protocol::Auto)),
-        ("max_headers", |builder| builder.max_headers(100)),
-        ("pool_idle_timeout", |builder| builder.pool_idle_timeout(LIMIT)),
-        ("pool_max_idle", |builder| builder.pool_max_idle(1)),
-        ("pool_max_age", |builder| builder.pool_max_age(LIMIT)),
-        ("pool_max_dials", |builder| builder.pool_max_dials(1)),
-        ("http2_stream_window", |builder| builder.http2_stream_window(1 << 20)),
-        ("http2_connection_window", |builder| builder.http2_connection_window(1 << 20)),
-        ("tls", |builder| builder.tls(settings_of_tls())),
-        ("tls_named", |builder| builder.tls_named("own", settings_of_tls())),
-    ];
-    for (key, set) in connecting {
+    let refuse = |key: &str, set: fn(Builder) -> Builder| {
         let builder = || set(FailoverClient::builder().targets(["http://a.example"]));
         builder().build().unwrap();
         assert_eq!(builder().client(surf_client()).build().unwrap_err().key(), key);
         assert_eq!(builder().build_middleware().unwrap_err().key(), key);
-    }
+    };
+    refuse("connector", |builder| builder.connector(|_| pending::<Result<DuplexStream, String>>()));
+    refuse("resolver", |builder| builder.resolver(Nowhere));
+    refuse("protocol", |builder| builder.protocol(Protocol::Auto));
+    refuse("max_headers", |builder| builder.max_headers(100));
+    refuse("pool_idle_timeout", |builder| builder.pool_idle_timeout(LIMIT));
+    refuse("pool_max_idle", |builder| builder.pool_max_idle(1));
+    refuse("pool_max_age", |builder| builder.pool_max_age(LIMIT));
+    refuse("pool_max_dials", |builder| builder.pool_max_dials(1));
+    refuse("http2_stream_window", |builder| builder.http2_stream_window(1 << 20));
+    refuse("http2_connection_window", |builder| builder.http2_connection_window(1 << 20));
+    refuse("tls", |builder| builder.tls(settings_of_tls()));
+    refuse("tls_named", |builder| builder.tls_named("own", settings_of_tls()));
     let url = "http://host.example";
     let error =
         FailoverMiddleware::builder().targets([url]).client(surf_client()).build_middleware().unwrap_err();

@@ -240,10 +240,7 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
         ("targets = 'http://u:p@a/x'", "targets = http://a: expected a list of targets"),
         ("rounds = ['http://u:p@a', 2]", "rounds = [http://a, 2]: expected a whole number from 0 to 255"),
         ("checks = 'http://u:p@a/x'", "checks.path = http://a: expected a path such as /healthz"),
-        (
-            "targets = ['ftp://u:p@a:p/x']",
-            "targets[0] = ftp://a: expected a URL such as http://host:8080/base",
-        ),
+        ("targets = ['http://u:p@a:p/x']", "targets[0] = http://a: expected a port from 0 to 65535"),
         (
             "targets = [{ url = 'http://a', connect = 'u:p@a:3128' }]",
             "targets[0].connect = a:3128: expected host:port, or unix:/path",

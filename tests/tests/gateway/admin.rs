@@ -162,7 +162,7 @@ fn rejected_an_admin_listener_that_makes_no_sense_is_named() {
             "admin = { listen = 'h:1', port = 1 }",
             "unknown key `admin.port`: the keys here are listen, token_file".to_owned(),
         ),
-        ("admin = { listen = 'h:1', token_file = 'no' }", "admin.token_file = no: No such file".to_owned()),
+        ("admin = { listen = 'h:1', token_file = 'no' }", "admin.token_file: No such file".to_owned()),
         (
             &format!("admin = {{ listen = 'h:1', token_file = '{}' }}", short.path()),
             format!("admin.token_file = {}: expected at least 16 visible characters", short.path()),

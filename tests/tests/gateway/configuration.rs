@@ -444,6 +444,10 @@ fn redacted_what_a_string_of_the_file_stands_for_is_in_no_refusal() {
         ),
         ("[failover]\nreplay = 'FILE'\n", "2:10: failover.replay = (not shown): expected"),
         (
+            "[failover]\nreplay = 'http://${env:PASSWORD}:${env:PIN}'\n",
+            "2:10: failover.replay = (not shown): expected",
+        ),
+        (
             "[failover]\nchecks = 'http://${env:PASSWORD}:${env:PIN}@h'\n",
             "2:10: failover.checks.path = (not shown): expected",
         ),

@@ -600,6 +600,27 @@ fn rejected_a_number_is_one_however_large_it_is() {
     }
 }
 
+/// Guards: `Config::read` that goes by the keys before a wrong one: a format may hand them over in any order.
+#[test]
+fn a_key_of_ballerinas_client_with_one_wrong_letter_is_told_where_its_preset_is_meant() {
+    for meant in ["timeout", "timeoutInMillis", "intervalInMillis", "failoverCodes"] {
+        for (change, place, letter) in (0..4)
+            .flat_map(|change| (0..meant.len()).map(move |place| (change, place)))
+            .flat_map(|(change, place)| ["a", "Z", "_"].map(|letter| (change, place, letter)))
+        {
+            let written = with_a_wrong_letter(meant, change, place, letter);
+            let config = format!("preset = 'ballerina'\n{written} = 1");
+            let table: toml::Table = toml::from_str(&config).expect("TOML");
+            let Err(error) = Config::read(table).expect("a table") else { continue };
+            if error.is_unknown_key() {
+                let told = error.to_string();
+                let told = told.split('`').nth(3).unwrap_or_default();
+                assert_eq!(plain(told), plain(meant), "{config}: {error}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(failover_tests::properties("regressions/core_config.txt"))]
 
@@ -621,8 +642,6 @@ proptest! {
             let config = around.replace("KEY", &format!("{written} = 1"));
             let error = toml::from_str::<Config>(&config).expect_err(&config);
             let told = error.message().split('`').nth(3).unwrap_or_default();
-            // `failoverCodes` and `failover_codes` are alike.
-            let plain = |key: &str| key.replace(['_', '-'], "").to_lowercase();
             prop_assert!(error.message().starts_with("unknown key `"), "{config}: {}", error.message());
             prop_assert_eq!(plain(told), plain(meant), "{}: {}", config, error.message());
             prop_assert_eq!(error.span().map(|span| &config[span]), Some(&*written));
@@ -651,6 +670,11 @@ proptest! {
 }
 
 /// A key with a letter too few, too many, another one, or two that changed places.
+/// `failoverCodes` and `failover_codes` are alike.
+fn plain(key: &str) -> String {
+    key.replace(['_', '-'], "").to_lowercase()
+}
+
 fn with_a_wrong_letter(key: &str, change: u8, place: usize, letter: &str) -> String {
     let (before, after) = key.split_at(place);
     let (this, rest) = after.split_at(1);
@@ -708,7 +732,6 @@ const LEVELS: &[(&str, &[&str])] = &[
             "seed",
         ],
     ),
-    ("preset = 'ballerina'\nKEY", &["timeout", "timeoutInMillis", "intervalInMillis", "failoverCodes"]),
     ("late = { KEY }", &["factor", "floor"]),
     ("[failback]\nKEY", &["after", "max"]),
     ("cool_down = { KEY }", &["base", "max", "strikes"]),

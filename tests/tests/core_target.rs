@@ -75,7 +75,7 @@ fn rejected_a_url_that_is_not_http_with_a_host() {
         ("http://h/x#f", "http://h"),
         ("http://h h/", "http://h h"),
         ("ws://user:secret@h/x", "ws://h"),
-        ("http://user:secret@h:0x/x", "http://h:0x"),
+        ("http://user:secret@h:0x/x", "http://h"),
         ("http://user:sec/ret@h:0x/x", "http://"),
         ("http://us@er:sec/ret@h:0x/x", "http://"),
         (":secret@://", ":"),

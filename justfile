@@ -118,6 +118,10 @@ soak-calls seconds="600" *options:
 world *options:
     cargo run --locked --release -p failover-tests --bin world -- {{options}}
 
+# The plots of BENCHMARKS.md, from its tables.
+plots:
+    UPDATE_PLOTS=1 cargo test --locked -p failover-tests --test plots
+
 # Throughput beside hyper-util's client, and beside surf's own transports.
 peers:
     cargo bench --locked -p failover-tokio --bench overhead

@@ -57,9 +57,9 @@ features:
 readme:
     cargo test --workspace
 
-# The documentation, without a broken link.
+# The documentation as docs.rs builds it, without a broken link. What it says of features is rustdoc's own, and not stable yet.
 doc:
-    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --all-features --no-deps
+    RUSTC_BOOTSTRAP=1 RUSTDOCFLAGS="--cfg docsrs -D warnings" cargo doc --locked --workspace --all-features --no-deps --target-dir "${CARGO_TARGET_DIR:-target}/docs-rs"
 
 # The words that threads share, under every interleaving.
 loom:

@@ -16,7 +16,7 @@ use crate::surf_client::template_of;
 /// An HTTP client for an ordered list of targets: each request goes to the one that works.
 ///
 /// A clone is one reference count and shares all of it: the connections, and what is remembered of the targets.
-/// Dropping a call's future abandons the call, and books nothing.
+/// Dropping a call's future abandons the call, and counts against no target.
 ///
 /// # Examples
 ///

@@ -107,7 +107,7 @@ impl<T, R, E> Action<T, R, E> {
 /// }
 /// ```
 ///
-/// Dropping it abandons the call: nothing is booked, and the right to probe is given back (`cancel_neutral`). A driver
+/// Dropping it abandons the call: nothing counts against its target, and the right to probe is given back (`cancel_neutral`). A driver
 /// whose caller left says [`abandon`](Self::abandon) instead, which has the time at which that was.
 #[must_use = "an attempt that is dropped abandons the call"]
 pub struct Attempt<T, R, E>(Call<T, R, E>);

@@ -12,8 +12,8 @@ use crate::sync::{AtomicU16, Ordering};
 /// How targets are checked.
 ///
 /// What a check says *only reorders* (`checks_only_reorder`): a target that is down sorts after those that are up, and if all
-/// are down the order is as if none were. A good check clears nothing that calls booked, and calls count as no check. Where
-/// there are checks, a target is probed only after `rise` good ones; `rise` in a row since the cursor left it make a probe due
+/// are down the order is as if none were. A good check clears no strikes of calls, and calls count as no check. Where
+/// there are checks, a target is probed only after `rise` good ones; `rise` in a row since calls left it make a probe due
 /// at once, unless its failback clock was doubled (`flap`).
 ///
 /// # Examples

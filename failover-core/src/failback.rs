@@ -8,22 +8,22 @@ use crate::pause::Jitter;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Timestamp;
 
-/// When one call at a time probes a target before the cursor.
+/// When one call at a time probes a target that is preferred to the sticky one.
 ///
-/// Each such target has a clock, armed when the cursor leaves it or passes it, up to a fifth longer unless the policy's `jitter` is
+/// Each such target has a clock, armed when it is left or passed over, up to a fifth longer unless the policy's `jitter` is
 /// off. A call begins at the best placed target
 /// whose clock is due and that does not cool (`best_first`): a call that may be replayed and has its body at hand, or, when
-/// the clock has been due for as long again, any. An answer moves the cursor there once its body ended whole or enough of it
+/// the clock has been due for as long again, any. An answer makes its target the sticky one once its body ended whole or enough of it
 /// passed, unless it is one of 5xx or 429, which is no recovery. A strike and a late probe double the clock; what says
 /// nothing about the target leaves it due, for one call a second. After a return the doubling is forgotten when the target
-/// has kept the cursor for as long as the last wait, so that one that flaps returns ever more seldom (`flap`).
+/// has been the sticky one for as long as the last wait, so that one that flaps returns ever more seldom (`flap`).
 ///
 /// Where there are checks, `rise` good ones in a row that began after the clock was armed make it due, unless it was doubled. A
-/// return that came early by that gains nothing: the target must keep the cursor until a wait after the clock would have been due.
-/// It is so, too, where the cursor was moved by hand: whoever wants it to stay takes the target out of use.
+/// return that came early by that gains nothing: the target must stay the sticky one until a wait after the clock would have been due.
+/// It is so, too, after [`Group::prefer`](crate::Group::prefer): whoever wants calls to stay takes the target out of use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Failback {
-    /// How long the cursor stays away before the first probe, unless checks say before that the target is well.
+    /// How long calls stay away before the first probe, unless checks say before that the target is well.
     pub after: Duration,
     /// The longest time between two probes.
     pub max: Duration,

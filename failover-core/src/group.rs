@@ -23,7 +23,8 @@ use crate::policy::Policy;
 use crate::snapshot::{Snapshot, TargetSnapshot};
 use crate::time::{Limit, Timestamp};
 
-/// An ordered list of targets, the policy, and what is remembered between calls: the cursor, the marks, the budget.
+/// An ordered list of targets, the policy, and what is remembered between calls: the sticky target,
+/// strikes and cool-downs, the failback clocks, the budget.
 ///
 /// A clone is one reference count and shares all of it. `T` is a target's data, such as a
 /// [`Target`](crate::Target); what performs requests belongs beside the group.
@@ -74,8 +75,7 @@ impl<T> Group<T> {
     /// A group with another list of targets, or another policy, that remembers what this one knows of those that have the
     /// same name (`identity`).
     ///
-    /// The cursor stays at its target; if that is gone, it goes to the first one after it that is still there, else to target
-    /// 0. Failback to a target that was not there before is due at once. What the policy no longer has is forgotten, and
+    /// The sticky target stays so; if it is gone, it is the first one after it that is still there, else target 0. Failback to a target that was not there before is due at once. What the policy no longer has is forgotten, and
     /// each target has the state of its entry. Calls in flight finish on the old list and report to the old memory.
     ///
     /// # Errors
@@ -130,9 +130,9 @@ impl<T> Group<T> {
         self.shared.cursor.read().target()
     }
 
-    /// Moves the cursor by hand.
+    /// Makes a target the sticky one by hand: the next call begins there.
     ///
-    /// If it leaves a preferred target, failback brings it back in time, as after a failover.
+    /// If that leaves a preferred target, failback returns to it in time, as after a failover.
     ///
     /// # Errors
     ///
@@ -143,7 +143,7 @@ impl<T> Group<T> {
         Ok(())
     }
 
-    /// Sets whether a target is to be used, from the next attempt on. A cursor at a target that is not ready moves with the
+    /// Sets whether a target is to be used, from the next attempt on. A sticky target that is not ready is left with the
     /// next answer.
     ///
     /// # Errors
@@ -155,8 +155,8 @@ impl<T> Group<T> {
         Ok(())
     }
 
-    /// Notes that the body of an answer ended whole, or that 64 KiB of it passed. If the answer was a probe's, the cursor
-    /// moves to its target now; until then the probe is under way (`failback`). Said again, it does nothing.
+    /// Notes that the body of an answer ended whole, or that 64 KiB of it passed. If the answer was a probe's, its
+    /// target is the sticky one now; until then the probe is under way (`failback`). Said again, it does nothing.
     ///
     /// # Examples
     ///
@@ -184,7 +184,7 @@ impl<T> Group<T> {
         }
     }
 
-    /// Books that the body of an answer broke off after its head, by the target's doing: a strike, beside those that the
+    /// Notes that the body of an answer broke off after its head, by the target's doing: a strike, beside those that the
     /// head cleared (`broken_body`). A probe has failed by that.
     ///
     /// # Examples
@@ -240,8 +240,8 @@ impl<T> Group<T> {
         }
     }
 
-    /// Takes over what another group remembered, of targets that have the same name: the cursor, strikes and cool-downs, the
-    /// failback clocks, what answers usually take, and what administrators want. The other way of [`snapshot`](Self::snapshot),
+    /// Takes over what another group remembered, of targets that have the same name: the sticky target, strikes and cool-downs,
+    /// the failback clocks, what answers usually take, and what administrators want. The other way of [`snapshot`](Self::snapshot),
     /// for a process that takes another one's place.
     ///
     /// # Examples

@@ -113,10 +113,10 @@
 //!
 //! # Should later requests go elsewhere?
 //!
-//! Strikes are booked when an attempt ends, whatever becomes of its call. With `leave_after` of them in a row a target cools
-//! down (see [`CoolDown`]), and the cursor leaves it as soon as another target gives a call an answer by which that is well. If
-//! all targets fail for a common cause, order and cursor stay. Under [`Follow::Answer`], as in the preset
-//! [`Policy::ballerina`], each answer moves the cursor instead.
+//! Strikes count when an attempt ends, whatever becomes of its call. With `leave_after` of them in a row a target cools down
+//! (see [`CoolDown`]), and calls begin elsewhere as soon as another target gives a call an answer by which that is well. If all
+//! targets fail for a common cause, order and sticky target stay. Under [`Follow::Answer`], as in the preset
+//! [`Policy::ballerina`], each answer makes its target the sticky one instead.
 //!
 //! # Order
 //!
@@ -130,7 +130,7 @@
 //! | --- | --- |
 //! | target, group | one place where a request can go; the ordered targets with their policy, and what is remembered between calls |
 //! | call, attempt | one request by its caller; one sending of it to one target |
-//! | sticky target, cursor | where the next call begins; what points there |
+//! | sticky target | where the next call begins |
 //! | failover code | a status by which a target is given up in a call |
 //! | evidence | what a failure proves about whether the request was executed |
 //! | proof | what shows that a second execution does no harm |
@@ -140,6 +140,7 @@
 //! | cool-down | the time for which a target with enough strikes is asked last |
 //! | late | without the head of an answer for longer than answers take at this target |
 //! | failback, probe | going back to a preferred target; the call that tries it |
+//! | failback clock | when the next probe of a preferred target is due, and how often that was doubled |
 //! | check | a request of the group's own, to learn how a target is |
 //! | interval, backoff | the pause between different targets; between rounds |
 //! | stop | the end of a call without an acceptable answer, with its [`Reason`] |

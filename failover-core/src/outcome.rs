@@ -45,7 +45,7 @@ impl<R, E> Answer<R, E> {
     /// What is to be kept until the response's body ends, and told to the group then, by
     /// [`body_whole`](crate::Group::body_whole) or [`body_broke_off`](crate::Group::body_broke_off).
     ///
-    /// A driver that does not tell learns less: broken bodies are no strikes, and no probe moves the cursor back.
+    /// A driver that does not tell learns less: broken bodies are no strikes, and no probe makes calls return.
     #[must_use]
     pub fn body(&self) -> BodyToken {
         BodyToken { target: self.target, cleared: self.cleared, seen: self.seen, lease: self.lease }

@@ -84,13 +84,13 @@ pub struct Policy {
     pub free_repeat: bool,
     /// How many bytes of a streamed body an adapter keeps so that it can send them again. By default 64 KiB.
     pub replay_buffer: usize,
-    /// What moves the cursor on. By default strikes.
+    /// What makes calls begin at another target. By default strikes.
     pub follow: Follow,
     /// The strikes in a row with which a target is left and cools. By default 3.
     pub leave_after: u8,
     /// When an attempt is late; `None`: never. By default after 3 times what is usual, at least 1 s.
     pub late: Option<Late>,
-    /// When a preferred target is tried again after the cursor left it. By default after 30 s.
+    /// When a preferred target is tried again after calls left it. By default after 30 s.
     pub failback: Option<Failback>,
     /// How long a target that was left is tried last. By default for 5 s and longer.
     pub cool_down: Option<CoolDown>,
@@ -277,15 +277,15 @@ setters!({
     budget: Budget,
 });
 
-/// What moves the cursor to another target.
+/// What makes another target the sticky one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Follow {
-    /// Strikes: it leaves a target that has `leave_after` of them, once another one gave a call an answer by which that is
+    /// Strikes: a target that has `leave_after` of them is left, once another one gave a call an answer by which that is
     /// well. So one failure in a thousand moves nobody (`blip`).
     #[default]
     Strikes,
-    /// Each answer: it goes to the target that answered, if the sticky one was given up in that call.
+    /// Each answer: the target that answered is the sticky one, if the one before was given up in that call.
     Answer,
 }
 

@@ -1,4 +1,4 @@
-//! Why a call stops without an acceptable answer.
+//! Why a call stops without an acceptable answer, and why a target was passed over.
 
 use core::fmt;
 

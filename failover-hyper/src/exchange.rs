@@ -22,6 +22,10 @@ pub trait Exchange: Sync {
     type Body: Body<Data: Send, Error: Into<BoxError>> + Send + Unpin + 'static;
 
     /// Sends a request to the target with this index and waits for the head of the answer, all within `bound`.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer.
     fn exchange(
         &self,
         target: usize,

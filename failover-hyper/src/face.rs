@@ -220,9 +220,9 @@ macro_rules! told_by_errors {
 #[macro_export]
 macro_rules! remembered {
     ($($targets:ident).+) => {
-        /// Moves the cursor by hand: the next call begins at the target with this index.
+        /// Makes a target the sticky one by hand: the next call begins at the one with this index.
         ///
-        /// If it leaves a preferred target, failback brings it back in time, as after a failover.
+        /// If that leaves a preferred target, failback returns to it in time, as after a failover.
         ///
         /// # Errors
         ///
@@ -628,7 +628,7 @@ macro_rules! policy_setters {
             free_repeat: bool,
             /// Sets how many bytes of a streamed body are kept so that they can be sent again, which are 64 KiB otherwise.
             replay_buffer: usize,
-            /// Sets what moves the cursor on, which are strikes otherwise.
+            /// Sets what makes calls begin at another target, which are strikes otherwise.
             follow: $crate::core::Follow,
             /// Sets the strikes in a row with which a target is left and cools, which are 3 otherwise.
             leave_after: u8,
@@ -654,7 +654,7 @@ macro_rules! policy_setters {
             max_attempts: u16,
             /// Sets when an attempt is late, which is after 3 times what is usual otherwise, at least 1 s; `None`: never.
             late: $crate::core::Late,
-            /// Sets when a preferred target is tried again after the cursor left it, which is after 30 s otherwise, doubling to 5 min;
+            /// Sets when a preferred target is tried again after calls left it, which is after 30 s otherwise, doubling to 5 min;
             /// `None`: never.
             failback: $crate::core::Failback,
             /// Sets how long a target that was left is tried last, which is 5 s otherwise, doubling to 5 min; `None`: not at all.

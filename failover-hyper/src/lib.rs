@@ -1,6 +1,6 @@
 //! What failover over hyper needs on any runtime: the connections, what a failure on them proves, and the driver.
 //!
-//! This is for adapters. An application uses one of them: `failover-tokio`, or `failover-async-std`. To write another,
+//! This is for adapters. An application uses one of them: `failover-tokio`, `failover-async-std` or `failover-reqwest`. To write another,
 //! name the runtime by implementing [`Runtime`], build a client from [`Settings`], make a [`Template`] of each request,
 //! and let [`perform`] drive the call over an [`Exchange`], such as one that [`send`]s by a [`Transport`].
 //!

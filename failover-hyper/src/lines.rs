@@ -51,7 +51,7 @@ impl Lines {
         Self { sender, lost }
     }
 
-    /// Takes a line, or loses it where too many wait.
+    /// Takes a line, or loses it where 10,000 wait.
     pub fn take(&self, line: Vec<u8>) {
         self.has_taken(line);
     }
@@ -70,7 +70,7 @@ impl Lines {
         self.lost.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Waits until everything so far is written, if that takes no longer than usual.
+    /// Waits until everything so far is written, for a second at most.
     pub fn flush(&self) {
         let (sender, done) = sync_channel(1);
         if self.sender.try_send(Told::Flush(sender)).is_ok() {

@@ -189,7 +189,7 @@ impl Observed {
         self.0.client.gauges.record(self.client(), &self.0.names, &snapshot, connections);
     }
 
-    /// Moves the cursor by hand: see [`Group::prefer`].
+    /// Makes a target the sticky one by hand: see [`Group::prefer`].
     ///
     /// # Errors
     ///

@@ -95,7 +95,7 @@ impl Recorder {
         }
     }
 
-    /// Waits until everything so far is written, if that takes no longer than usual.
+    /// Waits until everything so far is written, for a second at most.
     pub fn flush(&self) {
         // Nobody who records waits meanwhile.
         let lines = self.lines().clone();

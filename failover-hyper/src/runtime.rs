@@ -42,6 +42,10 @@ pub trait Runtime: Copy + Debug + Default + Send + Sync + Unpin + 'static {
     fn spawn(task: impl Future<Output = ()> + Send + 'static);
 
     /// Connects to an address, without Nagle's algorithm.
+    ///
+    /// # Errors
+    ///
+    /// Nobody takes the connection there.
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Socket>> + Send + 'static;
 
     /// Connects to the Unix socket at a path.

@@ -19,7 +19,7 @@ use crate::template::url_of;
 /// that leads below one of the targets is taken for the path that it has there, so that code which has URLs can keep them.
 ///
 /// A clone is a reference count and shares all of it: the connections, and what is remembered of the targets. All
-/// calls need a tokio runtime with time and I/O. Dropping a call's future abandons the call, and books nothing.
+/// calls need a tokio runtime with time and I/O. Dropping a call's future abandons the call, and counts against no target.
 ///
 /// # Examples
 ///
@@ -46,7 +46,7 @@ impl FailoverClient {
         Self { calls: Calls { targets: Arc::new(targets) } }
     }
 
-    /// Begins a GET request.
+    /// Begins a GET request of a path, which is joined to each target's own, or of a URL that leads below one of the targets.
     pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::GET, path)
     }

@@ -16,7 +16,7 @@ use crate::transport::{Connections, Transport};
 /// An HTTP client for an ordered list of targets: each request goes to the one that works.
 ///
 /// A clone is two reference counts and shares all of it: the connections, and what is remembered of the targets. All
-/// calls need a tokio runtime with time and I/O. Dropping a call's future abandons the call, and books nothing.
+/// calls need a tokio runtime with time and I/O. Dropping a call's future abandons the call, and counts against no target.
 ///
 /// # Examples
 ///

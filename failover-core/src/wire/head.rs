@@ -79,7 +79,7 @@ impl Head {
         self.path.path()
     }
 
-    /// The headers, without `Host` and what is a target's own.
+    /// The headers, with the framing that fits. [`aim`](Self::aim) adds `Host` and a target's own.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers

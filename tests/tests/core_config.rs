@@ -9,9 +9,10 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 #[test]
-fn the_seeds_configuration_pasted_as_json_is_the_seeds_client() {
+fn the_seeds_configuration_as_json_is_the_seeds_client_where_its_preset_is_named() {
     let config: Config = serde_json::from_str(
         r#"{
+            "preset": "ballerina",
             "timeoutInMillis": 5000,
             "failoverCodes": [501, 502, 503],
             "intervalInMillis": 5000,
@@ -34,14 +35,33 @@ fn the_seeds_configuration_pasted_as_json_is_the_seeds_client() {
 
 #[test]
 fn the_keys_of_its_current_version_are_in_seconds() {
-    let policy = read("timeout = 2.5\ninterval = 1\nfailoverCodes = [503]");
+    let policy = read("preset = 'ballerina'\ntimeout = 2.5\ninterval = 1\nfailoverCodes = [503]");
     assert_eq!(
         (policy.attempt_timeout, policy.interval),
         (Duration::from_millis(2500), Duration::from_secs(1))
     );
-    assert_eq!(policy.replay, Replay::Always, "the preset is Ballerina's");
-    let policy = read("preset = 'default'\ntimeout = 2.5");
-    assert_eq!(policy.replay, Replay::Auto, "unless another is named");
+    assert_eq!(policy.replay, Replay::Always);
+}
+
+/// Guards: `Config::of` that takes a key of Ballerina's for its preset, which allows what nobody asked for.
+#[test]
+fn never_twice_no_spelling_of_a_key_lets_a_request_be_sent_again() {
+    for (theirs, ours) in [
+        ("timeout", "attempt_timeout"),
+        ("timeoutInMillis", "attempt_timeout"),
+        ("intervalInMillis", "interval"),
+        ("failoverCodes", "failover_codes"),
+    ] {
+        for preset in ["", "preset = 'default'\n"] {
+            let told = format!(
+                "unknown key `{theirs}`: did you mean `{ours}`? It is one of Ballerina's client, which are read beside \
+                 preset = \"ballerina\""
+            );
+            assert_eq!(refused(&format!("{preset}{theirs} = 503")), told);
+            assert_eq!(refused(&format!("{theirs} = 503\ntargets = ['http://a']")), told);
+        }
+    }
+    assert_eq!(read("preset = 'ballerina'\nreplay = 'auto'\ntimeout = 5").replay, Replay::Auto);
 }
 
 #[test]
@@ -130,8 +150,8 @@ fn what_is_not_set_is_as_in_the_preset() {
     assert_eq!(read("late = { floor = '2s' }").late, late(3, 2_000));
     assert_eq!(read("preset = 'ballerina'\nlate = { }").late, late(3, 1_000), "a table turns it on");
     let preset = |config| toml::from_str::<Config>(config).expect("a configuration").preset;
-    assert_eq!([preset(""), preset("preset = 'default'\ntimeout = 5")], [Preset::Default; 2]);
-    assert_eq!([preset("preset = 'ballerina'"), preset("timeout = 5")], [Preset::Ballerina; 2]);
+    assert_eq!([preset(""), preset("preset = 'default'")], [Preset::Default; 2]);
+    assert_eq!(preset("preset = 'ballerina'"), Preset::Ballerina);
     assert_eq!(read("not_processed = 'all'"), Policy::default().not_processed(None));
     assert!(read("failover_codes = []").failover_codes.is_empty());
 }
@@ -278,7 +298,6 @@ fn rejected_an_unknown_key_is_told_with_the_one_that_was_likely_meant_and_with_t
         ("failoverCode = 503", "failoverCode", "failover_codes", knobs),
         ("preset = 'default'\ntimout = 5", "timout", "attempt_timeout", knobs),
         ("preset = 'ballerina'\ntimout = 5", "timout", "timeout", ballerina),
-        ("failoverCodes = 503\nintervalInMilis = 5000", "intervalInMilis", "intervalInMillis", ballerina),
         ("target = [{ url = 'http://a' }, 'http://u:p@a/x']", "target", "targets", knobs),
         ("leave-after = 3", "leave-after", "leave_after", knobs),
         ("retries = 3", "retries", "", knobs),
@@ -337,7 +356,10 @@ fn whatever_can_be_off_is_off_by_that_word_and_what_cannot_says_what_would_be_ri
     for word in ["'off'", "false"] {
         let config: Vec<_> = knobs.split_whitespace().map(|knob| format!("{knob} = {word}\n")).collect();
         assert_eq!(read(&config.concat()), off);
-        assert_eq!(read(&format!("intervalInMillis = {word}")).interval, Duration::ZERO);
+        assert_eq!(
+            read(&format!("preset = 'ballerina'\nintervalInMillis = {word}")).interval,
+            Duration::ZERO
+        );
     }
     for (config, error) in [
         ("attempt_timeout = false", format!("attempt_timeout = false: expected {DURATION}")),
@@ -447,7 +469,7 @@ fn what_is_refused_is_refused_where_it_stands() {
         ("[[judge]]\nwhen = { in = [1] }", "{ in = [1] }"),
         ("failover_codes = [503, 1000]", "[503, 1000]"),
         ("checks = { every = '1s' }", "{ every = '1s' }"),
-        ("rounds = 2\ntimeout = 0", "0"),
+        ("preset = 'ballerina'\ntimeout = 0", "0"),
         ("rounds = 2\ncool_down = { strikes = 0 }", "{ strikes = 0 }"),
         ("upgrades = ['tcp', 'H2C']", "['tcp', 'H2C']"),
         ("cool_down = { base = '1h', max = '5m' }", "{ base = '1h', max = '5m' }"),
@@ -500,18 +522,21 @@ fn rejected_two_bounds_that_contradict_each_other() {
         "late.floor = 3s: expected at most attempt_timeout = 2s"
     );
     assert!(read("attempt_timeout = '500ms'").late.is_some(), "a default contradicts nothing");
-    for timeout in ["attempt_timeout = '6s'", "timeout = 6", "timeoutInMillis = 6000"] {
-        for preset in ["default", "ballerina"] {
-            let config = format!("preset = '{preset}'\ndeadline = '5s'\n{timeout}");
-            let key = timeout.split(' ').next().expect("a key");
-            assert_eq!(refused(&config), format!("{key} = 6s: expected at most deadline = 5s"), "{config}");
-        }
+    for (preset, timeout) in [
+        ("default", "attempt_timeout = '6s'"),
+        ("ballerina", "attempt_timeout = '6s'"),
+        ("ballerina", "timeout = 6"),
+        ("ballerina", "timeoutInMillis = 6000"),
+    ] {
+        let config = format!("preset = '{preset}'\ndeadline = '5s'\n{timeout}");
+        let key = timeout.split(' ').next().expect("a key");
+        assert_eq!(refused(&config), format!("{key} = 6s: expected at most deadline = 5s"), "{config}");
     }
     for (config, error) in [
         ("deadline = '5s'\ninterval = '5s'", "interval = 5s: expected less than deadline = 5s"),
         ("deadline = '5s'\ninterval = 6", "interval = 6s: expected less than deadline = 5s"),
         (
-            "deadline = '5s'\nintervalInMillis = 5000",
+            "preset = 'ballerina'\ndeadline = '5s'\nintervalInMillis = 5000",
             "intervalInMillis = 5s: expected less than deadline = 5s",
         ),
         (
@@ -537,10 +562,8 @@ fn rejected_is_no_bound_that_a_default_can_give_way_to() {
         ("attempt_timeout = '20s'", 20, Some(30)),
         ("attempt_timeout = '5s'\ndeadline = '5s'", 5, Some(5)),
         ("attempt_timeout = '1m'\ndeadline = 'off'", 60, None),
-        ("preset = 'default'\ntimeout = 60", 60, Some(60)),
-        ("preset = 'default'\ntimeoutInMillis = 60_000", 60, Some(60)),
         ("preset = 'ballerina'\ndeadline = '5s'", 5, Some(5)),
-        ("timeout = 60", 60, None),
+        ("preset = 'ballerina'\ntimeout = 60", 60, None),
         ("interval = '9s'", 10, Some(30)),
         ("interval = '40s'", 10, Some(90)),
         ("interval = '40s'\ndeadline = 'off'", 10, None),

@@ -53,9 +53,9 @@ use crate::wire::Target;
 /// - `{ when, replay }`: requests with this `method` and `path` may be sent again (`"always"`, `"methods"`, `"never"`).
 /// - `{ preset }`: `"json-rpc"`, `"llm"` (services of language models) or `"grpc"`.
 ///
-/// The keys of Ballerina's client are read as well, with its meaning: `timeoutInMillis`, `intervalInMillis` and
-/// `failoverCodes`, or `timeout` and `interval` in seconds. Where one of them is used, the preset is `"ballerina"`
-/// unless another is named.
+/// Beside `preset = "ballerina"` the keys of Ballerina's client are read as well, with its meaning: `timeoutInMillis`,
+/// `intervalInMillis` and `failoverCodes`, or `timeout` and `interval` in seconds. Without it they are refused: that preset
+/// sends again what may have been executed, and no spelling of a key may allow that.
 ///
 /// A `deadline` that is set bounds the attempt timeout of the preset too, and an attempt timeout that is set, a target's own
 /// as well, raises the preset's deadline (see [`Policy::with_bounds`]); so does an `interval` for which an attempt would leave no
@@ -170,6 +170,9 @@ impl Config {
             return Err(BuildError::new("configuration", "(not shown)", "a table with targets"));
         };
         let mut config = Self::entries(table)?;
+        if let Some(key) = written(table, &BALLERINA).filter(|_| config.preset != Preset::Ballerina) {
+            return Err(foreign(key));
+        }
         config.check(table)?;
         config.settle(table)?;
         Ok(config)
@@ -197,13 +200,11 @@ impl Config {
     }
 
     fn entries(table: &BTreeMap<String, Value>) -> Result<Self, BuildError> {
-        let ballerina = table.keys().any(|key| BALLERINA.contains(&key.as_str()));
         let preset = match table.get("preset") {
             Some(preset) => match preset.word("preset", &["ballerina", "default"])? {
                 "ballerina" => Preset::Ballerina,
                 _ => Preset::Default,
             },
-            None if ballerina => Preset::Ballerina,
             None => Preset::Default,
         };
         let mut config = Self { targets: Vec::new(), policy: preset.policy(), preset };
@@ -212,7 +213,7 @@ impl Config {
             if same.iter().any(|other| other != key && table.contains_key(*other)) {
                 return Err(value.refuse(key, &format!("only {}", one_of(same))));
             }
-            config.set(key, value, ballerina || preset == Preset::Ballerina)?;
+            config.set(key, value, preset == Preset::Ballerina)?;
         }
         let strikes = table.get("cool_down").filter(|cool_down| cool_down.has("strikes"));
         if let Some((value, _)) = table.get("leave_after").zip(strikes) {
@@ -344,7 +345,13 @@ fn written<'a>(table: &'a BTreeMap<String, Value>, keys: &[&str]) -> Option<&'a 
     table.keys().find(|key| keys.contains(&key.as_str()))
 }
 
-/// Refuses a key. Those of Ballerina's client change the preset, and are offered only where that is meant; where another one is
+/// Refuses a key of Ballerina's client where its preset is not named.
+fn foreign(key: &str) -> BuildError {
+    let theirs = "one of Ballerina's client, which are read beside preset = \"ballerina\"";
+    BuildError::unknown_key_of(key, ours(key), theirs)
+}
+
+/// Refuses a key. Those of Ballerina's client are offered only where its preset is named; where another one is
 /// near to one of them, ours for the same knob is.
 fn unknown(key: &str, is_ballerina: bool) -> BuildError {
     let all = [KEYS, &BALLERINA].concat();
@@ -352,8 +359,12 @@ fn unknown(key: &str, is_ballerina: bool) -> BuildError {
     if is_ballerina {
         return BuildError::unknown_key_for("", key, &all, meant);
     }
-    let ours = |meant| SYNONYMS.iter().find(|keys| keys.contains(&meant)).map_or(meant, |keys| keys[0]);
     BuildError::unknown_key_for("", key, KEYS, meant.map(ours))
+}
+
+/// Our key for the same knob.
+fn ours(key: &str) -> &str {
+    SYNONYMS.iter().find(|keys| keys.contains(&key)).map_or(key, |keys| keys[0])
 }
 
 /// The keys that only Ballerina's client has.

@@ -77,8 +77,14 @@ fn rejected_a_key_of_the_group_is_named_with_its_value_and_its_place() {
             "3:15: failover.late.factor = 0: expected at least 1".to_owned(),
         ),
         (
-            &format!("{targets}timeout = 0"),
-            "3:11: failover.timeout = 0ns: expected a time above zero".to_owned(),
+            &format!("{targets}preset = 'ballerina'\ntimeout = 0"),
+            "4:11: failover.timeout = 0ns: expected a time above zero".to_owned(),
+        ),
+        (
+            &format!("{targets}timeout = '5s'"),
+            "3:1: unknown key `failover.timeout`: did you mean `attempt_timeout`? It is one of Ballerina's client, which \
+             are read beside preset = \"ballerina\""
+                .to_owned(),
         ),
         (
             &format!("{targets}cool_down = {{ strikes = 0 }}"),
@@ -89,8 +95,8 @@ fn rejected_a_key_of_the_group_is_named_with_its_value_and_its_place() {
             "4:12: failover.interval = 5s: expected less than deadline = 5s".to_owned(),
         ),
         (
-            &format!("{targets}deadline = '5s'\ntimeout = 6"),
-            "4:11: failover.timeout = 6s: expected at most deadline = 5s".to_owned(),
+            &format!("{targets}preset = 'ballerina'\ndeadline = '5s'\ntimeout = 6"),
+            "5:11: failover.timeout = 6s: expected at most deadline = 5s".to_owned(),
         ),
     ] {
         assert_refused(text, &said);

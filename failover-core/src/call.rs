@@ -259,12 +259,12 @@ impl<T, R, E> Call<T, R, E> {
         if steers && self.last_failure_of(sticky).is_some() && shared.health.is_to_be_left(sticky) {
             shared.move_cursor(self.seen, (sticky + 1) % shared.targets.len(), self.latest);
         }
-        if !is_untried && self.failures().iter().all(|failure| failure.cut) {
-            if let Some(first) = self.failures().first() {
-                shared.health.teach(first.target(), first.ended.since(first.began), self.latest);
-            }
+        // However the others failed: what was kept for them was not enough for an answer of this one.
+        if let Some(first) = self.failures().iter().find(|failure| !is_untried && failure.cut) {
+            shared.health.teach(first.target(), first.ended.since(first.began), self.latest);
         }
-        if let Some(last) = self.failures().last().filter(|last| is_untried && last.cut) {
+        let took_all = |last: &Failure<E>| last.cut || reason == Reason::Deadline;
+        if let Some(last) = self.failures().last().filter(|last| is_untried && took_all(last)) {
             shared.health.doubt(last.target());
         }
         let is_no_room = |failure: &Failure<E>| failure.evidence() == Some(Evidence::NoRoom);
@@ -340,7 +340,9 @@ impl<T, R, E> Call<T, R, E> {
         let is_late = row.harm != Harm::None && late_after.is_some_and(|bound| waited >= bound);
         if could_go_on && waited >= self.time_left(true) {
             let is_silent = !shared.health.was_heard_since(target, self.sent);
-            if late_after.is_none() || is_late && is_silent {
+            // Whether the floor is over or not: there may be no time for it.
+            let is_overdue = row.harm != Harm::None && waited >= shared.health.least_wait(target, now);
+            if late_after.is_none() || is_overdue && is_silent {
                 return false;
             }
         }

@@ -227,6 +227,11 @@ impl Health {
         self.late.and_then(|late| Some(late.bound(self.usual(target, now)?)))
     }
 
+    /// How long an attempt must have waited that has no time to become late, for its wait to say anything.
+    pub(crate) fn least_wait(&self, target: usize, now: Timestamp) -> Duration {
+        self.late.map_or(Duration::MAX, |late| late.least_wait(self.usual(target, now)))
+    }
+
     /// How often an attempt that is late is looked at again.
     pub(crate) fn floor(&self) -> Duration {
         self.floor

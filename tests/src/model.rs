@@ -481,7 +481,9 @@ impl Model {
         let no_connection = evidence == Evidence::NoConnection && waited >= self.connect_timeout(call);
         let mut is_over = waited >= self.whole(call) || no_connection;
         if could_go_on && half(call).is_some_and(|half| waited >= half) {
-            is_over |= self.late_after(target, now).is_none() || is_late && is_silent;
+            let is_overdue =
+                harm != Harm::None && self.least_wait(target, now).is_some_and(|time| waited >= time);
+            is_over |= self.late_after(target, now).is_none() || is_overdue && is_silent;
         }
         if !is_over && is_late {
             self.calls[number].struck = self.book(number, Harm::Cut, now);
@@ -772,7 +774,7 @@ impl Model {
         let no_room = reason == Reason::TargetsTried && call.failures.iter().all(|failure| failure.no_room);
         assert_eq!(stopped.reason(), if no_room { Reason::LocalFault } else { reason });
         assert_eq!(stopped.failures().len(), call.failures.len());
-        let (sticky, first, latest) = (call.seen.0, call.failures[0], call.latest);
+        let (sticky, latest) = (call.seen.0, call.latest);
         if call.tries.contains(&0) {
             let is_bad = self.targets[sticky].strikes.len() >= self.needed();
             let met_it = call.failures.iter().any(|failure| failure.target == sticky);
@@ -781,10 +783,10 @@ impl Model {
                 self.move_cursor(sticky, (sticky + 1) % self.targets.len(), latest);
             }
             let call = &self.calls[number];
-            if let Some(last) = call.failures.last().filter(|last| last.cut) {
+            if let Some(last) = call.failures.last().filter(|last| last.cut || reason == Reason::Deadline) {
                 self.targets[last.target].doubted = true;
             }
-        } else if call.failures.iter().all(|failure| failure.cut) {
+        } else if let Some(&first) = call.failures.iter().find(|failure| failure.cut) {
             let (waited, floor) = (first.ended - first.began, self.floor());
             let known = &mut self.targets[first.target];
             if waited >= floor / 4 && waited > known.usual(latest).unwrap_or(0) {
@@ -818,10 +820,8 @@ impl Model {
 
     /// Whether an attempt that had no answer yet is a strike.
     fn waited_too_long(&self, target: usize, began: u64, sent: u64, now: u64) -> bool {
-        let Some(late) = self.policy.late else { return false };
+        let Some(least) = self.least_wait(target, now) else { return false };
         let (known, floor) = (&self.targets[target], self.floor());
-        let least =
-            known.usual(now).map_or(floor, |usual| usual.saturating_mul(late.factor.into()).max(floor / 64));
         let first = known.strikes.iter().map(|&moment| kept(moment)).fold(began, u64::min);
         let is_together = !known.strikes.is_empty() && began.saturating_sub(first) < floor / 2;
         let idle = known.heard.map_or(0, |heard| 8 * first.saturating_sub(heard));
@@ -831,6 +831,13 @@ impl Model {
             && !known.was_heard_since(sent)
             && !(is_last && now.saturating_sub(first) < silent)
             && known.waited.is_none_or(|last| self.counts_as_of(target, sent, now) >= last + floor / 2)
+    }
+
+    /// How long an attempt must have waited that has no time to become late.
+    fn least_wait(&self, target: usize, now: u64) -> Option<u64> {
+        let (factor, floor) = (self.policy.late?.factor, self.floor());
+        let usual = self.targets[target].usual(now);
+        Some(usual.map_or(floor, |usual| usual.saturating_mul(factor.into()).max(floor / 64)))
     }
 
     /// As of when an attempt counts that waits: when it was sent, or as much later as it has been late.

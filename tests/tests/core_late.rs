@@ -772,6 +772,41 @@ fn standby_a_cold_group_of_slow_targets_answers_in_time() {
     }
 }
 
+/// Guards: `Call::stop` that teaches nothing where the others failed otherwise than for lack of time: then a target that
+/// takes more than half of the time never answers beside one that is down.
+#[test]
+fn standby_a_slow_target_answers_in_time_beside_one_that_fails() {
+    for failure in [DEAD, BUSY, UNCLEAR] {
+        for down in [0, 1] {
+            let mut world = World::new(2, Policy::default());
+            let mut lost = 0;
+            for _ in 0..100 {
+                world.sleep(1.0);
+                let asked = facts(READ).within(seconds(0.5));
+                let answered = served_unless(&mut world, asked, (down, failure), |_| Some(0.35));
+                lost += usize::from(answered.is_none());
+            }
+            assert!(lost <= 1, "{lost} of 100, {failure:?} at target {down}");
+        }
+    }
+}
+
+/// Guards: `Call::waits_on` that lets a call wait for a floor that does not fit into its time.
+#[test]
+fn standby_half_of_a_short_time_is_kept_where_that_is_many_times_the_usual() {
+    for (usual, within, given_up_after) in
+        [(0.02, 0.5, Some(0.25)), (0.02, 1.5, Some(0.75)), (0.3, 1.5, Some(1.0))]
+    {
+        let mut world = World::new(2, Policy::default());
+        warm(&mut world, usual);
+        let began = world.now;
+        let asked = facts(READ).within(seconds(within));
+        let given_up = served(&mut world, asked, |target| (target == 1).then_some(0.0));
+        assert_eq!(given_up, Some(1), "usual {usual}, within {within}");
+        assert_eq!(given_up_after, Some(world.now.since(began).as_secs_f64()));
+    }
+}
+
 /// Guards: `Call::stop` that teaches from a call which did not ask all, or that did not end for lack of time.
 #[test]
 fn standby_only_a_call_that_asked_all_and_lacked_time_teaches() {
@@ -816,6 +851,20 @@ fn standby_what_a_call_taught_is_doubted_where_another_ends_that_asked_only_some
     let write = world.begin(WRITE);
     assert!(matches!(give_up(&mut world, write), Action::Fail(_)));
     assert_eq!(usual(&world), None);
+}
+
+/// Guards: `Call::stop` that doubts only what ended before the policy's own bound of an attempt.
+#[test]
+fn abandoned_a_target_that_hangs_is_doubted_where_an_attempt_may_take_all_of_the_deadline() {
+    let mut world = World::new(2, Policy::default().with_bounds(None, Some(seconds(2.0))));
+    assert_eq!(served(&mut world, facts(READ), |_| None), None, "both hang");
+    let mut lost = 0;
+    for _ in 0..100 {
+        world.sleep(30.0);
+        lost +=
+            usize::from(served(&mut world, facts(READ), |target| (target == 1).then_some(0.02)).is_none());
+    }
+    assert!(lost <= 1, "{lost} of 100 calls were not answered, though target 1 works");
 }
 
 /// Guards: `Pace::teach` that takes a hang for slow answers.
@@ -877,9 +926,20 @@ fn wait(world: &mut World, mut attempt: Attempt<usize, usize, Outcome>) -> Step 
 
 /// Makes a call to targets that take so many seconds, or for ever: which one answered, if any.
 fn served(world: &mut World, asked: Facts, takes: impl Fn(usize) -> Option<f64>) -> Option<usize> {
+    served_unless(world, asked, (usize::MAX, UNCLEAR), takes)
+}
+
+/// The same where one target fails at once.
+fn served_unless(
+    world: &mut World,
+    asked: Facts,
+    (down, failure): (usize, Outcome),
+    takes: impl Fn(usize) -> Option<f64>,
+) -> Option<usize> {
     let mut action: Step = world.group.begin(asked, world.now);
     loop {
         action = match action {
+            Action::Send(attempt) if attempt.index() == down => report(attempt, 0, failure, None, world.now),
             Action::Send(attempt) => {
                 let answered = takes(attempt.index()).map(|takes| attempt.began() + seconds(takes));
                 let asked = asked_at(world, &attempt);

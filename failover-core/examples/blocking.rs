@@ -17,8 +17,9 @@ use failover_core::{Action, Evidence, Facts, Target, Timestamp};
 use http::{HeaderMap, Method, Response, uri::PathAndQuery};
 
 fn main() -> ExitCode {
+    // One for all calls of a group, whose times are counted from it.
+    let origin = Instant::now();
     common::run(|group, path| {
-        let origin = Instant::now();
         let now = || Timestamp::from(origin.elapsed());
         let mut action = group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now());
         loop {

@@ -19,9 +19,10 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
 fn main() -> ExitCode {
+    // One for all calls of a group, whose times are counted from it.
+    let origin = Instant::now();
     common::run(|group, path| {
         smol::block_on(async {
-            let origin = Instant::now();
             let now = || Timestamp::from(origin.elapsed());
             let mut action = group.begin(Facts::of(&Method::GET, &HeaderMap::new()), now());
             loop {

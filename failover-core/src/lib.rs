@@ -126,6 +126,8 @@
 //!
 //! # Words
 //!
+//! A name in parentheses, such as (`best_first`), is a requirement: tests begin with it.
+//!
 //! | word | means |
 //! | --- | --- |
 //! | target, group | one place where a request can go; the ordered targets with their policy, and what is remembered between calls |
@@ -138,6 +140,7 @@
 //! | free repeat | a replay at the same target that counts as no attempt |
 //! | strike | a failure that counts against its target |
 //! | cool-down | the time for which a target with enough strikes is asked last |
+//! | usual | how long the head of an answer takes at this target, as its last answers tell |
 //! | late | without the head of an answer for longer than answers take at this target |
 //! | failback, probe | going back to a preferred target; the call that tries it |
 //! | failback clock | when the next probe of a preferred target is due, and how often that was doubled |

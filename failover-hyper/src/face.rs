@@ -222,7 +222,8 @@ macro_rules! remembered {
     ($($targets:ident).+) => {
         /// Makes a target the sticky one by hand: the next call begins at the one with this index.
         ///
-        /// If that leaves a preferred target, failback returns to it in time, as after a failover.
+        /// If that leaves a preferred target, failback returns to it in time, as after a failover. One that cools is
+        /// asked after the others all the same, until it has answered or its cool-down is over.
         ///
         /// # Errors
         ///

@@ -1,5 +1,9 @@
 //! What an administrator wants of a target.
 
+use core::str::FromStr;
+
+use crate::error::BuildError;
+
 /// Whether an administrator wants a target used.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -16,6 +20,16 @@ pub enum AdminState {
 }
 
 impl AdminState {
+    /// The state's name in logs, configurations and JSON: `ready`, `drain` or `maintenance`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Drain => "drain",
+            Self::Maintenance => "maintenance",
+        }
+    }
+
     pub(crate) const fn word(self) -> u16 {
         match self {
             Self::Ready => 0,
@@ -30,5 +44,16 @@ impl AdminState {
             1 => Self::Drain,
             _ => Self::Maintenance,
         }
+    }
+}
+
+impl FromStr for AdminState {
+    type Err = BuildError;
+
+    /// Reads a state by its name.
+    fn from_str(name: &str) -> Result<Self, BuildError> {
+        let mut states = [Self::Ready, Self::Drain, Self::Maintenance].into_iter();
+        let refuse = || BuildError::new("state", name, "one of ready, drain, maintenance");
+        states.find(|state| state.as_str() == name).ok_or_else(refuse)
     }
 }

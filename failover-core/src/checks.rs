@@ -90,6 +90,19 @@ pub enum CheckState {
     NoSuchPath,
 }
 
+impl CheckState {
+    /// The state's name in logs and JSON: `unknown`, `up`, `down` or `no_such_path`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::NoSuchPath => "no_such_path",
+        }
+    }
+}
+
 /// What a check told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Heard {

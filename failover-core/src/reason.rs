@@ -73,3 +73,16 @@ pub enum PassedOver {
     /// It is in maintenance.
     Maintenance,
 }
+
+impl PassedOver {
+    /// Its name in logs and JSON: `cooling`, `down`, `drain` or `maintenance`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cooling => "cooling",
+            Self::Down => "down",
+            Self::Drain => "drain",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}

@@ -70,7 +70,7 @@ impl Gateway {
             About::Alive => Ok(answer(StatusCode::OK, "text/plain", "alive\n")),
             About::State(target) if *request.method() == Method::PUT => {
                 let state = text(self.permit(request, caller)?).await?;
-                let state = state_of(&state).ok_or_else(|| refuse((StatusCode::BAD_REQUEST, STATES)))?;
+                let state = state.parse().map_err(|_| refuse((StatusCode::BAD_REQUEST, STATES)))?;
                 self.with_targets(|names| {
                     let index = index(names, &decoded(target))?;
                     self.client().set_state(index, state).map_err(|error| unknown(&error))?;
@@ -173,15 +173,6 @@ async fn text(request: Request<Incoming>) -> Result<String, Refused> {
     let body = Limited::new(request.into_body(), LONGEST_WORD).collect().await.map_err(|_| refused())?;
     let text = String::from_utf8(Bytes::into(body.to_bytes())).map_err(|_| refused())?;
     Ok(text.trim().trim_matches('"').to_owned())
-}
-
-fn state_of(word: &str) -> Option<AdminState> {
-    Some(match word {
-        "ready" => AdminState::Ready,
-        "drain" => AdminState::Drain,
-        "maintenance" => AdminState::Maintenance,
-        _ => return None,
-    })
 }
 
 /// What a request asks for, with its port.

@@ -57,7 +57,7 @@ impl Notes {
             passed_over: passed_over
                 .map(|&(target, why)| Skipped {
                     target: observed.place(target),
-                    why: skipped(why).to_owned(),
+                    why: why.as_str().to_owned(),
                 })
                 .collect(),
         });
@@ -77,16 +77,6 @@ fn failed(observed: &Observed, failure: &Failure<AttemptError>) -> Failed {
         evidence: failure.evidence().map(|evidence| evidence.as_str().to_owned()),
         why,
         took: failure.ended().since(failure.began()).as_secs_f64(),
-    }
-}
-
-fn skipped(why: PassedOver) -> &'static str {
-    match why {
-        PassedOver::Cooling => "cooling",
-        PassedOver::Down => "down",
-        PassedOver::Drain => "drain",
-        PassedOver::Maintenance => "maintenance",
-        _ => "other",
     }
 }
 

@@ -295,7 +295,7 @@ impl Observed {
     ) {
         let (client, target_name) = (self.client(), self.name(index));
         if mem::replace(&mut told.state, target.state) != target.state {
-            let state = word(target.state);
+            let state = target.state.as_str();
             info!(target: "failover", client, index, target_name, state, "target's state set by hand");
             #[cfg(feature = "record")]
             self.record(|| Event::SetByHand { target: self.place(index), state: state.to_owned() });
@@ -314,8 +314,11 @@ impl Observed {
                 _ => {}
             }
             #[cfg(feature = "record")]
-            if let Some(state) = target.check.and_then(checked) {
-                self.record(|| Event::Checked { target: self.place(index), state: state.to_owned() });
+            if let Some(state) = target.check.filter(|state| *state != CheckState::Unknown) {
+                self.record(|| Event::Checked {
+                    target: self.place(index),
+                    state: state.as_str().to_owned(),
+                });
             }
         }
         let until = target.cooling.map_or(Timestamp::ORIGIN, |left| now + left);
@@ -354,7 +357,7 @@ impl Observed {
             return;
         }
         let why = match met.why(from) {
-            _ if !is_ready => word(left.state).to_owned(),
+            _ if !is_ready => left.state.as_str().to_owned(),
             Some(why) => why,
             None if why.is_empty() => last_failure(left),
             None => why.to_owned(),
@@ -461,23 +464,4 @@ fn answered(status: StatusCode) -> String {
 
 fn judged(status: StatusCode) -> String {
     format!("answered {status}, which was judged a failure")
-}
-
-/// What checks say, as it is recorded.
-#[cfg(feature = "record")]
-fn checked(state: CheckState) -> Option<&'static str> {
-    match state {
-        CheckState::Up => Some("up"),
-        CheckState::Down => Some("down"),
-        CheckState::NoSuchPath => Some("no_such_path"),
-        _ => None,
-    }
-}
-
-fn word(state: AdminState) -> &'static str {
-    match state {
-        AdminState::Drain => "drain",
-        AdminState::Maintenance => "maintenance",
-        _ => "ready",
-    }
 }

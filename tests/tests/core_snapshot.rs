@@ -236,7 +236,10 @@ fn identity_a_snapshot_goes_through_json_and_back() {
         let group = Group::of([Entry::new(0).state(state)], plain()).expect("a group");
         let told = serde_json::to_value(group.snapshot(at(0.0))).expect("JSON");
         assert_eq!(told["targets"][0]["state"], name);
+        assert_eq!((state.as_str(), name.parse()), (name, Ok(state)));
     }
+    let error = "Ready".parse::<AdminState>().expect_err("no state");
+    assert_eq!(error.to_string(), "state = Ready: expected one of ready, drain, maintenance");
     for (state, name) in [
         (CheckState::Unknown, "unknown"),
         (CheckState::Up, "up"),
@@ -244,6 +247,7 @@ fn identity_a_snapshot_goes_through_json_and_back() {
         (CheckState::NoSuchPath, "no_such_path"),
     ] {
         assert_eq!(serde_json::to_value(state).expect("JSON"), name);
+        assert_eq!(state.as_str(), name);
         assert_eq!(read(&changed("check", json!(name))).expect("a snapshot").targets[0].check, Some(state));
     }
     for evidence in Evidence::ALL {

@@ -346,6 +346,8 @@ fn why_not_each_target_that_was_passed_over_has_its_reason() {
         (3, PassedOver::Maintenance),
     ];
     assert_eq!((call.index(), told(&call)), (4, all.into()));
+    let words = all.map(|(_, why)| why.as_str());
+    assert_eq!(words, ["cooling", "down", "drain", "maintenance"]);
     let call = world.went_on(call, BUSY);
     assert_eq!((call.index(), told(&call)), (5, all.into()), "4 was tried");
     let call = world.went_on(call, BUSY);

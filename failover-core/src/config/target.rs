@@ -46,13 +46,7 @@ impl Value {
                 ("name", _) => return Err(value.refuse(&key, "a name")),
                 ("attempt_timeout", _) => target = target.attempt_timeout(value.duration(&key)?),
                 ("connect_timeout", _) => target = target.connect_timeout(value.duration(&key)?),
-                ("state", _) => {
-                    target = target.state(match value.word(&key, &["ready", "drain", "maintenance"])? {
-                        "drain" => AdminState::Drain,
-                        "maintenance" => AdminState::Maintenance,
-                        _ => AdminState::Ready,
-                    });
-                }
+                ("state", _) => target = target.state(value.state(&key)?),
                 ("protocol", _) => {
                     target = target.protocol(match value.word(&key, &["auto", "http1", "http2"])? {
                         "http1" => Protocol::Http1,
@@ -73,6 +67,11 @@ impl Value {
             return Err(BuildError::new(format!("{at}.url"), "", "a URL such as http://host:8080/base"));
         }
         Ok(target)
+    }
+
+    fn state(&self, key: &str) -> Result<AdminState, BuildError> {
+        let name = if let Self::Text(name) = self { name } else { "" };
+        name.parse().map_err(|error: BuildError| self.refuse(key, error.expected()))
     }
 }
 

@@ -280,6 +280,9 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
 }
 
 /// What happened to an attempt.
+///
+/// Under the feature `serde` one without an error serializes and deserializes: as its status, as `judged 200`, or as the name of
+/// its evidence.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Cause<E> {
@@ -312,5 +315,53 @@ impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_str())?;
         self.0.canonical_reason().map_or(Ok(()), |reason| write!(f, " {reason}"))
+    }
+}
+
+/// How a cause without an error is written.
+#[cfg(feature = "serde")]
+mod written {
+    use alloc::string::String;
+
+    use http::StatusCode;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::evidence::Evidence;
+    use crate::outcome::Cause;
+
+    impl Serialize for Cause<()> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match self {
+                Self::Status(status) => serializer.serialize_u16(status.as_u16()),
+                Self::Judged(status) => serializer.collect_str(&format_args!("{JUDGED}{}", status.as_u16())),
+                Self::Error(evidence, ()) => serializer.serialize_str(evidence.as_str()),
+            }
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Cause<()> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let cause = match Written::deserialize(deserializer)? {
+                Written::Status(status) => StatusCode::from_u16(status).ok().map(Self::Status),
+                Written::Named(name) => {
+                    let status = name.strip_prefix(JUDGED).and_then(|status| status.parse().ok());
+                    let evidence = Evidence::ALL.into_iter().find(|evidence| evidence.as_str() == name);
+                    let error = evidence.map(|evidence| Self::Error(evidence, ()));
+                    status.map(Self::Judged).or(error)
+                }
+            };
+            let expected = "a last failure must be a status, one that was judged, or the name of an evidence";
+            cause.ok_or_else(|| D::Error::custom(expected))
+        }
+    }
+
+    const JUDGED: &str = "judged ";
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Status(u16),
+        Named(String),
     }
 }

@@ -55,7 +55,7 @@ pub struct TargetSnapshot {
     #[cfg_attr(feature = "serde", serde(default))]
     pub failed_probes: u8,
     /// What happened when it failed last, if it ever did.
-    #[cfg_attr(feature = "serde", serde(default, with = "cause"))]
+    #[cfg_attr(feature = "serde", serde(default))]
     pub last_failure: Option<Cause<()>>,
 }
 
@@ -81,59 +81,5 @@ mod seconds {
         let seconds = Option::<f64>::deserialize(deserializer)?;
         let refuse = |_| D::Error::custom("a time in seconds must not be negative, and not be too long");
         seconds.map(|seconds| Duration::try_from_secs_f64(seconds).map_err(refuse)).transpose()
-    }
-}
-
-/// A last failure, as its status, as `judged 200` or as the name of its evidence.
-#[cfg(feature = "serde")]
-mod cause {
-    use alloc::string::String;
-
-    use http::StatusCode;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::evidence::Evidence;
-    use crate::outcome::Cause;
-
-    #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-    pub(super) fn serialize<S: Serializer>(
-        cause: &Option<Cause<()>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match cause {
-            Some(Cause::Status(status)) => serializer.serialize_u16(status.as_u16()),
-            Some(Cause::Judged(status)) => {
-                serializer.collect_str(&format_args!("{JUDGED}{}", status.as_u16()))
-            }
-            Some(Cause::Error(evidence, ())) => serializer.serialize_str(evidence.as_str()),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Cause<()>>, D::Error> {
-        let cause = match Option::<Written>::deserialize(deserializer)? {
-            None => return Ok(None),
-            Some(Written::Status(status)) => StatusCode::from_u16(status).ok().map(Cause::Status),
-            Some(Written::Named(name)) => {
-                let status = name.strip_prefix(JUDGED).and_then(|status| status.parse().ok());
-                let evidence = Evidence::ALL.into_iter().find(|evidence| evidence.as_str() == name);
-                let error = evidence.map(|evidence| Cause::Error(evidence, ()));
-                status.map(Cause::Judged).or(error)
-            }
-        };
-        let expected = "a last failure must be a status, one that was judged, or the name of an evidence";
-        cause.map(Some).ok_or_else(|| D::Error::custom(expected))
-    }
-
-    const JUDGED: &str = "judged ";
-
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Status(u16),
-        Named(String),
     }
 }

@@ -7,7 +7,6 @@ use http::header::{
 };
 use http::{Response, StatusCode};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::ledger::{Ledger, Reading, Report, Standing, Watched};
 use crate::places::Taken;
@@ -48,7 +47,7 @@ struct TargetStatus {
     probe_in: Option<f64>,
     failed_probes: u8,
     /// The status or the evidence.
-    last_failure: Option<Value>,
+    last_failure: Option<Cause<()>>,
     #[serde(flatten)]
     attempts: Reading,
 }
@@ -95,12 +94,7 @@ impl Status {
             usual: target.usual.map(|time| time.as_secs_f64()),
             probe_in: target.probe_in.map(|left| left.as_secs_f64()),
             failed_probes: target.failed_probes,
-            last_failure: target.last_failure.map(|cause| match cause {
-                Cause::Status(status) => status.as_u16().into(),
-                Cause::Judged(status) => format!("judged {}", status.as_u16()).into(),
-                Cause::Error(evidence, ()) => evidence.as_str().into(),
-                _ => "unknown".into(),
-            }),
+            last_failure: target.last_failure,
             attempts: watched.reading(ledger),
         };
         Self {

@@ -225,6 +225,12 @@ impl<E> Failure<E> {
         }
     }
 
+    /// Whether there was an answer that a judge gave up.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        matches!(self.cause, Cause::Judged(_))
+    }
+
     /// What the error proves, if there was no answer.
     #[must_use]
     pub fn evidence(&self) -> Option<Evidence> {

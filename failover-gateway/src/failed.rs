@@ -1,6 +1,6 @@
 //! An attempt that failed, as problems and the access log tell it.
 
-use failover_tokio::{AttemptError, Cause, Evidence, Failure};
+use failover_tokio::{AttemptError, Evidence, Failure};
 use serde::Serialize;
 
 /// How an attempt failed, whichever way its target is told.
@@ -23,7 +23,7 @@ impl Failed {
     pub(crate) fn of(failure: &Failure<AttemptError>) -> Self {
         Self {
             status: failure.status().map(|status| status.as_u16()),
-            judged: matches!(failure.cause(), Cause::Judged(_)),
+            judged: failure.is_judged(),
             evidence: failure.evidence().map(Evidence::as_str),
             error: failure.error().map(ToString::to_string),
             took: failure.ended().since(failure.began()).as_secs_f64(),

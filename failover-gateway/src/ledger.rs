@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use failover_tokio::{AdminState, Answered, AttemptError, Error, Evidence, Failure, Snapshot, Target};
+use failover_tokio::{
+    AdminState, Answered, AttemptError, Error, Evidence, Failure, Snapshot, Target, failure_in_words,
+};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -350,7 +352,7 @@ impl Entry<'_> {
             if let Some((from, way)) = place(failure.target()).zip(way) {
                 let took = failure.ended().since(failure.began());
                 let (at, why) = (SystemTime::now(), Why::of(failure));
-                pages.failovers.count(at, &self.method, from, way, why, took, || why::words(failure));
+                pages.failovers.count(at, &self.method, from, way, why, took, || failure_in_words(failure));
             }
         }
     }

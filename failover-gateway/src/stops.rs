@@ -1,6 +1,6 @@
 //! Why calls stopped in the last minute, each kind with its count. Its size is bounded.
 
-use failover_tokio::{AttemptError, Failure};
+use failover_tokio::{AttemptError, Failure, failure_in_words};
 use serde::Serialize;
 
 use crate::seconds::Seconds;
@@ -106,7 +106,7 @@ impl Stops {
 fn words(text: &str, last: &[&Failure<AttemptError>]) -> String {
     let mut told: Vec<(String, Vec<usize>)> = Vec::new();
     for failure in last {
-        let words = why::words(failure);
+        let words = failure_in_words(failure);
         match told.iter_mut().find(|(known, _)| *known == words) {
             Some((_, targets)) => targets.push(failure.target()),
             None => told.push((words, vec![failure.target()])),

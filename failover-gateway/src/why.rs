@@ -1,8 +1,8 @@
-//! Why an attempt failed: in kinds that can be counted, and in words.
+//! Why an attempt failed, in kinds that can be counted, and at which targets.
 
 use std::time::Duration;
 
-use failover_tokio::{AttemptError, Cause, Failure, Fault};
+use failover_tokio::{AttemptError, Failure, Fault};
 use http::StatusCode;
 
 /// Why an attempt failed, so that like is counted with like: how long a timeout was, and what a fault's cause says, is no
@@ -19,26 +19,9 @@ impl Why {
         match (failure.error().map(AttemptError::fault), failure.status()) {
             (Some(Fault::Timeout(_)), _) => Self::Fault(Fault::Timeout(Duration::ZERO)),
             (Some(fault), _) => Self::Fault(fault),
-            (None, Some(status)) if is_judged(failure) => Self::Judged(status),
+            (None, Some(status)) if failure.is_judged() => Self::Judged(status),
             (None, status) => Self::Status(status.unwrap_or_default()),
         }
-    }
-}
-
-/// Whether a judge gave the answer up.
-fn is_judged(failure: &Failure<AttemptError>) -> bool {
-    matches!(failure.cause(), Cause::Judged(_))
-}
-
-/// The same in words, with the cause of an error.
-pub(crate) fn words(failure: &Failure<AttemptError>) -> String {
-    match failure.error() {
-        Some(error) if matches!(error.fault(), Fault::Timeout(_)) => "no answer in time".to_owned(),
-        Some(error) => error.cause().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),
-        None if is_judged(failure) => {
-            format!("answered {}, which was judged a failure", failure.status().unwrap_or_default())
-        }
-        None => format!("answered {}", failure.status().unwrap_or_default()),
     }
 }
 

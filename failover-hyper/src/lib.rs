@@ -102,6 +102,7 @@ mod tls;
 mod transport;
 mod transport_body;
 mod tuning;
+mod why;
 mod wire;
 
 pub use failover_core as core;
@@ -150,4 +151,5 @@ pub use crate::template::{Attempts, Idempotent, Template, Within};
 pub use crate::transport::Transport;
 pub use crate::transport_body::TransportBody;
 pub use crate::tuning::{MOST_HEADERS, Tuning};
+pub use crate::why::failure_in_words;
 pub use crate::wire::Watermark;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use failover_core::{Attempt, Cause, Failure, PassedOver, Reason, Target};
+use failover_core::{Attempt, Failure, PassedOver, Reason, Target};
 use http::Method;
 
-use crate::error::{AttemptError, Fault};
-use crate::observed::{Observed, words};
+use crate::error::AttemptError;
+use crate::observed::Observed;
 use crate::recorded::{Call, Failed, Skipped};
+use crate::why::failure_in_words;
 
 /// The notes of one call.
 #[derive(Debug, Default)]
@@ -65,17 +66,13 @@ impl Notes {
 }
 
 fn failed(observed: &Observed, failure: &Failure<AttemptError>) -> Failed {
-    let why = match failure.error().map(AttemptError::fault) {
-        // How long it was stands beside it, and would tell alike calls apart.
-        Some(Fault::Timeout(_)) => "no answer in time".to_owned(),
-        _ => short(&words(failure), LONGEST_WHY),
-    };
     Failed {
         target: observed.place(failure.target()),
         status: failure.status().map(|status| status.as_u16()),
-        judged: matches!(failure.cause(), Cause::Judged(_)),
+        judged: failure.is_judged(),
         evidence: failure.evidence().map(|evidence| evidence.as_str().to_owned()),
-        why,
+        // How long a timeout was stands beside it, and would tell alike calls apart.
+        why: short(&failure_in_words(failure), LONGEST_WHY),
         took: failure.ended().since(failure.began()).as_secs_f64(),
     }
 }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use failover_core::{
     AdminState, BuildError, Cause, CheckState, Failure, Group, Snapshot, Target, TargetSnapshot, Timestamp,
 };
-use http::StatusCode;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
@@ -20,6 +19,7 @@ use crate::outage::Outage;
 use crate::record::{Recorder, Recording};
 #[cfg(feature = "record")]
 use crate::recorded::{Event, Place};
+use crate::why::{answered, judged, words};
 
 /// A group of targets, its time, and what was told of it.
 ///
@@ -420,18 +420,6 @@ impl Met<'_> {
     }
 }
 
-/// Why an attempt failed.
-pub(crate) fn words(failure: &Failure<AttemptError>) -> String {
-    match failure.cause() {
-        Cause::Status(status) => answered(*status),
-        Cause::Judged(status) => judged(*status),
-        Cause::Error(_, error) => {
-            error.cause().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-        }
-        _ => failure.to_string(),
-    }
-}
-
 /// The names by which targets are told: those that they were given, or else scheme, host and port, since the path of a URL may be
 /// a secret (`redacted`). The second one of a list that is told alike is `name#2`.
 fn names(group: &Group<Target>) -> Box<[String]> {
@@ -456,12 +444,4 @@ fn last_failure(target: &TargetSnapshot) -> String {
         Some(Cause::Error(evidence, ())) => evidence.as_str().to_owned(),
         _ => String::new(),
     }
-}
-
-fn answered(status: StatusCode) -> String {
-    format!("answered {status}")
-}
-
-fn judged(status: StatusCode) -> String {
-    format!("answered {status}, which was judged a failure")
 }

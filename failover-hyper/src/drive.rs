@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use failover_core::{Action, Attempt, Evidence, Judgement, Stopped, Target, retry_after};
+use failover_core::{Action, Attempt, Evidence, Failure, Judgement, Stopped, Target, retry_after};
 use http::Response;
 use http_body::Body;
 use tracing::Span;
@@ -175,13 +175,13 @@ impl<X: Exchange> Driver<'_, X> {
             let response = response.map(|body| ResponseBody::new(body, Some(origin)));
             return attempt.handle_judged(verdict, status, None, response, now);
         }
-        let is_code = verdict == attempt.verdict(status);
-        watch.response(index, took, status, Some(if is_code { "failover_code" } else { "judged" }));
         let wait = retry_after(response.headers());
         let (parts, body) = response.into_parts();
         let (body, drain) = ResponseBody::given_up(body, origin);
         self.tell(&mut attempt, self.template.body().hold());
         let action = attempt.handle_judged(verdict, status, wait, Response::from_parts(parts, body), now);
+        let is_judged = action.failures().last().is_some_and(Failure::is_judged);
+        watch.response(index, took, status, Some(if is_judged { "judged" } else { "failover_code" }));
         self.observed.tell(Met::Failures(action.failures()));
         let goes_on = matches!(action, Action::Send(_) | Action::Wait(_));
         match drain {

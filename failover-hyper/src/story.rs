@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
 
+use http::Method;
+
 use crate::recorded::{Call, Event, Failed, Line, Moment, Place, Quiet, Skipped};
 
 /// Tells in words, in the order of time, what a [`Recorder`](crate::Recorder) wrote.
@@ -574,9 +576,8 @@ fn plain_reason(reason: &str) -> &str {
     }
 }
 
-/// RFC 9110, section 9.2.2, and the method QUERY.
 fn is_idempotent(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE" | "QUERY")
+    Method::from_bytes(method.as_bytes()).is_ok_and(|method| method.is_idempotent())
 }
 
 fn shown(target: &Place) -> String {

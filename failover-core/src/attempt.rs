@@ -322,18 +322,17 @@ impl<T, R, E> Attempt<T, R, E> {
         self.0.time_for_body(now)
     }
 
-    /// Whether an answer with this status is given up, so that an adapter can prepare to drain it before it reports it.
-    #[must_use]
-    #[inline]
-    pub fn gives_up(&self, status: StatusCode) -> bool {
-        self.0.group.shared().gives_up.contains(status)
-    }
-
     /// When the attempt began.
     #[must_use]
     #[inline]
     pub fn began(&self) -> Timestamp {
         self.0.latest
+    }
+
+    /// Whether the policy gives an answer with this status up.
+    #[inline]
+    fn gives_up(&self, status: StatusCode) -> bool {
+        self.0.group.shared().gives_up.contains(status)
     }
 }
 

@@ -249,7 +249,7 @@ fn not_well_a_500_is_no_recovery() {
         let mut world = away();
         world.sleep(40.0);
         let probe = world.begin(READ);
-        if probe.gives_up(http::StatusCode::from_u16(code).expect("a status")) {
+        if probe.verdict(http::StatusCode::from_u16(code).expect("a status")).gives_up() {
             assert!(matches!(code, 421 | 425 | 501..=504));
             continue;
         }

@@ -385,11 +385,11 @@ fn explain_names_are_fixed() {
 }
 
 #[test]
-fn gives_up_tells_beforehand_what_a_report_will_do() {
+fn verdict_tells_beforehand_what_a_report_will_do() {
     let world = World::new(2, plain());
     for code in 100..=999 {
         let call = world.begin(READ);
-        let given_up = call.gives_up(StatusCode::from_u16(code).expect("a status"));
+        let given_up = call.verdict(StatusCode::from_u16(code).expect("a status")).gives_up();
         let returned = matches!(report(call, 0, Outcome::Status(code), None, world.now), Action::Return(_));
         assert_eq!(given_up, !returned, "{code}");
         assert_eq!(given_up, matches!(code, 421 | 425 | 501..=504), "{code}");

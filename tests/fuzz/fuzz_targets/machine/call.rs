@@ -120,7 +120,7 @@ impl Call {
             (State::Sending(attempt), Outcome::Error(kind)) => attempt.handle_error(kind.evidence(), (), now),
             (State::Sending(attempt), Outcome::Answer(status, asked)) => {
                 let (status, asked) = (status.code(), asked.map(Span::duration));
-                assert_eq!(attempt.gives_up(status), !matches!(verdict, Verdict::Accepted));
+                assert_eq!(attempt.verdict(status).gives_up(), !matches!(verdict, Verdict::Accepted));
                 attempt.handle_response(status, asked, Rc::clone(&story.responses), now)
             }
         };

@@ -186,7 +186,7 @@ impl<R: Runtime> Transport<R> {
         };
         Ok(Origin {
             authority: target.authority().as_str().into(),
-            host: target.hostname().into(),
+            host: target.host().into(),
             port: target.port(),
             address: route.address.clone(),
             protocol,
@@ -204,7 +204,7 @@ impl<R: Runtime> Transport<R> {
             })?,
             None => tls.prepare()?,
         };
-        let name = route.server_name.as_deref().unwrap_or(target.hostname());
+        let name = route.server_name.as_deref().unwrap_or(target.host());
         let tls = Tls::new(settings, protocol, name);
         tls.map(Security::Tls).ok_or_else(|| BuildError::new("server_name", name, "a host name"))
     }

@@ -105,7 +105,7 @@ fn aim(replica: &Target, mut request: Request<AttemptBody>) -> Request<AttemptBo
     let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
     // A URI that is too long becomes one without an authority, which the transport refuses to send.
     *request.uri_mut() = replica.uri(&path).unwrap_or_default();
-    request.headers_mut().insert(HOST, replica.host().clone());
+    request.headers_mut().insert(HOST, replica.host_header().clone());
     request
 }
 

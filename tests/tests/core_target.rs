@@ -51,7 +51,7 @@ fn per_target_request_the_host_is_the_targets_without_the_default_port() {
         ("http://[::1]:80", "[::1]"),
         ("http://[::80]", "[::80]"),
     ] {
-        assert_eq!(Target::parse(url).expect("a target").host(), host, "{url}");
+        assert_eq!(Target::parse(url).expect("a target").host_header(), host, "{url}");
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn request(target: &Target, path: &PathAndQuery) -> io::Result<(Strin
     let address = format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
     let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let mut request = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n").into_bytes();
-    for (name, value) in target.headers().iter().chain([(&HOST, target.host())]) {
+    for (name, value) in target.headers().iter().chain([(&HOST, target.host_header())]) {
         request.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     request.extend(b"\r\n");

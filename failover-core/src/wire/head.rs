@@ -116,7 +116,7 @@ impl Head {
         for (name, value) in target.headers() {
             headers.insert(name, value.clone());
         }
-        headers.insert(HOST, target.host().clone());
+        headers.insert(HOST, target.host_header().clone());
         Ok(request)
     }
 }

@@ -29,7 +29,8 @@ use crate::wire::route::{Address, Protocol, Route};
 /// let target = Target::parse("http://user:secret@api.example:8080/v1")?;
 /// let uri = target.uri(&Target::path("/users?page=2")?)?;
 /// assert_eq!(uri, "http://api.example:8080/v1/users?page=2");
-/// assert_eq!(target.host(), "api.example:8080");
+/// assert_eq!(target.host(), "api.example");
+/// assert_eq!(target.host_header(), "api.example:8080");
 /// assert_eq!(target.headers()["authorization"], "Basic dXNlcjpzZWNyZXQ=");
 /// assert_eq!(target.to_string(), "http://api.example:8080");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -41,7 +42,7 @@ pub struct Target {
     authority: Authority,
     /// Without a slash at the end.
     base_path: String,
-    host: HeaderValue,
+    host_header: HeaderValue,
     headers: HeaderMap,
     name: Option<String>,
     attempt_timeout: Option<Duration>,
@@ -91,7 +92,7 @@ impl Target {
         }
         Ok(Self {
             scheme: scheme.clone(),
-            host: HeaderValue::from_str(host).map_err(|_| refuse("a host name"))?,
+            host_header: HeaderValue::from_str(host).map_err(|_| refuse("a host name"))?,
             authority: host.parse().map_err(|_| refuse("a host name"))?,
             base_path: uri.path().strip_suffix('/').unwrap_or(uri.path()).to_string(),
             headers,
@@ -242,7 +243,7 @@ impl Target {
 
     /// Its URL's host, without the port; an IPv6 address in brackets.
     #[must_use]
-    pub fn hostname(&self) -> &str {
+    pub fn host(&self) -> &str {
         self.authority.host()
     }
 
@@ -285,8 +286,8 @@ impl Target {
 
     /// The value of the `Host` header: host and port, the scheme's default port dropped (RFC 9110, section 4.2.3).
     #[must_use]
-    pub fn host(&self) -> &HeaderValue {
-        &self.host
+    pub fn host_header(&self) -> &HeaderValue {
+        &self.host_header
     }
 
     /// The target's own headers.

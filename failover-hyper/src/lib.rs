@@ -92,6 +92,8 @@ mod settings;
 mod socket;
 #[cfg(feature = "record")]
 mod story;
+#[cfg(feature = "record")]
+mod story_words;
 mod stream;
 mod targets;
 mod template;

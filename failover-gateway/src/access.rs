@@ -40,7 +40,7 @@ impl AccessLog {
     pub(crate) fn begin<B>(&self, request: &mut Request<B>, caller: &Caller) -> Box<Record> {
         let id = request.headers().get(&REQUEST_ID).filter(|id| is_id(id)).cloned().unwrap_or_else(new_id);
         request.headers_mut().insert(REQUEST_ID, id.clone());
-        let entry = Entry {
+        let line = Line {
             at: SystemTime::now(),
             id: id.to_str().unwrap_or_default().to_owned(),
             trace: trace(request.headers()),
@@ -60,7 +60,7 @@ impl AccessLog {
             stopped: None,
             attempts: Vec::new(),
         };
-        Box::new(Record { entry, began: Instant::now(), log: self.clone() })
+        Box::new(Record { line, began: Instant::now(), log: self.clone() })
     }
 
     /// Waits until everything so far is written, if that takes no longer than usual.
@@ -71,13 +71,13 @@ impl AccessLog {
 
 /// What becomes of a request. The line is written when this is dropped: once all of the answer is sent, or will not be.
 pub(crate) struct Record {
-    entry: Entry,
+    line: Line,
     began: Instant,
     log: AccessLog,
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct Line {
     #[serde(serialize_with = "rfc3339")]
     at: SystemTime,
     id: String,
@@ -98,25 +98,25 @@ struct Entry {
     /// In seconds, to the end of the answer.
     took: f64,
     /// Whose answer it is.
-    target: Option<Place>,
+    target: Option<LoggedTarget>,
     /// Why there was no good answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped: Option<&'static str>,
     /// Those that failed.
-    attempts: Vec<Attempt>,
+    attempts: Vec<LoggedAttempt>,
 }
 
 #[derive(Serialize)]
-struct Place {
+struct LoggedTarget {
     index: usize,
     /// Where the list was replaced meanwhile, it is not known.
     name: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Attempt {
+struct LoggedAttempt {
     #[serde(flatten)]
-    target: Place,
+    target: LoggedTarget,
     #[serde(flatten)]
     failed: Failed,
 }
@@ -129,37 +129,39 @@ impl Record {
         failures: &[Failure<AttemptError>],
         targets: &[Watched],
     ) {
-        let place =
-            |index: usize| Place { index, name: targets.get(index).map(|watched| watched.name().to_owned()) };
-        self.entry.target = outcome.ok().map(place);
-        self.entry.stopped = outcome.err();
-        let attempt = |failure: &Failure<AttemptError>| Attempt {
+        let place = |index: usize| LoggedTarget {
+            index,
+            name: targets.get(index).map(|watched| watched.name().to_owned()),
+        };
+        self.line.target = outcome.ok().map(place);
+        self.line.stopped = outcome.err();
+        let attempt = |failure: &Failure<AttemptError>| LoggedAttempt {
             target: place(failure.target()),
             failed: Failed::of(failure),
         };
-        self.entry.attempts = failures.iter().map(attempt).collect();
+        self.line.attempts = failures.iter().map(attempt).collect();
     }
 
     /// The answer has this status.
     pub(crate) fn answer(&mut self, status: StatusCode) {
-        self.entry.status = Some(status.as_u16());
+        self.line.status = Some(status.as_u16());
     }
 
     /// A piece of the answer's body is sent.
     pub(crate) fn sends(&mut self, bytes: usize) {
-        self.entry.bytes += bytes as u64;
+        self.line.bytes += bytes as u64;
     }
 
     /// All of the answer's body was sent.
     pub(crate) fn ends(&mut self) {
-        self.entry.whole = true;
+        self.line.whole = true;
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.entry.took = self.began.elapsed().as_secs_f64();
-        let mut line = serde_json::to_vec(&self.entry).unwrap_or_default();
+        self.line.took = self.began.elapsed().as_secs_f64();
+        let mut line = serde_json::to_vec(&self.line).unwrap_or_default();
         line.push(b'\n');
         self.log.0.take(line);
     }

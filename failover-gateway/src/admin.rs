@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::caller::Caller;
 use crate::conversation::Answered;
 use crate::door::{Refusal, check};
-use crate::gateway::{Gateway, Named, read_only};
+use crate::gateway::{Gateway, Names, read_only};
 use crate::problem::{Body, Problem, answer};
 
 /// What a request on the admin listener is about.
@@ -125,7 +125,7 @@ impl Gateway {
     }
 
     /// Tells of a target.
-    fn told(&self, names: &[Named<'_>], index: usize) -> Result<Response<Body>, Refused> {
+    fn told(&self, names: &[Names<'_>], index: usize) -> Result<Response<Body>, Refused> {
         let snapshot = self.client().snapshot();
         let gone = || refuse((StatusCode::NOT_FOUND, "the target is gone"));
         let target = snapshot.targets.get(index).ok_or_else(gone)?;
@@ -136,8 +136,8 @@ impl Gateway {
 }
 
 /// The index of a target that is told by it, or by its name.
-fn index(names: &[Named<'_>], target: &str) -> Result<usize, Refused> {
-    let is_named = |named: &Named<'_>| named.shown == target || named.whole == target;
+fn index(names: &[Names<'_>], target: &str) -> Result<usize, Refused> {
+    let is_named = |named: &Names<'_>| named.shown == target || named.whole == target;
     let index = names.iter().position(is_named);
     let index = index.or_else(|| target.parse().ok().filter(|index| *index < names.len()));
     index.ok_or_else(|| {

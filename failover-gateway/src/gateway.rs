@@ -43,7 +43,7 @@ pub(crate) struct Gateway {
 }
 
 /// How a target is named: to everybody, without what may be a secret, and in whole.
-pub(crate) struct Named<'a> {
+pub(crate) struct Names<'a> {
     pub(crate) shown: &'a str,
     pub(crate) whole: &'a str,
 }
@@ -292,11 +292,11 @@ impl Gateway {
     }
 
     /// Does something with the targets, which stay those of the client until it is done.
-    pub(crate) fn with_targets<T>(&self, does: impl FnOnce(&[Named<'_>]) -> T) -> T {
+    pub(crate) fn with_targets<T>(&self, does: impl FnOnce(&[Names<'_>]) -> T) -> T {
         let live = self.live();
         let whole: Vec<_> = live.targets.iter().map(|watched| watched.target.name()).collect();
         let names = live.targets.iter().zip(&whole);
-        let names: Vec<_> = names.map(|(watched, whole)| Named { shown: watched.name(), whole }).collect();
+        let names: Vec<_> = names.map(|(watched, whole)| Names { shown: watched.name(), whole }).collect();
         does(&names)
     }
 

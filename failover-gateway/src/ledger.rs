@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::minutes::{Failovers, Minutes, Place, Way, rfc3339};
+use crate::minutes::{Failovers, Minutes, ShownTarget, Way, rfc3339};
 use crate::seconds::Seconds;
 use crate::state::{self, Recent, State};
 use crate::stops::{Stop, Stops};
@@ -19,7 +19,7 @@ use crate::why::{self, Why};
 /// A target, and how it is doing.
 pub(crate) struct Watched {
     pub(crate) target: Target,
-    place: Place,
+    place: ShownTarget,
     meter: Arc<Meter>,
 }
 
@@ -30,7 +30,7 @@ impl Watched {
         let watched = |(index, target): (usize, &Target)| {
             let known = before.iter().position(|watched| watched.target.name() == target.name());
             let meter = known.map(|place| Arc::clone(&before.remove(place).meter)).unwrap_or_default();
-            Self { target: target.clone(), place: Place { index, name: shown(target).into() }, meter }
+            Self { target: target.clone(), place: ShownTarget { index, name: shown(target).into() }, meter }
         };
         targets.iter().enumerate().map(watched).collect()
     }

@@ -13,7 +13,7 @@ pub(crate) enum Listener {
         address: SocketAddr,
     },
     #[cfg(unix)]
-    Unix(unix::Socket),
+    Unix(unix::SocketFile),
 }
 
 /// A connection that was accepted.
@@ -32,7 +32,7 @@ impl Listener {
     pub(crate) async fn bind(address: &str) -> io::Result<Self> {
         #[cfg(unix)]
         if let Some(path) = address.strip_prefix(UNIX) {
-            return unix::Socket::bind(path.as_ref()).map(Self::Unix);
+            return unix::SocketFile::bind(path.as_ref()).map(Self::Unix);
         }
         let listener = TcpListener::bind(address).await?;
         Ok(Self::Tcp { address: listener.local_addr()?, listener })
@@ -91,7 +91,7 @@ mod unix {
     use tokio::net::{UnixListener, UnixStream};
 
     /// A socket in the file system, whose file is gone when this is dropped.
-    pub(crate) struct Socket {
+    pub(crate) struct SocketFile {
         listener: UnixListener,
         path: PathBuf,
         /// Which file it is: another process may have put its own there.
@@ -100,7 +100,7 @@ mod unix {
         owner: Option<u32>,
     }
 
-    impl Socket {
+    impl SocketFile {
         pub(super) fn bind(path: &Path) -> io::Result<Self> {
             let listener = match UnixListener::bind(path) {
                 Err(error) if error.kind() == ErrorKind::AddrInUse && is_left_behind(path) => {
@@ -133,7 +133,7 @@ mod unix {
         }
     }
 
-    impl Drop for Socket {
+    impl Drop for SocketFile {
         fn drop(&mut self) {
             if self.file.is_some() && self.file == identity(&self.path) {
                 // One that stays is taken over by the next process.

@@ -24,14 +24,14 @@ struct Minute {
 /// Where a failover led.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Way {
-    To(Place),
+    To(ShownTarget),
     /// Nowhere: the call stopped, for a reason that has a name and words.
     Stopped(&'static str, String),
 }
 
 /// Failovers of one kind.
 struct Row {
-    from: Place,
+    from: ShownTarget,
     way: Way,
     why: Why,
     words: String,
@@ -44,7 +44,7 @@ struct Row {
 
 /// A target, as it was shown then.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub(crate) struct Place {
+pub(crate) struct ShownTarget {
     pub(crate) index: usize,
     #[serde(serialize_with = "text")]
     pub(crate) name: Arc<str>,
@@ -55,9 +55,9 @@ pub(crate) struct Place {
 pub(crate) struct Failovers {
     #[serde(serialize_with = "rfc3339")]
     minute: SystemTime,
-    from: Option<Place>,
+    from: Option<ShownTarget>,
     /// Where the call went on.
-    to: Option<Place>,
+    to: Option<ShownTarget>,
     /// The reason for which the call did not go on.
     stopped: Option<&'static str>,
     /// Why the target was given up, and what kept the call from going on.
@@ -79,7 +79,7 @@ impl Minutes {
         &mut self,
         now: SystemTime,
         method: &Method,
-        from: Place,
+        from: ShownTarget,
         way: Way,
         why: Why,
         took: Duration,
@@ -114,7 +114,7 @@ impl Minutes {
     }
 
     /// Why a target was given up last.
-    pub(crate) fn latest(&self, from: &Place) -> Option<&str> {
+    pub(crate) fn latest(&self, from: &ShownTarget) -> Option<&str> {
         let rows = self.0.iter().flat_map(|minute| &minute.rows).filter(|row| row.from == *from);
         rows.max_by_key(|row| row.last).map(|row| &*row.words)
     }
@@ -277,8 +277,8 @@ mod tests {
         minutes.count(now, method, place(from), way, Why::Fault(Fault::Refused), took, || "words".to_owned());
     }
 
-    fn place(index: usize) -> Place {
-        Place { index, name: format!("t{index}").into() }
+    fn place(index: usize) -> ShownTarget {
+        ShownTarget { index, name: format!("t{index}").into() }
     }
 
     fn told(minutes: &Minutes) -> Vec<Value> {

@@ -33,6 +33,7 @@ pub(crate) struct Gateway {
     client: FailoverClient,
     recorder: Recorder,
     live: RwLock<Arc<Live>>,
+    settled: Settled,
     ledger: Ledger,
     metrics: PrometheusHandle,
     places: Places,
@@ -58,10 +59,42 @@ struct Live {
     tls: Vec<tls::Named>,
     /// The client's targets.
     targets: Vec<Watched>,
-    /// What takes a restart to change.
-    listen: String,
     admin: Option<Admin>,
+}
+
+/// What takes a restart to change.
+struct Settled {
+    listen: String,
+    has_tls: bool,
+    admin: Option<String>,
     limits: Limits,
+}
+
+impl Settled {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            listen: settings.listen.clone(),
+            has_tls: settings.listen_tls.is_some(),
+            admin: settings.admin.as_ref().map(|admin| admin.address().to_owned()),
+            limits: settings.limits,
+        }
+    }
+
+    /// The keys of what others would be.
+    fn others(&self, wanted: &Self) -> Vec<&'static str> {
+        let (limits, others) = (&self.limits, &wanted.limits);
+        let keys = [
+            ("listen", self.listen != wanted.listen),
+            ("whether listen_tls is there", self.has_tls != wanted.has_tls),
+            ("admin.listen", self.admin != wanted.admin),
+            ("max_connections", limits.max_connections != others.max_connections),
+            ("max_headers", limits.max_headers != others.max_headers),
+            ("idle_timeout", limits.idle_timeout != others.idle_timeout),
+            ("shutdown_delay", limits.shutdown_delay != others.shutdown_delay),
+            ("drain_timeout", limits.drain_timeout != others.drain_timeout),
+        ];
+        keys.into_iter().filter_map(|(key, is_other)| is_other.then_some(key)).collect()
+    }
 }
 
 impl Gateway {
@@ -74,9 +107,10 @@ impl Gateway {
         let client = client(&settings, &recorder)?;
         let places = Places::new(settings.limits.max_connections);
         let tls = settings.listen_tls.as_ref().map(|served| watch::Sender::new(Arc::clone(&served.config)));
+        let settled = Settled::of(&settings);
         let live = RwLock::new(Arc::new(Live::of(settings, &[])));
         let (ledger, is_leaving) = (Ledger::new(), AtomicBool::new(false));
-        Ok(Self { client, recorder, live, ledger, metrics, places, tls, is_leaving })
+        Ok(Self { client, recorder, live, settled, ledger, metrics, places, tls, is_leaving })
     }
 
     /// How TLS is spoken with clients, whenever it changes.
@@ -124,16 +158,12 @@ impl Gateway {
         let failover = settings.failover.clone();
         let set = self.client.set_targets(self.as_set_by_hand(failover.targets, &live), failover.policy);
         set.map_err(|error| format!("failover.{error}"))?;
-        let has_tls = settings.listen_tls.is_some();
         if let (Some(tls), Some(served)) = (&self.tls, &settings.listen_tls) {
             tls.send_replace(Arc::clone(&served.config));
         }
-        let settled =
-            (&live.listen, live.limits, self.tls.is_some(), live.admin.as_ref().map(Admin::address));
-        let wanted =
-            (&settings.listen, settings.limits, has_tls, settings.admin.as_ref().map(Admin::address));
-        if settled != wanted {
-            warn!("{AT_A_RESTART} change only at a restart");
+        let others = self.settled.others(&Settled::of(&settings));
+        if !others.is_empty() {
+            warn!("only a restart changes {}: it stays as it was", others.join(", "));
         }
         self.recorder.write_to(settings.recorded.take());
         *live = Arc::new(Live::of(settings, &live.targets));
@@ -336,9 +366,7 @@ impl Live {
             preset: settings.failover.preset,
             tls: settings.tls,
             targets: Watched::all(&settings.failover.targets, before),
-            listen: settings.listen,
             admin: settings.admin,
-            limits: settings.limits,
         }
     }
 }
@@ -393,5 +421,3 @@ const CONNECTIONS: &str = "failover_gateway_connections";
 const MAX_CONNECTIONS: &str = "failover_gateway_max_connections";
 const SHARED: &str = "failover_gateway_shared_places_taken";
 const QUEUED: &str = "failover_gateway_queued_calls";
-
-const AT_A_RESTART: &str = "listen, whether listen_tls and admin.listen are there, max_connections, max_headers, and the idle, shutdown and drain times";

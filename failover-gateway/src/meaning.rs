@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use failover_tokio::{Policy, Preset, Protocol, Replay, Target};
+use failover_tokio::{Follow, Policy, Preset, Protocol, Replay, Target};
 use humantime::format_duration;
 
 use crate::listener::UNIX;
@@ -124,7 +124,16 @@ fn policy(f: &mut Formatter<'_>, policy: &Policy) -> fmt::Result {
     if let Some(most) = policy.max_attempts {
         writeln!(f, "failover.max_attempts = {most}")?;
     }
+    let backoff = policy.backoff;
+    writeln!(f, "failover.backoff = {} to {}", format_duration(backoff.base), format_duration(backoff.max))?;
+    writeln!(f, "failover.free_repeat = {}", if policy.free_repeat { "on" } else { NONE })?;
+    writeln!(f, "failover.follow = {}", if policy.follow == Follow::Answer { "answer" } else { "strikes" })?;
     writeln!(f, "failover.leave_after = {}", policy.leave_after)?;
+    let late =
+        policy.late.map(|late| format!("{} times, at least {}", late.factor, format_duration(late.floor)));
+    writeln!(f, "failover.late = {}", late.as_deref().unwrap_or(NONE))?;
+    let budget = policy.budget.map(|budget| format!("{}%, at least {}", budget.percent, budget.reserve));
+    writeln!(f, "failover.budget = {}", budget.as_deref().unwrap_or(NONE))?;
     writeln!(f, "failover.jitter = {}", if policy.jitter { "on" } else { NONE })?;
     write!(f, "failover.replay_buffer = {}", policy.replay_buffer)
 }

@@ -103,8 +103,17 @@ fn handle_pin_a_call_under_way_ends_on_the_list_that_it_began_with() {
 fn what_takes_a_restart_is_said_to() {
     let works = Server::script([Reply::ok("right")]);
     let gateway = Gateway::before([&works], "");
-    gateway.reload(&config("max_connections = 7", &[works.url()], ""));
-    assert!(gateway.wait_for_log("restart").contains("max_connections"));
+    for (wanted, told) in [
+        ("max_connections = 7", Some("max_connections")),
+        ("", None),
+        ("max_connections = 7\nidle_timeout = '5s'", Some("max_connections, idle_timeout")),
+        ("drain_timeout = '7s'", Some("drain_timeout")),
+    ] {
+        gateway.reload(&config(wanted, &[works.url()], ""));
+        let logged = gateway.logged.lock().unwrap();
+        let said = logged.iter().find_map(|line| line.split("only a restart changes ").nth(1));
+        assert_eq!(said.and_then(|said| said.split(": it stays").next()), told, "{wanted}: {logged:#?}");
+    }
 }
 
 #[test]

@@ -279,12 +279,12 @@ impl Gateway {
         };
         entry.failed(&error, targets);
         if let Error::Stopped(stopped) = &error {
-            if matches!(error.gateway_status(), StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
-                // Its client left in the middle of the request, or sends too much.
-                return Problem::of(&error, &[]).answer();
-            }
             if let Some(record) = record {
                 record.call(Err(stopped.reason().as_str()), stopped.failures(), targets);
+            }
+            if error.gateway_status().is_client_error() {
+                // Its client left in the middle of the request, stopped sending it, or sends too much.
+                return Problem::of(&error, &[]).answer();
             }
             if live.preset == Preset::Ballerina && stopped.reason() != Reason::LocalFault {
                 let message = stopped.ballerina().to_string();

@@ -90,6 +90,8 @@ impl<B: Body> Error<B> {
     /// The response by which a server tells its client of this error: the last one of a target, if there was one, or else one
     /// with [`gateway_status`](Self::gateway_status) and without a body, which tells nothing of the targets.
     ///
+    /// Where that status is a 4xx, so that the fault is the client's own, it is told so whatever a target answered before.
+    ///
     /// # Examples
     ///
     /// A handler of axum, which answers whatever comes of the call:
@@ -114,7 +116,8 @@ impl<B: Body> Error<B> {
         let (response, failures) = match self {
             Self::Stopped(stopped) => {
                 let (_, failures, response) = stopped.into_parts();
-                (response.filter(|response| !response.body().is_let_go()), failures)
+                let is_clients = status.is_client_error();
+                (response.filter(|response| !is_clients && !response.body().is_let_go()), failures)
             }
             _ => (None, vec![]),
         };

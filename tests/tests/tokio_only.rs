@@ -674,6 +674,24 @@ async fn local_fault_a_request_body_that_stalls_or_fails_is_not_the_targets_faul
     assert_eq!(servers[1].connections(), 0);
 }
 
+/// Guards: `gateway_response` that passes an earlier answer on where the client itself is at fault.
+#[tokio::test]
+async fn gateway_status_a_fault_of_the_client_wins_over_what_a_target_answered_before() {
+    let servers = [Server::early(|_| Reply::status(503)), Server::script([Reply::ok("")])];
+    let urls = servers.each_ref().map(Server::url);
+    let client =
+        FailoverClient::builder().targets(urls).attempt_timeout(Duration::from_secs(1)).build().unwrap();
+    let (stalled, feed) = stream();
+    feed.send(Frame::data(Bytes::from_static(b"the beginning"))).unwrap();
+    let error = client.forward(Request::put("/").body(stalled).unwrap()).await.unwrap_err();
+    assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    let response = error.gateway_response();
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(response.body().answered().failures().len(), 2);
+    assert_eq!(text(response).await, "");
+    drop(feed);
+}
+
 #[tokio::test]
 async fn forward_headers_of_one_connection_are_stripped_both_ways() {
     let answer = |status| {

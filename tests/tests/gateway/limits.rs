@@ -444,6 +444,19 @@ fn local_fault_a_client_that_stops_sending_its_body_is_told_so() {
     assert_eq!((first.requests().len(), second.connections()), (0, 0));
 }
 
+/// Guards: `conclude` that passes an earlier answer on where the client itself is at fault.
+#[test]
+fn local_fault_a_client_that_stops_sending_its_body_is_told_so_whatever_a_target_answered() {
+    let (busy, second) =
+        (Server::early(|_| Reply::status(503).body("busy")), Server::script([Reply::ok("")]));
+    let gateway = Gateway::before([&busy, &second], HASTY);
+    let mut connection = gateway.connect();
+    connection.write(b"PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nhalf");
+    let answer = connection.read("PUT").unwrap();
+    assert_eq!((answer.status, &answer.json()["reason"]), (408, &"local_fault".into()));
+    assert_eq!((busy.connections(), second.requests().len()), (1, 0));
+}
+
 fn idle_after(server: &Server, time: Duration) -> Gateway {
     Gateway::configured(&config(&format!("idle_timeout = '{}ms'", time.as_millis()), &[server.url()], ""))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use failover_tokio::rustls::ServerConfig;
 use failover_tokio::{Error, FailoverClient, Preset, Reason, Recorder, ResponseBody, Target};
-use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Limited};
 use hyper::body::Incoming;
@@ -291,15 +291,14 @@ impl Gateway {
                 return answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", message);
             }
         }
+        if error.response().is_some() {
+            return error.gateway_response().map(Either::Right);
+        }
         // Where the targets are is nobody else's.
         let shown = if live.show_attempts { targets } else { &[] };
         let mut problem = Problem::of(&error, shown).answer();
-        if matches!(error, Error::Coding) {
-            // Where the body ends, who passed it on may have read otherwise (RFC 9112, section 6.1).
-            problem.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        let problem = if matches!(error, Error::Method) { allowing(problem) } else { problem };
-        error.into_response().map_or_else(|| problem, |response| response.map(Either::Right))
+        problem.headers_mut().extend(error.gateway_response().into_parts().0.headers);
+        problem
     }
 
     pub(crate) fn client(&self) -> &FailoverClient {

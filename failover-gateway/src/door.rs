@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, StatusCode, Uri, Version};
 use ipnet::IpNet;
@@ -42,12 +42,12 @@ impl Trusted {
 }
 
 impl Door {
-    /// Makes of a client's request that of its targets; `false` if nobody but the gateway is asked.
+    /// Makes of a client's request that of its targets.
     ///
     /// # Errors
     ///
     /// It is for no target.
-    pub(crate) fn enter<B>(&self, request: &mut Request<B>, caller: &Caller) -> Result<bool, Refusal> {
+    pub(crate) fn enter<B>(&self, request: &mut Request<B>, caller: &Caller) -> Result<(), Refusal> {
         let stated = || request.headers().get(CONTENT_LENGTH).and_then(length);
         if self.max_body.is_some_and(|most| stated().is_some_and(|length| length > most)) {
             return Err(TOO_LARGE);
@@ -69,7 +69,7 @@ impl Door {
         } else {
             caller.peer.introduce(request);
         }
-        Ok(may_pass_on(request))
+        Ok(())
     }
 
     /// The part of a request's path that is below the base, which counts in whole segments; `None` if that is all of it.
@@ -163,18 +163,6 @@ fn is_plain_host(host: &[u8]) -> bool {
         _ => return false,
     };
     name > 0 && port.iter().all(u8::is_ascii_digit)
-}
-
-/// Counts a request that says so as passed on once more; `false` if it was not to be (RFC 9110, section 7.6.2).
-fn may_pass_on<B>(request: &mut Request<B>) -> bool {
-    if request.method() != Method::OPTIONS {
-        return true;
-    }
-    let left = request.headers().get(MAX_FORWARDS).and_then(|left| left.to_str().ok()?.parse::<u32>().ok());
-    if let Some(left) = left.and_then(|left| left.checked_sub(1)) {
-        request.headers_mut().insert(MAX_FORWARDS, left.into());
-    }
-    left != Some(0)
 }
 
 fn drop_underscores(headers: &mut HeaderMap) {

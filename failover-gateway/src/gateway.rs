@@ -243,12 +243,7 @@ impl Gateway {
         caller: &Caller,
         live: &Live,
     ) -> Result<Place, Response<Body>> {
-        match check(request).and_then(|()| live.door.enter(request, caller)) {
-            Ok(true) => {}
-            // Nobody but the gateway is asked.
-            Ok(false) => return Err(allowing(answer(StatusCode::OK, "text/plain", ""))),
-            Err(refusal) => return Err(refuse(refusal)),
-        }
+        check(request).and_then(|()| live.door.enter(request, caller)).map_err(refuse)?;
         self.places.enter(&caller.place).await.ok_or_else(|| {
             let mut full = refuse((StatusCode::SERVICE_UNAVAILABLE, "too many calls wait for their turn"));
             full.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -294,11 +289,14 @@ impl Gateway {
         if error.response().is_some() {
             return error.gateway_response().map(Either::Right);
         }
-        // Where the targets are is nobody else's.
-        let shown = if live.show_attempts { targets } else { &[] };
-        let mut problem = Problem::of(&error, shown).answer();
-        problem.headers_mut().extend(error.gateway_response().into_parts().0.headers);
-        problem
+        let mut answer = if matches!(error, Error::LastHop) {
+            answer(StatusCode::OK, "text/plain", "")
+        } else {
+            // Where the targets are is nobody else's.
+            Problem::of(&error, if live.show_attempts { targets } else { &[] }).answer()
+        };
+        answer.headers_mut().extend(error.gateway_response().into_parts().0.headers);
+        answer
     }
 
     pub(crate) fn client(&self) -> &FailoverClient {
@@ -385,13 +383,6 @@ pub(crate) fn client(settings: &Settings, recorder: &Recorder) -> Result<Failove
         builder = builder.tls_named(&named.name, Arc::clone(&named.config));
     }
     builder.build().map_err(|error| format!("failover.{error}"))
-}
-
-/// The same, with the methods that are passed on.
-fn allowing(mut response: Response<Body>) -> Response<Body> {
-    let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-    response.headers_mut().insert(ALLOW, methods);
-    response
 }
 
 fn refuse((status, detail): Refusal) -> Response<Body> {

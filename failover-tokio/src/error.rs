@@ -29,6 +29,9 @@ pub enum Error<B: Body = TransportBody> {
     /// The request asks for another protocol over a stream of HTTP/2 (RFC 8441), which is not passed on.
     #[error("another protocol over HTTP/2 cannot be forwarded")]
     Protocol,
+    /// The request is an `OPTIONS` that is to be passed on no further, since its `Max-Forwards` is 0: this side is asked.
+    #[error("the request is to be passed on no further")]
+    LastHop,
     /// The request came by here again and again: a proxy is its own target.
     #[error("the request comes back again and again")]
     Loop,
@@ -57,7 +60,8 @@ impl<B: Body> Error<B> {
     ///
     /// 504 if the last attempt ran out of time or there was none for a first one, and 502 if it failed otherwise; 503 for a
     /// fault on this side, but 400, 408, 413 or 414 where it is the client's, whose body broke off, came too slowly or is
-    /// longer than a `http_body_util::Limited` lets it be, or whose path is too long; 405 for a method that is never sent, 501 for a protocol or coding, and 508 for a loop.
+    /// longer than a `http_body_util::Limited` lets it be, or whose path is too long; 405 for a method that is never sent, 501 for a protocol or coding, and 508 for a loop;
+    /// and 200 for an `OPTIONS` that goes no further.
     #[must_use]
     pub fn gateway_status(&self) -> StatusCode {
         match self {
@@ -82,6 +86,7 @@ impl<B: Body> Error<B> {
             Self::Path(_) | Self::Header(_) | Self::Json(_) => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Protocol | Self::Coding => StatusCode::NOT_IMPLEMENTED,
+            Self::LastHop => StatusCode::OK,
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Aborted => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -113,6 +118,7 @@ impl<B: Body> Error<B> {
     #[must_use]
     pub fn gateway_response(self) -> Response<ResponseBody<B>> {
         let (status, is_coding) = (self.gateway_status(), matches!(self, Self::Coding));
+        let tells_methods = matches!(self, Self::Method | Self::LastHop);
         let (response, failures) = match self {
             Self::Stopped(stopped) => {
                 let (_, failures, response) = stopped.into_parts();
@@ -130,7 +136,7 @@ impl<B: Body> Error<B> {
         }
         let mut response = Response::new(ResponseBody::none(failures));
         *response.status_mut() = status;
-        if status == StatusCode::METHOD_NOT_ALLOWED {
+        if tells_methods {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
         }
         if is_coding {
@@ -177,6 +183,7 @@ impl<B: Body> fmt::Debug for Error<B> {
             Self::Stopped(stopped) => f.debug_tuple("Stopped").field(stopped).finish(),
             Self::Method => f.write_str("Method"),
             Self::Protocol => f.write_str("Protocol"),
+            Self::LastHop => f.write_str("LastHop"),
             Self::Loop => f.write_str("Loop"),
             Self::Path(error) => f.debug_tuple("Path").field(error).finish(),
             Self::Header(error) => f.debug_tuple("Header").field(error).finish(),
@@ -187,5 +194,5 @@ impl<B: Body> fmt::Debug for Error<B> {
     }
 }
 
-/// What a response of 405 names (RFC 9110, section 15.5.6).
+/// What a response of 405 names, and one to `OPTIONS` (RFC 9110, sections 9.3.7 and 15.5.6).
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";

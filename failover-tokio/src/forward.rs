@@ -7,7 +7,7 @@ use failover_hyper::{
     AttemptBody, AttemptError, Bound, BoxError, CallBody, Classify, Exchange, List, ResponseBody, Template,
     perform,
 };
-use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderValue, TE, UPGRADE, VIA};
+use http::header::{CONNECTION, COOKIE, HeaderMap, HeaderValue, MAX_FORWARDS, TE, UPGRADE, VIA};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -31,7 +31,8 @@ impl FailoverClient {
     /// `X-Forwarded-For`, `-Host` and `-Proto`; `Host` is each target's. With `Expect: 100-continue` the body is not read before
     /// a target asks for it, or is silent for 1 s: one that refuses by the head gets none of it.
     ///
-    /// `Via` is added; a [`Peer`] among the request's extensions tells the targets of the sender.
+    /// `Via` is added, and the `Max-Forwards` of an `OPTIONS` is one less; a [`Peer`] among the request's extensions tells the
+    /// targets of the sender.
     ///
     /// An `Upgrade` to one of the policy's [`upgrades`](field@failover_core::Policy::upgrades) is passed on over a new connection
     /// of HTTP/1.1, and is a call like others until a target takes it up: then the answer is a 101, and when the server has
@@ -42,7 +43,8 @@ impl FailoverClient {
     /// # Errors
     ///
     /// See [`Error`]. Refused without an attempt are another transfer coding than chunked, a path that leads above where it
-    /// begins, the methods CONNECT and TRACE, another protocol over HTTP/2, and a request that comes by here again and again.
+    /// begins, the methods CONNECT and TRACE, another protocol over HTTP/2, an OPTIONS whose `Max-Forwards` is 0, and a request
+    /// that comes by here again and again.
     ///
     /// # Examples
     ///
@@ -203,10 +205,26 @@ fn check<B: Body>(head: &mut Parts, said: &Said) -> Result<(), Error<B>> {
     if leads_out(head.uri.path()) {
         return Err(PathError::Outside.into());
     }
-    if said.via && is_looping(&head.headers) {
-        return Err(Error::Loop);
+    if !settle_framing(&mut head.headers) {
+        return Err(Error::Coding);
     }
-    if settle_framing(&mut head.headers) { Ok(()) } else { Err(Error::Coding) }
+    // Before loops, since whoever looks for one asks so.
+    if !may_pass_on(head) {
+        return Err(Error::LastHop);
+    }
+    if said.via && is_looping(&head.headers) { Err(Error::Loop) } else { Ok(()) }
+}
+
+/// Counts a request that says so as passed on once more; `false` if it was not to be (RFC 9110, section 7.6.2).
+fn may_pass_on(head: &mut Parts) -> bool {
+    if head.method != Method::OPTIONS {
+        return true;
+    }
+    let left = head.headers.get(MAX_FORWARDS).and_then(|left| left.to_str().ok()?.parse::<u32>().ok());
+    if let Some(left) = left.and_then(|left| left.checked_sub(1)) {
+        head.headers.insert(MAX_FORWARDS, left.into());
+    }
+    left != Some(0)
 }
 
 /// Whether a path leads above where it begins, as some target may read it (RFC 3986, section 6.2.2).

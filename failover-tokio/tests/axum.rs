@@ -46,6 +46,27 @@ async fn a_router_passes_on_what_targets_answer_and_answers_itself_where_none_do
     }
 }
 
+/// Guards: `may_pass_on` that counts nothing, or beyond OPTIONS.
+#[tokio::test]
+async fn a_request_is_passed_on_as_often_as_it_may_be() {
+    let echo = async |headers: HeaderMap| headers["max-forwards"].to_str().unwrap().to_owned();
+    let works = start(Router::new().fallback(echo)).await;
+    let target = FailoverClient::builder().targets(&works).build().unwrap();
+    let front = start(Router::new().fallback_service(target.clone().into_proxy())).await;
+    let client = FailoverClient::builder().targets(front).build().unwrap();
+    let ask = async |method: &str, left: &str| {
+        let response = client.method(method, "/").header("max-forwards", left).await.unwrap();
+        let (head, body) = response.into_parts();
+        (head.status, body.text().await.unwrap(), head.headers.contains_key("allow"))
+    };
+    for (method, left, told) in [("OPTIONS", "2", "1"), ("GET", "0", "0"), ("OPTIONS", "x", "x")] {
+        assert_eq!(ask(method, left).await, (StatusCode::OK, told.to_owned(), false), "{method} {left}");
+    }
+    assert_eq!(ask("OPTIONS", "0").await, (StatusCode::OK, String::new(), true));
+    let last = Request::options("/").header("max-forwards", "0").body(String::new()).unwrap();
+    assert!(matches!(target.forward(last).await, Err(Error::LastHop)));
+}
+
 /// Guards: a `Proxy` that only `Connections` have.
 #[tokio::test]
 async fn a_stack_of_ones_own_is_a_service_of_a_router_too() {

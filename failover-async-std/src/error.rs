@@ -1,7 +1,7 @@
 //! What a call fails with. None of it shows more of a URL than scheme, host and port.
 
 use failover_core::{Failure, PathError, Stopped};
-use failover_hyper::{Answered, AttemptError, BoxError, InvalidHeader, Mistake};
+use failover_hyper::{Answered, AttemptError, BoxError, InvalidHeader};
 
 use crate::unrepresentable::Unrepresentable;
 
@@ -51,16 +51,5 @@ impl Error {
         let mut response = reply?.ok()?;
         response.insert_ext(Answered::given_up(failures));
         Some(response)
-    }
-}
-
-impl From<Mistake> for Error {
-    fn from(mistake: Mistake) -> Self {
-        match mistake {
-            Mistake::Path(error) => Self::Path(error),
-            Mistake::Header(error) => Self::Header(error),
-            Mistake::Json(error) => Self::Json(error),
-            _ => Self::Method,
-        }
     }
 }

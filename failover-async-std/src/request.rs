@@ -48,7 +48,10 @@ impl RequestBuilder {
     /// See [`Error`].
     pub fn send(self) -> impl Future<Output = Result<surf::Response, Error>> + Send + 'static {
         let Self { list, draft } = self;
-        async move { run(&list, Some(draft.template()?), &Senders(&list)).await }
+        async move {
+            let template = draft.template().map_err(Error::mistaken)?;
+            run(&list, Some(template), &Senders(&list)).await
+        }
     }
 
     /// Sends the request by a call that runs on by itself, and hands back what waits for its result.

@@ -163,6 +163,15 @@ macro_rules! request_builder {
 #[macro_export]
 macro_rules! told_by_errors {
     () => {
+        pub(crate) fn mistaken(mistake: $crate::Mistake) -> Self {
+            match mistake {
+                $crate::Mistake::Path(error) => Self::Path(error),
+                $crate::Mistake::Header(error) => Self::Header(error),
+                $crate::Mistake::Json(error) => Self::Json(error),
+                _ => Self::Method,
+            }
+        }
+
         /// Whether the call ended since its time was over: that of its last attempt, or all of it.
         #[must_use]
         pub fn is_timeout(&self) -> bool {

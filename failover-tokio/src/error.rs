@@ -4,9 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use failover_core::{Failure, PathError, Reason, Stopped};
-use failover_hyper::{
-    Answered, AttemptError, BoxError, Fault, InvalidHeader, Mistake, ResponseBody, TransportBody,
-};
+use failover_hyper::{Answered, AttemptError, BoxError, Fault, InvalidHeader, ResponseBody, TransportBody};
 use http::header::{ALLOW, CONNECTION, HeaderValue};
 use http::{Response, StatusCode, Version};
 use http_body::Body;
@@ -163,17 +161,6 @@ impl<B: Body> Error<B> {
         let mut response = response.filter(|response| !response.body().is_let_go())?;
         response.body_mut().set_answered(Answered::given_up(failures));
         Some(response)
-    }
-}
-
-impl<B: Body> From<Mistake> for Error<B> {
-    fn from(mistake: Mistake) -> Self {
-        match mistake {
-            Mistake::Path(error) => Self::Path(error),
-            Mistake::Header(error) => Self::Header(error),
-            Mistake::Json(error) => Self::Json(error),
-            _ => Self::Method,
-        }
     }
 }
 

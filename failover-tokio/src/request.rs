@@ -51,7 +51,7 @@ impl RequestBuilder {
     pub fn send(self) -> impl Future<Output = Result<Response<ResponseBody>, Error>> + Send + 'static {
         let Self { list, draft } = self;
         async move {
-            let template = draft.template()?;
+            let template = draft.template().map_err(Error::mistaken)?;
             run(&list, &template).await
         }
     }

@@ -180,6 +180,15 @@ macro_rules! told_by_errors {
                 || stopped.reason() == $crate::core::Reason::Deadline
         }
 
+        $crate::told_by_all_errors!(Self::Method | Self::Path(_) | Self::Header(_) | Self::Json(_));
+    };
+}
+
+/// The same of an `Error` of any client, of which some say that the request was built wrong.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! told_by_all_errors {
+    ($built_wrong:pat) => {
         /// Whether there was no connection to any target, so that nothing was sent.
         #[must_use]
         pub fn is_connect(&self) -> bool {
@@ -193,7 +202,7 @@ macro_rules! told_by_errors {
         #[must_use]
         pub fn is_builder(&self) -> bool {
             let Self::Stopped(stopped) = self else {
-                return matches!(self, Self::Method | Self::Path(_) | Self::Header(_) | Self::Json(_));
+                return matches!(self, $built_wrong);
             };
             // Too long together with a target's.
             let source =

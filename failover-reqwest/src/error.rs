@@ -2,9 +2,8 @@
 
 use std::error::Error as _;
 
-use failover_core::{Evidence, Failure, PathError, Reason, Stopped};
+use failover_core::{Failure, PathError, Reason, Stopped};
 use failover_hyper::{Answered, AttemptError, Fault, ResponseBody};
-use http::StatusCode;
 use reqwest::{Body, Response};
 
 use crate::answer::answer;
@@ -55,40 +54,7 @@ impl Error {
         }
     }
 
-    /// Whether there was no connection to any target, so that nothing was sent.
-    #[must_use]
-    pub fn is_connect(&self) -> bool {
-        let Self::Stopped(stopped) = self else { return false };
-        let unconnected = |failure: &Failure<_>| failure.evidence() == Some(Evidence::NoConnection);
-        !stopped.failures().is_empty() && stopped.failures().iter().all(unconnected)
-    }
-
-    /// Whether the request cannot be built, whatever the targets do.
-    #[must_use]
-    pub fn is_builder(&self) -> bool {
-        !matches!(self, Self::Stopped(_))
-    }
-
-    /// Whether it is the request's body that failed, where the caller provides it.
-    #[must_use]
-    pub fn is_body(&self) -> bool {
-        let Self::Stopped(stopped) = self else { return false };
-        let last = stopped.failures().last().and_then(Failure::error).map(AttemptError::fault);
-        matches!(last, Some(Fault::RequestBody | Fault::TooLong))
-    }
-
-    /// Whether the last target answered, with a status that gives a target up or an answer that a judge gave up.
-    #[must_use]
-    pub fn is_status(&self) -> bool {
-        self.status().is_some()
-    }
-
-    /// The status of the last target's answer, if it gave one: a failover code, or any where a judge gave the answer up.
-    #[must_use]
-    pub fn status(&self) -> Option<StatusCode> {
-        let Self::Stopped(stopped) = self else { return None };
-        stopped.failures().last().and_then(Failure::status)
-    }
+    failover_hyper::told_by_all_errors!(Self::Request(_) | Self::Method | Self::Path(_) | Self::Elsewhere);
 
     /// The last response of a target, if there was one: a real answer, though one that gave the target up.
     ///

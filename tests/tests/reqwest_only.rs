@@ -256,6 +256,11 @@ async fn errors_tell_what_reqwests_users_ask_of_them() {
     let client = FailoverClient::builder().target(target).policy(policy()).client(plain()).build().unwrap();
     let error = client.post("/").send().await.unwrap_err();
     assert!(error.is_connect() && error.is_timeout(), "{error}");
+
+    let long = format!("{}/{}", busy.url(), "b".repeat(10_000));
+    let client = FailoverClient::builder().targets(long).policy(policy()).client(plain()).build().unwrap();
+    let error = client.get(format!("/{}", "x".repeat(60_000))).send().await.unwrap_err();
+    assert!(matches!(error, Error::Stopped(_)) && error.is_builder(), "{error}");
 }
 
 /// Guards: `received` that loses the URL, or the extensions.

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[cfg(feature = "rustls-no-provider")]
 use failover_core::BuildError;
 use failover_core::Protocol;
-use failover_hyper::{AttemptError, Classify, Fault, Proven, receive};
+use failover_hyper::{AttemptError, Fault, receive};
 use http_client::{Config, HttpClient};
 use surf::StatusCode;
 use surf::utils::async_trait;
@@ -94,9 +94,7 @@ impl HttpClient for Transport {
         request.extensions_mut().clone_from(ticket.extensions());
         let progress = request.body().progress().clone();
         let sending = self.pool.clone().call(request);
-        let sent = ticket.watch(progress, async {
-            receive(sending.await.map_err(|error| AttemptError::service(Proven.classify(&error), error))?)
-        });
+        let sent = ticket.watch(progress, async { receive(sending.await?) });
         let response = sent.await.map_err(|error| failed(error.unwrap_or_else(AttemptError::unconnected)))?;
         let shown = shown(response).map_err(|answer| surf::Error::new(StatusCode::BadGateway, answer))?;
         Ok(shown.into())

@@ -102,6 +102,13 @@ impl TransportError {
     }
 }
 
+impl From<TransportError> for AttemptError {
+    fn from(error: TransportError) -> Self {
+        let (evidence, fault) = of(&error);
+        Self::new(evidence, fault, Some(error.into()))
+    }
+}
+
 impl From<ConnectError> for TransportError {
     /// Without a connection there is nothing that the request was sent on.
     fn from(error: ConnectError) -> Self {

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::classify::{Classify, Proven};
+use crate::classify::Classify;
 use crate::connections::Connections;
 use crate::error::{AttemptError, BoxError};
 use crate::progress::{Bound, Stage};
@@ -79,14 +79,14 @@ impl<R: Runtime> Connections<R> {
     ///
     /// There is no answer.
     #[inline]
+    #[expect(clippy::manual_async_fn, reason = "an async fn would move the request once more")]
     pub fn exchange(
         &self,
         request: Request<AttemptBody>,
         bound: Bound<'_>,
     ) -> impl Future<Output = Result<Response<TransportBody>, AttemptError>> + Send {
-        let fails = |error| AttemptError::service(Proven.classify(&error), error);
         // Pinned where it is made, since awaiting it would move it.
-        async move { pin!(hold::<R, _, _>(bound, pin!(self.send(request)), fails)).await }
+        async move { pin!(hold::<R, _, _>(bound, pin!(self.send(request)), AttemptError::from)).await }
     }
 }
 

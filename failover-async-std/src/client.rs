@@ -133,10 +133,9 @@ impl FailoverClient {
         targets: impl IntoIterator<Item = Target>,
         policy: Policy,
     ) -> Result<(), BuildError> {
-        let targets: Vec<_> = targets.into_iter().collect();
         match &self.shared.transport {
-            Some(transport) => self.shared.targets.connect(transport, targets, policy),
-            None => self.shared.targets.replace(|list| list.with_targets(targets, policy)),
+            Some(transport) => self.shared.targets.connect(transport, targets.into_iter().collect(), policy),
+            None => self.shared.targets.set(targets, policy),
         }
     }
 

@@ -67,7 +67,7 @@ impl FailoverMiddleware {
         targets: impl IntoIterator<Item = Target>,
         policy: Policy,
     ) -> Result<(), BuildError> {
-        self.targets.replace(|list| list.with_targets(targets, policy))
+        self.targets.set(targets, policy)
     }
 
     failover_hyper::remembered!(targets);

@@ -107,6 +107,20 @@ impl<S> Targets<S> {
         })
     }
 
+    /// Puts other targets in the place of the current ones, which are sent to by the same services.
+    ///
+    /// # Errors
+    ///
+    /// As [`List::with_targets`]; the current list then stays.
+    pub fn set(&self, targets: impl IntoIterator<Item = Target>, policy: Policy) -> Result<(), BuildError>
+    where
+        S: Clone,
+    {
+        // The caller's iterator may do anything, such as ask for the targets, and so runs before the lock is taken.
+        let targets: Vec<_> = targets.into_iter().collect();
+        self.replace(|list| list.with_targets(targets, policy))
+    }
+
     /// Puts another list in the place of the current one.
     ///
     /// # Errors

@@ -110,8 +110,7 @@ impl FailoverClient {
         targets: impl IntoIterator<Item = Target>,
         policy: Policy,
     ) -> Result<(), BuildError> {
-        let targets: Vec<_> = targets.into_iter().collect();
-        self.calls.targets.replace(|list| list.with_targets(targets, policy))
+        self.calls.targets.set(targets, policy)
     }
 
     failover_hyper::remembered!(calls.targets);

@@ -154,8 +154,7 @@ impl<S, C> Failover<S, C> {
     where
         S: Clone,
     {
-        let targets: Vec<_> = targets.into_iter().collect();
-        self.targets.replace(|list| list.with_targets(targets, policy))
+        self.targets.set(targets, policy)
     }
 
     failover_hyper::remembered!(targets);

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use failover_core::{AdminState, BuildError, Group, Policy, Snapshot, Target};
-use failover_hyper::{DefaultHeaders, List, Observed, Targets};
+use failover_core::{AdminState, BuildError, Group, PathError, Policy, Snapshot, Target};
+use failover_hyper::{DefaultHeaders, List, Observed, Targets, gateway_status};
 use surf::StatusCode;
 use surf::middleware::{Middleware, Next};
 use surf::utils::async_trait;
@@ -100,8 +100,13 @@ impl fmt::Debug for FailoverMiddleware {
 /// The status is what a gateway would say.
 fn failed(error: Error) -> surf::Error {
     let status = match &error {
-        Error::Stopped(_) | Error::Unrepresentable(_) => StatusCode::BadGateway,
-        Error::Method | Error::Path(_) | Error::Header(_) | Error::Json(_) => StatusCode::BadRequest,
+        Error::Stopped(stopped) => {
+            gateway_status(stopped).as_u16().try_into().unwrap_or(StatusCode::BadGateway)
+        }
+        Error::Unrepresentable(_) => StatusCode::BadGateway,
+        Error::Method => StatusCode::MethodNotAllowed,
+        Error::Path(PathError::TooLong) => StatusCode::UriTooLong,
+        Error::Path(_) | Error::Header(_) | Error::Json(_) => StatusCode::BadRequest,
     };
     surf::Error::new(status, error)
 }

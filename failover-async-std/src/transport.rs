@@ -116,7 +116,7 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// The status is what a gateway would say.
+/// An error of surf's has a status: that of the attempt alone, without its call.
 fn failed(error: AttemptError) -> surf::Error {
     let status = match error.fault() {
         Fault::ConnectTimeout => StatusCode::GatewayTimeout,

@@ -3,7 +3,8 @@
 use std::iter::successors;
 use std::time::Duration;
 
-use failover_core::Evidence;
+use failover_core::{Evidence, Failure, PathError, Reason, Stopped};
+use http::StatusCode;
 
 /// Any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -72,6 +73,24 @@ impl AttemptError {
             return None;
         }
         Some(innermost)
+    }
+}
+
+/// The status by which a gateway tells its client of a call that stopped (RFC 9110, sections 15.5 and 15.6).
+#[must_use]
+pub fn gateway_status<R>(stopped: &Stopped<R, AttemptError>) -> StatusCode {
+    let last = stopped.failures().last().and_then(Failure::error);
+    let is_late = last.is_some_and(AttemptError::is_timeout);
+    match (stopped.reason(), last.map(|last| (last.fault(), last.source.as_deref()))) {
+        (Reason::LocalFault, Some((Fault::TooLong, _))) => StatusCode::PAYLOAD_TOO_LARGE,
+        (Reason::LocalFault, Some((Fault::RequestBody, Some(_)))) => StatusCode::BAD_REQUEST,
+        (Reason::LocalFault, Some((Fault::RequestBody, None))) => StatusCode::REQUEST_TIMEOUT,
+        (Reason::LocalFault, Some((_, Some(source)))) if source.is::<PathError>() => StatusCode::URI_TOO_LONG,
+        (Reason::LocalFault, _) => StatusCode::SERVICE_UNAVAILABLE,
+        (Reason::Deadline, None) if stopped.failures().is_empty() => StatusCode::GATEWAY_TIMEOUT,
+        (_, Some((Fault::NotReady, _))) => StatusCode::GATEWAY_TIMEOUT,
+        _ if is_late => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
     }
 }
 

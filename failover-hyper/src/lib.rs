@@ -124,7 +124,7 @@ pub use crate::default_headers::DefaultHeaders;
 pub use crate::draft::{Draft, IntoBody, InvalidHeader, Mistake, QueryPair};
 pub use crate::drain::Drains;
 pub use crate::drive::perform;
-pub use crate::error::{AttemptError, BoxError, Fault};
+pub use crate::error::{AttemptError, BoxError, Fault, gateway_status};
 pub use crate::evidence::{TransportError, is_short_of_room};
 pub use crate::exchange::{Exchange, receive, send};
 pub use crate::knobs::Knobs;

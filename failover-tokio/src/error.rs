@@ -1,10 +1,11 @@
 //! What a call or one of its attempts fails with. None of it shows more of a URL than scheme, host and port.
 
-use std::error::Error as StdError;
 use std::fmt;
 
-use failover_core::{Failure, PathError, Reason, Stopped};
-use failover_hyper::{Answered, AttemptError, BoxError, Fault, InvalidHeader, ResponseBody, TransportBody};
+use failover_core::{Failure, PathError, Stopped};
+use failover_hyper::{
+    Answered, AttemptError, BoxError, InvalidHeader, ResponseBody, TransportBody, gateway_status,
+};
 use http::header::{ALLOW, CONNECTION, HeaderValue};
 use http::{Response, StatusCode, Version};
 use http_body::Body;
@@ -63,23 +64,7 @@ impl<B: Body> Error<B> {
     #[must_use]
     pub fn gateway_status(&self) -> StatusCode {
         match self {
-            Self::Stopped(stopped) => {
-                let last = stopped.failures().last().and_then(Failure::error);
-                let is_late = last.is_some_and(AttemptError::is_timeout);
-                match (stopped.reason(), last.map(|last| (last.fault(), last.source()))) {
-                    (Reason::LocalFault, Some((Fault::TooLong, _))) => StatusCode::PAYLOAD_TOO_LARGE,
-                    (Reason::LocalFault, Some((Fault::RequestBody, Some(_)))) => StatusCode::BAD_REQUEST,
-                    (Reason::LocalFault, Some((Fault::RequestBody, None))) => StatusCode::REQUEST_TIMEOUT,
-                    (Reason::LocalFault, Some((_, Some(source)))) if source.is::<PathError>() => {
-                        StatusCode::URI_TOO_LONG
-                    }
-                    (Reason::LocalFault, _) => StatusCode::SERVICE_UNAVAILABLE,
-                    (Reason::Deadline, None) if stopped.failures().is_empty() => StatusCode::GATEWAY_TIMEOUT,
-                    (_, Some((Fault::NotReady, _))) => StatusCode::GATEWAY_TIMEOUT,
-                    _ if is_late => StatusCode::GATEWAY_TIMEOUT,
-                    _ => StatusCode::BAD_GATEWAY,
-                }
-            }
+            Self::Stopped(stopped) => gateway_status(stopped),
             Self::Path(PathError::TooLong) => StatusCode::URI_TOO_LONG,
             Self::Path(_) | Self::Header(_) | Self::Json(_) => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

@@ -501,6 +501,22 @@ fn prefer_an_operator_moves_the_cursor() {
     }
 }
 
+/// Guards: `failed` that has one status for all.
+#[test]
+fn the_error_of_a_middleware_has_the_status_that_a_gateway_would_say() {
+    let status_of = |target: &str, path: &str| {
+        let policy = policy().attempt_timeout(Duration::from_secs(1));
+        let failover = FailoverMiddleware::builder().targets(target).policy(policy).build_middleware();
+        let client = surf_client().with(failover.unwrap());
+        u16::from(block_on(client.get(format!("http://any.example/{path}"))).unwrap_err().status())
+    };
+    assert_eq!(status_of(&Server::down().url(), ""), 502);
+    let silent = Server::script([Reply::stall()]);
+    assert_eq!(status_of(&silent.url(), ""), 504);
+    let long = format!("{}/{}", silent.url(), "b".repeat(10_000));
+    assert_eq!(status_of(&long, &"x".repeat(60_000)), 414);
+}
+
 #[test]
 fn middleware_before_sees_each_call_and_middleware_after_each_attempt_with_its_targets_headers() {
     let servers = [Server::script([Reply::status(503)]), Server::script([Reply::ok("right")])];

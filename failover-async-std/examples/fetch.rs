@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use async_std::task;
 use clap::{CommandFactory, Parser, value_parser};
-use failover_async_std::core::Config;
-use failover_async_std::{Answered, AttemptError, Error, FailoverClient, Failure, Target, Transport};
+use failover_async_std::{Answered, AttemptError, Config, Error, FailoverClient, Failure, Target, Transport};
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request};
 use serde::{Deserialize, Serialize};

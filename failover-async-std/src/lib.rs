@@ -105,7 +105,7 @@
 //! - `json`: `RequestBuilder::json`.
 //! - `metrics`: counters, histograms and gauges through the facade of that name, as the documentation of `failover-tokio` lists them.
 //! - `record`: a `Recorder` for `Builder::record`, which keeps what happens to calls as lines of JSON, and the `Story` that they tell.
-//! - `serde`: the core's configuration type.
+//! - `serde`: `Config`, the configuration of targets and policy, for `Builder::config`.
 //! - `http2`, on by default: HTTP/2, where TLS negotiates it or a target is said to speak it.
 //! - `rustls`, on by default: https targets, with rustls, the platform's certificate roots, and ring unless the process has another
 //!   default provider.
@@ -135,13 +135,15 @@ pub use failover_core::{
     Failure, Follow, Group, InvalidCodes, Judge, Judgement, Judges, Late, MOST_PEEKED, PathError, Peeked,
     Policy, Protocol, Reason, Replay, Snapshot, StatusCodes, Stopped, Target, TargetSnapshot, Verdict,
 };
+#[cfg(feature = "serde")]
+pub use failover_core::{Config, Preset};
 #[cfg(feature = "metrics")]
 pub use failover_hyper::describe_metrics;
 #[cfg(feature = "rustls-no-provider")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{
     Answered, AttemptError, Attempts, Fault, Idempotent, IntoBody, IntoCodes, IntoTargets, InvalidHeader,
-    QueryPair, Resolve, Within,
+    MOST_HEADERS, QueryPair, Resolve, Within,
 };
 #[cfg(feature = "record")]
 pub use failover_hyper::{RecordFile, Recorder, Story};

@@ -162,6 +162,7 @@ pub enum Mistake {
 
 /// A header that HTTP does not allow. Its value may be secret and is not shown.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidHeader {
     /// The name, which is not shown either: it may be a value in the wrong place. It has this character, which no name has, or is
     /// empty or too long.

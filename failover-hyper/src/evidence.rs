@@ -68,8 +68,6 @@ impl AttemptError {
 }
 
 /// Why a [`Transport`](crate::Transport) has no answer.
-///
-/// What it proves about the request, [`Proven`](crate::Proven) tells.
 #[derive(Debug, thiserror::Error)]
 #[error("{fault}")]
 pub struct TransportError {
@@ -79,6 +77,18 @@ pub struct TransportError {
 }
 
 impl TransportError {
+    /// What it proves about whether the request was executed.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        of(self).0
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        of(self).1
+    }
+
     /// A request for a URI to which there can be no connections here.
     pub(crate) fn no_origin(error: OriginError) -> Self {
         match error {
@@ -104,8 +114,7 @@ impl TransportError {
 
 impl From<TransportError> for AttemptError {
     fn from(error: TransportError) -> Self {
-        let (evidence, fault) = of(&error);
-        Self::new(evidence, fault, Some(error.into()))
+        Self::new(error.evidence(), error.fault(), Some(error.into()))
     }
 }
 

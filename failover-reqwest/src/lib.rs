@@ -148,7 +148,9 @@ pub use failover_core::{
 pub use failover_core::{Config, Preset};
 #[cfg(feature = "metrics")]
 pub use failover_hyper::describe_metrics;
-pub use failover_hyper::{Answered, AttemptError, Attempts, Fault, Idempotent, Within};
+pub use failover_hyper::{
+    Answered, AttemptError, Attempts, Fault, Idempotent, IntoCodes, IntoTargets, Within,
+};
 #[cfg(feature = "record")]
 pub use failover_hyper::{RecordFile, Recorder, Story};
 pub use reqwest;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use failover_core::Replay;
+use failover_hyper::{Attempts, Idempotent};
 use http::Extensions;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Request, Response};
@@ -97,8 +99,22 @@ impl RequestBuilder {
         self.map(|request| request.multipart(form))
     }
 
-    /// Adds an extension, for whoever sends the attempts or decides on the call, such as [`Attempts`](crate::Attempts)
-    /// or [`Replay`](crate::Replay).
+    /// Sets how many attempts the call may have, in place of the policy's `max_attempts`. It is [`Attempts`].
+    pub fn attempts(self, most: u8) -> Self {
+        self.extension(Attempts(most))
+    }
+
+    /// Sets when the request is sent again that may have been executed, in place of the policy's `replay`.
+    pub fn replay(self, replay: Replay) -> Self {
+        self.extension(replay)
+    }
+
+    /// Says that a second execution is harmless, whatever the method. It is [`Idempotent`].
+    pub fn idempotent(self) -> Self {
+        self.extension(Idempotent(true))
+    }
+
+    /// Adds an extension, for whoever sends the attempts or decides on the call.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, extension: T) -> Self {
         self.extensions.insert(extension);
         self

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use failover_core::{Evidence, Policy, Reason, Target};
+use failover_core::{Evidence, Policy, Reason, Replay, Target};
 use failover_reqwest::{Answered, Error, FailoverClient, Within};
 use failover_tests::lab::{Blackhole, End, Gate, Reply, Request, Server};
 use http::{Extensions, Method, StatusCode};
@@ -261,6 +261,19 @@ async fn errors_tell_what_reqwests_users_ask_of_them() {
     let client = FailoverClient::builder().targets(long).policy(policy()).client(plain()).build().unwrap();
     let error = client.get(format!("/{}", "x".repeat(60_000))).send().await.unwrap_err();
     assert!(matches!(error, Error::Stopped(_)) && error.is_builder(), "{error}");
+}
+
+/// Guards: `RequestBuilder::replay`, `idempotent` and `attempts` that set nothing.
+#[tokio::test]
+async fn a_request_may_have_rules_of_its_own() {
+    let cut = || Server::script([Reply::fin()]);
+    let works = Server::script([Reply::ok("")]);
+    let post = |server: &Server| over([server, &works], plain(), policy()).post("/").body("money");
+    assert!(post(&cut()).send().await.is_err());
+    assert_eq!(target_of(&post(&cut()).replay(Replay::Always).send().await.unwrap()), 1);
+    assert_eq!(target_of(&post(&cut()).idempotent().send().await.unwrap()), 1);
+    assert!(post(&Server::down()).attempts(1).send().await.unwrap_err().is_connect());
+    assert_eq!(works.requests().len(), 2);
 }
 
 /// Guards: `received` that loses the URL, or the extensions.

@@ -366,6 +366,7 @@ impl fmt::Debug for Target {
 
 /// A request's path that no target can be asked for. The path itself may be secret and is not shown.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PathError {
     /// An absolute URL would leave the target.
     #[error("an absolute URL is no path: expected one such as /users?page=2")]

@@ -143,7 +143,7 @@ pub use failover_hyper::describe_metrics;
 pub use failover_hyper::rustls;
 pub use failover_hyper::{
     Answered, AttemptError, Attempts, Fault, Idempotent, IntoBody, IntoCodes, IntoTargets, InvalidHeader,
-    MOST_HEADERS, QueryPair, Resolve, Within,
+    MOST_HEADERS, QueryPair, Resolve, SystemResolver, Within,
 };
 #[cfg(feature = "record")]
 pub use failover_hyper::{RecordFile, Recorder, Story};

@@ -33,12 +33,12 @@ impl Answered {
     }
 
     /// An answer that was accepted, after these failures.
-    #[must_use]
-    pub fn accepted(target: usize, failures: Vec<Failure<AttemptError>>) -> Self {
+    pub(crate) fn accepted(target: usize, failures: Vec<Failure<AttemptError>>) -> Self {
         Self { target, attempts: failures.len() + 1, failures: share(failures) }
     }
 
     /// The last of the answers that were given up; it is itself among the failures.
+    #[doc(hidden)]
     #[must_use]
     pub fn given_up(failures: Vec<Failure<AttemptError>>) -> Self {
         let answer = failures.iter().rfind(|failure| failure.status().is_some());

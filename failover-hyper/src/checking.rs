@@ -24,7 +24,7 @@ use crate::runtime::Runtime;
 /// Each is a GET of the policy's path, joined to the target's as that of any request, with the target's own headers and
 /// those that each request has. It follows no redirects, and is in no metrics of calls.
 #[derive(Debug)]
-pub struct Checking {
+pub(crate) struct Checking {
     _end: oneshot::Sender<()>,
 }
 
@@ -38,7 +38,7 @@ impl Checking {
     /// # Errors
     ///
     /// There is no runtime to run them.
-    pub fn start<R: Runtime>(
+    pub(crate) fn start<R: Runtime>(
         observed: &Observed,
         connections: &[Connections<R>],
         headers: &DefaultHeaders,

@@ -175,6 +175,7 @@ pub enum InvalidHeader {
 
 impl InvalidHeader {
     /// The header with a name that HTTP does not allow, which may be a value in the wrong place.
+    #[doc(hidden)]
     #[must_use]
     pub fn name(name: &str) -> Self {
         let is_none = |text: &char| HeaderName::try_from(text.encode_utf8(&mut [0; 4]).as_bytes()).is_err();

@@ -20,8 +20,7 @@ impl AttemptError {
     }
 
     /// A request whose body is longer than its caller lets it be, whatever the transport made of that.
-    #[must_use]
-    pub fn too_long(error: Self) -> Self {
+    pub(crate) fn too_long(error: Self) -> Self {
         Self::new(Evidence::LocalFault, Fault::TooLong, Some(error.into()))
     }
 

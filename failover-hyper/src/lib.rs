@@ -115,7 +115,6 @@ pub use serde::Serialize;
 pub use tokio_rustls::rustls;
 
 pub use crate::answered::Answered;
-pub use crate::checking::Checking;
 pub use crate::classify::{Classify, Proven};
 pub use crate::clock::Clock;
 pub use crate::connections::{Connections, Sending};
@@ -132,7 +131,7 @@ pub use crate::knobs::Knobs;
 pub use crate::lines::Lines;
 #[cfg(feature = "metrics")]
 pub use crate::metrics::describe_metrics;
-pub use crate::names::{Resolve, System};
+pub use crate::names::{Resolve, SystemResolver};
 pub use crate::observed::Observed;
 pub use crate::opener::Opener;
 pub use crate::progress::{Bound, Elapsed, Patience, Progress, Stage};

@@ -28,9 +28,9 @@ pub trait Resolve: Send + Sync {
 
 /// The system's resolver, `getaddrinfo`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct System;
+pub struct SystemResolver;
 
-impl Resolve for System {
+impl Resolve for SystemResolver {
     fn resolve(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
         Ok((name, 0).to_socket_addrs()?.collect())
     }

@@ -167,6 +167,7 @@ struct Sent {
 
 impl AttemptBody {
     /// A body that is sent once and not kept.
+    #[doc(hidden)]
     pub fn once<R, B>(body: B) -> Self
     where
         R: Runtime,
@@ -176,6 +177,7 @@ impl AttemptBody {
     }
 
     /// How far the attempt has come.
+    #[doc(hidden)]
     #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.0.progress

@@ -180,6 +180,7 @@ impl<B: Body> ResponseBody<B> {
     }
 
     /// The body of a response that none of the targets gave, after these failures: it is empty.
+    #[doc(hidden)]
     #[must_use]
     pub fn none(failures: Vec<Failure<AttemptError>>) -> Self {
         let answered = Answered::given_up(failures);
@@ -188,11 +189,13 @@ impl<B: Body> ResponseBody<B> {
     }
 
     /// Sets who gave this response.
+    #[doc(hidden)]
     pub fn set_answered(&mut self, answered: Answered) {
         self.0.answered = answered;
     }
 
     /// Whether a part of it will not come, since the call went on from its target.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_let_go(&self) -> bool {
         self.see(Ahead::is_let_go)

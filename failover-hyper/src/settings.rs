@@ -13,7 +13,7 @@ use crate::connections::Connections;
 use crate::conversions::{IntoCodes, IntoTargets};
 use crate::default_headers::DefaultHeaders;
 use crate::knobs::Knobs;
-use crate::names::{Resolve, System};
+use crate::names::{Resolve, SystemResolver};
 use crate::observed::Observed;
 use crate::opener::Opener;
 use crate::runtime::Runtime;
@@ -127,8 +127,7 @@ impl Settings {
     }
 
     /// The policy with what was set by itself.
-    #[must_use]
-    pub fn effective_policy(&self) -> Policy {
+    fn effective_policy(&self) -> Policy {
         let mut policy = match &self.policy {
             Some(policy) => {
                 policy.clone().attempt_timeout(self.attempt_timeout.unwrap_or(policy.attempt_timeout))
@@ -222,7 +221,7 @@ pub struct Resolver(pub Arc<dyn Resolve>);
 
 impl Default for Resolver {
     fn default() -> Self {
-        Self(Arc::new(System))
+        Self(Arc::new(SystemResolver))
     }
 }
 

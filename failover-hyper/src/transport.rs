@@ -14,7 +14,7 @@ use tower_service::Service;
 use crate::connect::{Connector, Origin, OriginError, Security};
 use crate::connections::{Connections, Sending};
 use crate::evidence::TransportError;
-use crate::names::{Names, Resolve, System};
+use crate::names::{Names, Resolve, SystemResolver};
 use crate::opener::Opener;
 use crate::pool::Pool;
 use crate::request_body::AttemptBody;
@@ -59,7 +59,7 @@ impl<R: Runtime> Transport<R> {
     /// and to shake hands for TLS. `protocol` is spoken with targets that do not say which.
     #[must_use]
     pub fn new(bound: Duration, protocol: Protocol) -> Self {
-        Self::tuned(bound, protocol, Arc::new(System), None, Tuning::default())
+        Self::tuned(bound, protocol, Arc::new(SystemResolver), None, Tuning::default())
     }
 
     /// The same, with names looked up by `resolver`, or streams opened by `opener` if there is one.

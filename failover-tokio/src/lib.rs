@@ -280,7 +280,7 @@ pub use failover_hyper::rustls;
 pub use failover_hyper::{
     Answered, AttemptBody, AttemptError, Attempts, Classify, Fault, Idempotent, IntoBody, IntoCodes,
     IntoTargets, InvalidHeader, MOST_HEADERS, Proven, QueryPair, Resolve, ResponseBody, Sending,
-    TransportBody, TransportError, Within, failure_in_words,
+    SystemResolver, TransportBody, TransportError, Within, failure_in_words,
 };
 #[cfg(feature = "record")]
 pub use failover_hyper::{Lines, RecordFile, Recorder, Story};

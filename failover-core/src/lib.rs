@@ -227,7 +227,7 @@ pub use crate::checker::{CheckNext, Checker};
 pub use crate::checks::{CheckState, Checks};
 pub use crate::codes::{InvalidCodes, StatusCodes};
 #[cfg(feature = "serde")]
-pub use crate::config::{Config, Preset, parse_size};
+pub use crate::config::{Config, Preset, parse_duration, parse_size};
 pub use crate::entry::Entry;
 pub use crate::error::BuildError;
 pub use crate::evidence::{Evidence, Facts, Replay};

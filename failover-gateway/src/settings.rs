@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use failover_tokio::core::parse_size;
+use failover_tokio::core::{parse_duration, parse_size};
 use failover_tokio::rustls::pki_types::ServerName;
 use failover_tokio::{BuildError, Config, MOST_HEADERS, RecordFile, Target};
 use ipnet::IpNet;
@@ -428,7 +428,7 @@ fn size(key: &str, value: &Value) -> Result<u64, Mistake> {
 }
 
 fn time(key: &str, value: &Value) -> Result<Duration, Mistake> {
-    let time = value.as_str().and_then(|time| humantime::parse_duration(time).ok());
+    let time = value.as_str().and_then(|time| parse_duration(time).ok());
     time.filter(|time| !time.is_zero() && *time <= LONGEST).ok_or_else(|| {
         let expected =
             "a duration above zero such as \"500ms\", at most \"365days\" (units: ns, us, ms, s, m, h, days)";

@@ -204,6 +204,10 @@ fn rejected_names_the_key_the_value_and_what_would_be_right() {
             "attempt_timeout = 5: expected a duration such as \"5s\" or \"500ms\" (units: ns, us, ms, s, m, h, days)",
         ),
         (
+            "attempt_timeout = '1M'",
+            "attempt_timeout = 1M: expected a duration such as \"5s\" or \"500ms\" (units: ns, us, ms, s, m, h, days)",
+        ),
+        (
             "attempt_timeout = '-5s'",
             "attempt_timeout = -5s: expected a duration such as \"5s\" or \"500ms\" (units: ns, us, ms, s, m, h, days)",
         ),

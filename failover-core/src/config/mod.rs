@@ -15,8 +15,8 @@ use core::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::config::place::Part;
-pub use crate::config::value::parse_size;
 use crate::config::value::{Value, one_of};
+pub use crate::config::value::{parse_duration, parse_size};
 use crate::entry::Entry;
 use crate::error::{BuildError, at_most, less_than};
 use crate::evidence::Replay;

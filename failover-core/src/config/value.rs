@@ -96,10 +96,9 @@ impl Value {
     }
 
     pub(crate) fn duration(&self, key: &str) -> Result<Duration, BuildError> {
-        let refuse = || self.refuse(key, DURATION);
         match self {
-            Self::Text(text) => humantime::parse_duration(text).map_err(|_| refuse()),
-            _ => Err(refuse()),
+            Self::Text(text) => parse_duration(text).map_err(|error| error.at(key)),
+            _ => Err(self.refuse(key, DURATION)),
         }
     }
 
@@ -179,6 +178,28 @@ impl Value {
             _ => read(short, key, self).map_err(|error| Self::or_else(key, error, &table_of(keys))),
         }
     }
+}
+
+/// Reads a duration: numbers with the units ns, us, ms, s, m, h and days, or longer ones by their names. `M` is none, since it
+/// is meant for a minute and would be a month.
+///
+/// # Errors
+///
+/// It is none, or longer than there can be.
+///
+/// # Examples
+///
+/// ```
+/// use failover_core::parse_duration;
+/// use std::time::Duration;
+///
+/// assert_eq!(parse_duration("1m 30s")?, Duration::from_secs(90));
+/// assert!(parse_duration("1M").is_err());
+/// # Ok::<(), failover_core::BuildError>(())
+/// ```
+pub fn parse_duration(text: &str) -> Result<Duration, BuildError> {
+    let duration = humantime::parse_duration(text).ok().filter(|_| !text.contains('M'));
+    duration.ok_or_else(|| BuildError::new("duration", Value::Text(text.to_owned()), DURATION))
 }
 
 /// Reads a size in bytes: a number, with or without one of the units B, kB, MB, GB, KiB, MiB and GiB, in letters of any case.

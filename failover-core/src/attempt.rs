@@ -215,8 +215,8 @@ impl<T, R, E> Attempt<T, R, E> {
         self.0.asked = self.0.asked.max(now);
     }
 
-    /// States that the head of the answer has been there for some time, which was spent on its body: the target did not take
-    /// that to answer.
+    /// Reports that the head of the answer came so long ago, and that a judge wanted a part of its body since: that time counts not
+    /// as the target's.
     pub fn peeked(&mut self, time: Duration) {
         self.0.sent = self.0.sent + time;
     }
@@ -243,7 +243,7 @@ impl<T, R, E> Attempt<T, R, E> {
         self.0.standing.body = Body::Repeatable;
     }
 
-    /// The target to send to.
+    /// The target to send to, which is also `group.targets()[attempt.index()]`, for longer than the attempt is there.
     #[must_use]
     #[inline]
     pub fn target(&self) -> &T {
@@ -306,7 +306,7 @@ impl<T, R, E> Attempt<T, R, E> {
         self.0.timeout()
     }
 
-    /// The bound of resolve, connect and TLS together, within [`timeout`](Self::timeout) (`connect_bound`).
+    /// The bound of resolve, connect and TLS together, from the attempt's beginning, within [`timeout`](Self::timeout) (`connect_bound`).
     ///
     /// It is the policy's connect timeout, but at most half of the time that is left if another target is untried: a
     /// request that was not sent can go there whatever its method.

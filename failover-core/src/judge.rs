@@ -74,7 +74,7 @@ impl From<Verdict> for Judgement {
     }
 }
 
-/// A request and its answer, before the judge.
+/// What a [`Judge`] decides on: a request and its answer.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Case<'a> {
@@ -109,7 +109,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// The first bytes of a body.
+/// The first bytes of an answer's body, for which a [`Judge`] asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Peeked<'a> {

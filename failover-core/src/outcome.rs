@@ -99,7 +99,7 @@ impl<R, E: fmt::Debug> fmt::Debug for Answer<R, E> {
     }
 }
 
-/// The body of an answer, until it ended.
+/// What is handed back to the group when the body of an answer has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyToken {
     pub(crate) target: u8,

@@ -123,6 +123,8 @@ const MOST_DRAINS: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use bytes::Bytes;
     use failover_core::{Entry, Policy};
     use http::HeaderMap;
@@ -164,14 +166,14 @@ mod tests {
         let (body, drain) = given_up(Frames([Ok(data(b"half")), Err("reset")].into()));
         assert!(drain.is_none());
         assert_eq!(body.size_hint().exact(), None);
-        assert_eq!(body.bytes().await.unwrap_err().to_string(), "reset");
+        assert_eq!(body.bytes().await.unwrap_err().to_string(), "the answer's body broke off: reset");
 
         let (pieces, body, drains) = drained();
         pieces.send(Ok(data(b"half"))).await.unwrap();
         pieces.send(Err("reset")).await.unwrap();
         settle().await;
         assert!(pieces.is_closed() && drains.are_done());
-        assert_eq!(body.bytes().await.unwrap_err().to_string(), "reset");
+        assert_eq!(body.bytes().await.unwrap_err().to_string(), "the answer's body broke off: reset");
     }
 
     /// Guards: `Drain::start` that does nothing.
@@ -206,7 +208,7 @@ mod tests {
             assert!(drains.are_done());
             if let Some(body) = body {
                 assert!(body.is_let_go());
-                assert!(body.bytes().await.unwrap_err().is::<LetGo>());
+                assert!(body.bytes().await.unwrap_err().source().unwrap().is::<LetGo>());
             }
         }
     }
@@ -236,7 +238,7 @@ mod tests {
             }
         };
         assert!((DRAIN_SIZE..=sent).contains(&read), "{read}");
-        assert!(error.is::<LetGo>());
+        assert!(error.source().unwrap().is::<LetGo>());
     }
 
     /// Guards: a size that counts bytes only.

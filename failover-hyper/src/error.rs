@@ -66,13 +66,7 @@ impl AttemptError {
                 | Fault::Local
         );
         let outermost = self.source.as_deref().filter(|_| known)?;
-        let innermost = successors(outermost.source(), |error| error.source()).last()?;
-        // What a peer says beside its GOAWAY can be anything.
-        #[cfg(feature = "http2")]
-        if innermost.downcast_ref().is_some_and(h2::Error::is_go_away) {
-            return None;
-        }
-        Some(innermost)
+        innermost(outermost.source()?)
     }
 }
 
@@ -92,6 +86,19 @@ pub fn gateway_status<R>(stopped: &Stopped<R, AttemptError>) -> StatusCode {
         _ if is_late => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::BAD_GATEWAY,
     }
+}
+
+/// The innermost cause of an error, which may be itself, unless it is the words of a peer.
+pub(crate) fn innermost<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a (dyn std::error::Error + 'static)> {
+    let innermost = successors(Some(error), |error| error.source()).last()?;
+    // What a peer says beside its GOAWAY can be anything.
+    #[cfg(feature = "http2")]
+    if innermost.downcast_ref().is_some_and(h2::Error::is_go_away) {
+        return None;
+    }
+    Some(innermost)
 }
 
 /// What can go wrong with an attempt.

@@ -11,7 +11,7 @@ use crate::http1;
 #[cfg(feature = "http2")]
 use crate::http2;
 use crate::progress::Elapsed;
-use crate::replay::BodyError;
+use crate::replay::InboundError;
 
 impl AttemptError {
     /// A request that could not be built.
@@ -184,7 +184,7 @@ impl From<http2::Broken> for TransportError {
 
 /// What an error proves that stands anywhere among the causes of this one (`unknown_service`).
 pub(crate) fn of(error: &(dyn StdError + 'static)) -> (Evidence, Fault) {
-    if find::<BodyError>(error).is_some() {
+    if find::<InboundError>(error).is_some() {
         return (Evidence::LocalFault, Fault::RequestBody);
     }
     find::<TransportError>(error)

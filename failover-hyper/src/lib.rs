@@ -38,6 +38,7 @@
 
 mod ahead;
 mod answered;
+mod body_error;
 mod checking;
 mod classify;
 mod clock;
@@ -115,6 +116,7 @@ pub use serde::Serialize;
 pub use tokio_rustls::rustls;
 
 pub use crate::answered::Answered;
+pub use crate::body_error::BodyError;
 pub use crate::classify::{Classify, Proven};
 pub use crate::clock::Clock;
 pub use crate::connections::{Connections, Sending};

@@ -186,6 +186,7 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
+    use crate::body_error::BodyError;
     use crate::request_body::CallBody;
     use crate::testing::{Frames, Pieces, Tokio};
 
@@ -280,7 +281,8 @@ mod tests {
         assert_eq!(answer.body_mut().take_error().unwrap().to_string(), "reset");
         let mut answer = Response::new(Ahead::new(Frames(half())));
         assert_eq!(asking(|_, _| None).peek(4, &mut answer, SECOND).await, Peeked::BrokeOff);
-        assert_eq!(answer.into_body().collect_all().await.unwrap_err().to_string(), "reset");
+        let error = answer.into_body().collect_all().await.unwrap_err();
+        assert_eq!(error.to_string(), "the answer's body broke off: reset");
     }
 
     /// Guards: `Ahead::copy_to` that goes on behind what it cannot see.
@@ -360,7 +362,7 @@ mod tests {
     }
 
     impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Ahead<B> {
-        async fn collect_all(self) -> Result<http_body_util::Collected<Bytes>, BoxError> {
+        async fn collect_all(self) -> Result<http_body_util::Collected<Bytes>, BodyError> {
             crate::response_body::ResponseBody::new(self, None).collect().await
         }
     }

@@ -122,13 +122,13 @@ impl Reader {
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, InboundError>>> {
         let mut source = lock(&self.source);
         if self.done {
             return Poll::Ready(None);
         }
         if self.turn != source.turn {
-            return Poll::Ready(Some(Err(BodyError::GivenUp)));
+            return Poll::Ready(Some(Err(InboundError::GivenUp)));
         }
         if source.held {
             source.reading = Some(cx.waker().clone());
@@ -201,7 +201,7 @@ impl Source {
     }
 
     /// The next piece from the caller; the trailers again once it has ended.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, InboundError>>> {
         if self.ended {
             return Poll::Ready(self.trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))));
         }
@@ -225,7 +225,7 @@ impl Source {
             }
             None => self.ended = true,
         }
-        Poll::Ready(next.map(|frame| frame.map_err(BodyError::Inbound)))
+        Poll::Ready(next.map(|frame| frame.map_err(InboundError::Inbound)))
     }
 
     fn release(&mut self) {
@@ -258,14 +258,14 @@ fn lock(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
 
 /// Why a request body broke off: always the caller's part, never the target's.
 #[derive(Debug)]
-pub(crate) enum BodyError {
+pub(crate) enum InboundError {
     /// The caller's body failed.
     Inbound(BoxError),
     /// The attempt that this body belonged to was given up.
     GivenUp,
 }
 
-impl fmt::Display for BodyError {
+impl fmt::Display for InboundError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Inbound(_) => "the request body failed",
@@ -274,7 +274,7 @@ impl fmt::Display for BodyError {
     }
 }
 
-impl std::error::Error for BodyError {
+impl std::error::Error for InboundError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Inbound(error) => Some(&**error),
@@ -337,7 +337,7 @@ mod tests {
         let mut old = replay.reader();
         replay.rewind();
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(matches!(old.poll_frame(&mut cx), Poll::Ready(Some(Err(BodyError::GivenUp)))));
+        assert!(matches!(old.poll_frame(&mut cx), Poll::Ready(Some(Err(InboundError::GivenUp)))));
         assert_eq!(read(&mut replay.reader(), usize::MAX), (all, true));
     }
 

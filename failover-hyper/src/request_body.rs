@@ -17,7 +17,7 @@ use crate::expect::Expectation;
 use crate::places::Place;
 use crate::progress::Progress;
 use crate::received::Inbound;
-use crate::replay::{BodyError, Reader, ReplayBody, SLICE};
+use crate::replay::{InboundError, Reader, ReplayBody, SLICE};
 use crate::runtime::Runtime;
 use crate::wire::Wire;
 
@@ -215,7 +215,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, InboundError>>> {
         let piece = ready!(self.reader.poll_frame(cx));
         if let (Some(wire), Some(Ok(frame))) = (&self.wire, &piece) {
             wire.give(frame.data_ref().map_or(0, Bytes::len));

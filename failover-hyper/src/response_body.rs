@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 
 use crate::ahead::Ahead;
 use crate::answered::Answered;
+use crate::body_error::BodyError;
 use crate::drain::Drain;
 use crate::error::{AttemptError, BoxError};
 use crate::idle::Idle;
@@ -24,7 +25,7 @@ use crate::transport_body::TransportBody;
 
 /// The body of a response, streamed from the target.
 ///
-/// It is never failed over: a body that breaks off is an error, that of `B`, the body that the transport gives.
+/// It is never failed over: a body that breaks off is an error, whose source is that of `B`, the body that the transport gives.
 ///
 /// It also tells which target [`answered`](Self::answered).
 pub struct ResponseBody<B: Body = TransportBody>(Box<Inner<B>>);
@@ -110,7 +111,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
     /// # Errors
     ///
     /// The body broke off.
-    pub async fn bytes(self) -> Result<Bytes, BoxError> {
+    pub async fn bytes(self) -> Result<Bytes, BodyError> {
         Ok(self.collect().await?.to_bytes())
     }
 
@@ -119,8 +120,8 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
     /// # Errors
     ///
     /// The body broke off, or is not UTF-8.
-    pub async fn text(self) -> Result<String, BoxError> {
-        Ok(String::from_utf8(self.bytes().await?.into())?)
+    pub async fn text(self) -> Result<String, BodyError> {
+        String::from_utf8(self.bytes().await?.into()).map_err(BodyError::no_text)
     }
 
     /// Reads the whole body as JSON.
@@ -128,9 +129,19 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> ResponseBody<B> {
     /// # Errors
     ///
     /// The body broke off, or is not the JSON of a `T`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use failover_hyper::ResponseBody;
+    /// # use http::Response;
+    /// async fn prices(response: Response<ResponseBody>) -> Result<Vec<u32>, Box<dyn std::error::Error>> {
+    ///     Ok(response.into_body().json().await?)
+    /// }
+    /// ```
     #[cfg(feature = "json")]
-    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, BoxError> {
-        Ok(serde_json::from_slice(&self.bytes().await?)?)
+    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, BodyError> {
+        serde_json::from_slice(&self.bytes().await?).map_err(BodyError::no_json)
     }
 }
 
@@ -230,12 +241,12 @@ impl<B: Body> Inner<B> {
 
 impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
     type Data = B::Data;
-    type Error = BoxError;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, BodyError>>> {
         let body = self.get_mut();
         let this = &mut *body.0;
         let frame = match this.take_over().poll_frame(cx) {
@@ -262,7 +273,7 @@ impl<B: Body<Error: Into<BoxError>> + Unpin> Body for ResponseBody<B> {
         if matches!(frame, Some(Err(_))) || this.origin.as_ref().is_some_and(is_probe) {
             body.tell(frame.as_ref());
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::broke_off)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -288,6 +299,8 @@ const ENOUGH: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use http_body_util::Full;
 
     use super::*;
@@ -298,19 +311,35 @@ mod tests {
         let body = |text| ResponseBody::new(Ahead::new(Full::new(Bytes::from_static(text))), None);
         assert_eq!(body(b"[1, 2]").bytes().await.unwrap(), "[1, 2]");
         assert_eq!(body("höher".as_bytes()).text().await.unwrap(), "höher");
-        assert!(body(b"\xff").text().await.unwrap_err().is::<std::string::FromUtf8Error>());
+        let error = body(b"\xff").text().await.unwrap_err();
+        let told = "the answer's body is no UTF-8: invalid utf-8 sequence of 1 bytes from index 0";
+        assert_eq!(error.to_string(), told);
+        assert!(error.source().unwrap().is::<std::string::FromUtf8Error>());
         let broken = || {
             let frames = [Ok(Frame::data(Bytes::from_static(b"[1]"))), Err("reset")];
             ResponseBody::new(Ahead::new(Frames(frames.into())), None)
         };
-        assert_eq!(broken().bytes().await.unwrap_err().to_string(), "reset");
-        assert_eq!(broken().text().await.unwrap_err().to_string(), "reset");
+        let told = "the answer's body broke off: reset";
+        assert_eq!(broken().bytes().await.unwrap_err().to_string(), told);
+        assert_eq!(broken().text().await.unwrap_err().to_string(), told);
         #[cfg(feature = "json")]
         {
             assert_eq!(body(b"[1, 2]").json::<Vec<u8>>().await.unwrap(), [1, 2]);
-            assert_eq!(broken().json::<Vec<u8>>().await.unwrap_err().to_string(), "reset");
-            assert!(body(b"[1, 2").json::<Vec<u8>>().await.unwrap_err().is::<serde_json::Error>());
+            assert_eq!(broken().json::<Vec<u8>>().await.unwrap_err().to_string(), told);
+            let error = body(b"[1, 2").json::<Vec<u8>>().await.unwrap_err();
+            let told = "the answer's body is no JSON: EOF while parsing a list at line 1 column 5";
+            assert_eq!(error.to_string(), told);
+            assert!(error.source().unwrap().is::<serde_json::Error>());
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_body_fails_with_passes_on_as_any_error() {
+        async fn read(text: &'static [u8]) -> Result<String, Box<dyn Error>> {
+            Ok(ResponseBody::new(Ahead::new(Full::new(Bytes::from_static(text))), None).text().await?)
+        }
+        assert_eq!(read(b"text").await.unwrap(), "text");
+        assert!(read(b"\xff").await.unwrap_err().is::<BodyError>());
     }
 
     #[tokio::test(start_paused = true)]

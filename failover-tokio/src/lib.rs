@@ -38,7 +38,7 @@
 //! | fail over by more than the status, such as an error in a 200 | [`Judge`], [`Policy::judge`] |
 //! | pass a server's request on, websockets too | [`FailoverClient::forward`]; [`Tunnel`]; [`FailoverClient::into_proxy`] for all requests of a router |
 //! | let a call run in the background | [`RequestBuilder::submit`] |
-//! | read an answer's body at once | [`ResponseBody::bytes`], [`text`](ResponseBody::text), `json` |
+//! | read an answer's body at once | [`ResponseBody::bytes`], [`text`](ResponseBody::text), `json`, with [`BodyError`] |
 //! | learn which target answered | [`ResponseBody::answered`] |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response; or [`Error::is_timeout`] and its like |
 //! | tell a client of one's own of that | [`Error::gateway_response`]; [`Error::into_response`] if a target answered, else [`Error::gateway_status`] |
@@ -278,8 +278,8 @@ pub use failover_hyper::describe_metrics;
 #[cfg(feature = "rustls-no-provider")]
 pub use failover_hyper::rustls;
 pub use failover_hyper::{
-    Answered, AttemptBody, AttemptError, Attempts, Classify, Fault, Idempotent, IntoBody, IntoCodes,
-    IntoTargets, InvalidHeader, MOST_HEADERS, Proven, QueryPair, Resolve, ResponseBody, Sending,
+    Answered, AttemptBody, AttemptError, Attempts, BodyError, Classify, Fault, Idempotent, IntoBody,
+    IntoCodes, IntoTargets, InvalidHeader, MOST_HEADERS, Proven, QueryPair, Resolve, ResponseBody, Sending,
     SystemResolver, TransportBody, TransportError, Within, failure_in_words,
 };
 #[cfg(feature = "record")]

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use failover_core::{Evidence, PathError, Policy, Reason, Replay, StatusCodes, Target};
 use failover_tests::lab::{End, Gate, LIMIT, Reply, Server};
 use failover_tokio::{
-    Backoff, Budget, BuildError, Builder, Case, Checks, CoolDown, Error, FailoverClient, Fault, Follow,
-    Judgement, Peer, Resolve, ResponseBody,
+    Backoff, BodyError, Budget, BuildError, Builder, Case, Checks, CoolDown, Error, FailoverClient, Fault,
+    Follow, Judgement, Peer, Resolve, ResponseBody,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -262,6 +262,26 @@ async fn explain_an_error_tells_what_kind_of_one_it_is() {
     ] {
         let error = request.await.unwrap_err();
         assert_eq!((kinds(&error), error.status()), (expected, status), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn explain_a_body_that_cannot_be_read_tells_why() {
+    async fn json(reply: Reply) -> Result<Vec<u32>, Box<dyn StdError>> {
+        let server = Server::script([reply]);
+        Ok(client([&server]).get("/").await?.into_body().json().await?)
+    }
+    assert_eq!(json(Reply::ok("[1, 2]")).await.unwrap(), [1, 2]);
+    for (reply, told) in [
+        (
+            Reply::ok("[1, 2]").cut(4),
+            "the answer's body broke off: end of file before message length reached",
+        ),
+        (Reply::ok("oops"), "the answer's body is no JSON: expected value at line 1 column 1"),
+    ] {
+        let error = json(reply).await.unwrap_err();
+        assert_eq!(error.to_string(), told);
+        assert!(error.is::<BodyError>());
     }
 }
 

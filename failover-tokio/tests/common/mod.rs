@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error as StdError;
-use std::fmt::Write;
+use std::fmt::{Debug, Write};
 use std::io;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
@@ -82,7 +82,7 @@ pub(crate) fn fault(failure: &Failure<AttemptError>) -> Fault {
     failure.error().unwrap().fault()
 }
 
-pub(crate) async fn text<B: Body<Error = Box<dyn StdError + Send + Sync>>>(response: Response<B>) -> String {
+pub(crate) async fn text<B: Body<Error: Debug>>(response: Response<B>) -> String {
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(bytes.into()).unwrap()
 }

@@ -13,6 +13,7 @@ pub(crate) struct Failed {
     judged: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'static str>,
+    /// Without its cause, which is not for clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     /// In seconds.
@@ -25,7 +26,7 @@ impl Failed {
             status: failure.status().map(|status| status.as_u16()),
             judged: failure.is_judged(),
             evidence: failure.evidence().map(Evidence::as_str),
-            error: failure.error().map(ToString::to_string),
+            error: failure.error().map(|error| error.fault().to_string()),
             took: failure.ended().since(failure.began()).as_secs_f64(),
         }
     }

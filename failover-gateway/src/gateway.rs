@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use failover_tokio::rustls::ServerConfig;
-use failover_tokio::{Error, FailoverClient, Preset, Reason, Recorder, ResponseBody, Target};
+use failover_tokio::{Error, FailoverClient, Failure, Preset, Reason, Recorder, ResponseBody, Target};
 use http::header::{ALLOW, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Limited};
@@ -282,7 +282,12 @@ impl Gateway {
                 return Problem::of(&error, &[]).answer();
             }
             if live.preset == Preset::Ballerina && stopped.reason() != Reason::LocalFault {
-                let message = stopped.ballerina().to_string();
+                let mut message = stopped.ballerina().to_string();
+                // The cause of its last error is not for clients.
+                if let Some(error) = stopped.failures().last().and_then(Failure::error) {
+                    let cause = error.to_string().len() - error.fault().to_string().len();
+                    message.truncate(message.len() - cause);
+                }
                 return answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", message);
             }
         }

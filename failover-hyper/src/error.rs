@@ -1,5 +1,6 @@
 //! Why an attempt has no answer. None of it shows more of a URL than scheme, host and port.
 
+use std::fmt;
 use std::iter::successors;
 use std::time::Duration;
 
@@ -9,9 +10,8 @@ use http::StatusCode;
 /// Any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why an attempt has no answer.
-#[derive(Debug, thiserror::Error)]
-#[error("{fault}")]
+/// Why an attempt has no answer: its [`fault`](Self::fault), and in words also its [`cause`](Self::cause).
+#[derive(Debug)]
 pub struct AttemptError {
     evidence: Evidence,
     fault: Fault,
@@ -56,7 +56,6 @@ impl AttemptError {
         let known = matches!(
             self.fault,
             Fault::Resolve
-                | Fault::NoSocket
                 | Fault::Connect
                 | Fault::Tls
                 | Fault::NotHttp2
@@ -85,6 +84,22 @@ pub fn gateway_status<R>(stopped: &Stopped<R, AttemptError>) -> StatusCode {
         (_, Some((Fault::NotReady, _))) => StatusCode::GATEWAY_TIMEOUT,
         _ if is_late => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::BAD_GATEWAY,
+    }
+}
+
+impl fmt::Display for AttemptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fault = self.fault.to_string();
+        f.write_str(&fault)?;
+        let cause =
+            self.cause().map(ToString::to_string).filter(|cause| !cause.is_empty() && *cause != fault);
+        cause.map_or(Ok(()), |cause| write!(f, ": {cause}"))
+    }
+}
+
+impl std::error::Error for AttemptError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -162,4 +177,27 @@ pub enum Fault {
     /// The request cannot be built, or this process has no file descriptors left.
     #[error("the request cannot be sent from here")]
     Local,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::connect::ConnectError;
+
+    #[test]
+    fn the_cause_of_a_fault_is_told_where_it_says_more() {
+        for (cause, told) in [
+            ("network is unreachable", "no connection: network is unreachable"),
+            ("no connection", "no connection"),
+            ("", "no connection"),
+        ] {
+            let source = BoxError::from(ConnectError::Tcp(io::Error::other(cause)));
+            let error = AttemptError::new(Evidence::NoConnection, Fault::Connect, source);
+            assert_eq!(error.to_string(), told);
+        }
+        let private = AttemptError::service(Evidence::MaybeProcessed, io::Error::other("a password"));
+        assert_eq!(private.to_string(), "the target's service failed");
+    }
 }

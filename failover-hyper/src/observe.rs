@@ -122,9 +122,9 @@ impl<'a> Watch<'a> {
     pub(crate) fn error(&self, index: usize, took: Duration, error: &AttemptError) {
         let (target_name, evidence, cause) =
             (self.observed.name(index), error.evidence().as_str(), error.cause().map(display));
-        let seconds = took.as_secs_f64();
+        let (fault, seconds) = (error.fault(), took.as_secs_f64());
         debug!(
-            target: "failover", index, target_name, evidence, %error, cause, took = seconds, "attempt given up"
+            target: "failover", index, target_name, evidence, error = %fault, cause, took = seconds, "attempt given up"
         );
         #[cfg(feature = "metrics")]
         self.observed.series(index).given_up(evidence, None, took);

@@ -19,9 +19,7 @@ pub(crate) fn words(failure: &Failure<AttemptError>) -> String {
     match failure.cause() {
         Cause::Status(status) => answered(*status),
         Cause::Judged(status) => judged(*status),
-        Cause::Error(_, error) => {
-            error.cause().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-        }
+        Cause::Error(_, error) => error.to_string(),
         _ => failure.to_string(),
     }
 }

@@ -59,7 +59,9 @@ async fn not_sent_always_a_post_moves_on_from_a_certificate_that_is_not_trusted(
         assert_eq!(failure.evidence(), Some(Evidence::NoConnection));
         let error = failure.error().unwrap();
         assert_eq!(error.fault(), Fault::Tls);
-        assert!(error.cause().unwrap().to_string().starts_with("invalid peer certificate: "), "{error:?}");
+        let cause = error.cause().unwrap().to_string();
+        assert!(cause.starts_with("invalid peer certificate: "), "{error:?}");
+        assert_eq!(error.to_string(), format!("the TLS handshake failed: {cause}"));
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "in the clear");
         assert!(target.has_seen_nothing());
     }

@@ -341,7 +341,12 @@ fn a_call_whose_last_failure_is_a_timeout_is_a_504() {
 #[test]
 fn the_ballerina_preset_answers_as_ballerina_does() {
     let (down, busy) = (Server::down(), Server::script([Reply::status(503).body("no")]));
+    let closes = Server::script([Reply::fin()]);
     for (targets, message) in [
+        (
+            [&down, &closes],
+            "All the failover endpoints failed. Last error was: the connection closed before the answer",
+        ),
         ([&busy, &down], "All the failover endpoints failed. Last error was: connection refused"),
         (
             [&down, &busy],

@@ -73,7 +73,7 @@ impl AttemptError {
 #[must_use]
 pub fn gateway_status<R>(stopped: &Stopped<R, AttemptError>) -> StatusCode {
     let last = stopped.failures().last().and_then(Failure::error);
-    let is_late = last.is_some_and(AttemptError::is_timeout);
+    let is_late = stopped.failures().iter().filter_map(Failure::error).any(AttemptError::is_timeout);
     match (stopped.reason(), last.map(|last| (last.fault(), last.source.as_deref()))) {
         (Reason::LocalFault, Some((Fault::TooLong, _))) => StatusCode::PAYLOAD_TOO_LARGE,
         (Reason::LocalFault, Some((Fault::RequestBody, Some(_)))) => StatusCode::BAD_REQUEST,

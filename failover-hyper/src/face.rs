@@ -172,11 +172,11 @@ macro_rules! told_by_errors {
             }
         }
 
-        /// Whether the call ended since its time was over: that of its last attempt, or all of it.
+        /// Whether its time was over: that of any attempt, which may have been executed without an answer, or of all the call.
         #[must_use]
         pub fn is_timeout(&self) -> bool {
             let Self::Stopped(stopped) = self else { return false };
-            stopped.failures().last().and_then(Failure::error).is_some_and(AttemptError::is_timeout)
+            stopped.failures().iter().filter_map(Failure::error).any(AttemptError::is_timeout)
                 || stopped.reason() == $crate::core::Reason::Deadline
         }
 
@@ -189,7 +189,7 @@ macro_rules! told_by_errors {
 #[macro_export]
 macro_rules! told_by_all_errors {
     ($built_wrong:pat) => {
-        /// Whether there was no connection to any target, so that nothing was sent.
+        /// Whether no attempt had a connection, so that nothing was sent.
         #[must_use]
         pub fn is_connect(&self) -> bool {
             let Self::Stopped(stopped) = self else { return false };

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use failover_core::{Failure, PathError, Reason, Stopped};
-use failover_hyper::{Answered, AttemptError, Fault, ResponseBody};
+use failover_hyper::{Answered, AttemptError, ResponseBody};
 use reqwest::{Body, Response};
 
 use crate::answer::answer;
@@ -39,19 +39,16 @@ impl Error {
         Self::Stopped(stopped.map_response(|response| whole(&response).then(|| answer(response))))
     }
 
-    /// Whether the call ended since its time was over: that of its last attempt, or all of it.
+    /// Whether its time was over: that of any attempt, which may have been executed without an answer, or of all the call.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         let Self::Stopped(stopped) = self else { return false };
-        let last = stopped.failures().last().and_then(Failure::error);
-        let by_reqwest = |error: &AttemptError| {
-            let error = error.source().and_then(|source| source.downcast_ref::<reqwest::Error>());
-            error.is_some_and(reqwest::Error::is_timeout)
+        let is_late = |error: &AttemptError| {
+            let by_reqwest = error.source().and_then(|source| source.downcast_ref::<reqwest::Error>());
+            error.is_timeout() || by_reqwest.is_some_and(reqwest::Error::is_timeout)
         };
-        match last.map(AttemptError::fault) {
-            Some(Fault::Timeout(_) | Fault::ConnectTimeout) => true,
-            _ => stopped.reason() == Reason::Deadline || last.is_some_and(by_reqwest),
-        }
+        stopped.reason() == Reason::Deadline
+            || stopped.failures().iter().filter_map(Failure::error).any(is_late)
     }
 
     failover_hyper::told_by_all_errors!(Self::Request(_) | Self::Method | Self::Path(_) | Self::Elsewhere);

@@ -57,7 +57,7 @@ impl<B: Body> Error<B> {
     /// The status by which a server tells its client of this error, unless it passes on the last response (RFC 9110,
     /// sections 15.5 and 15.6). What the last target answered is [`status`](Self::status).
     ///
-    /// 504 if the last attempt ran out of time or there was none for a first one, and 502 if it failed otherwise; 503 for a
+    /// 504 if any attempt ran out of time or there was none for a first one, and 502 if all failed otherwise; 503 for a
     /// fault on this side, but 400, 408, 413 or 414 where it is the client's, whose body broke off, came too slowly or is
     /// longer than a `http_body_util::Limited` lets it be, or whose path is too long; 405 for a method that is never sent, 501 for a protocol or coding, and 508 for a loop;
     /// and 200 for an `OPTIONS` that goes no further.

@@ -246,10 +246,11 @@ async fn errors_tell_what_reqwests_users_ask_of_them() {
     assert_eq!(error.response().unwrap().status(), 503);
 
     let silent = Server::script([Reply::stall()]);
-    let error =
-        over([&silent], plain().read_timeout(Duration::from_millis(200)), policy()).get("/").send().await;
-    let error = error.unwrap_err();
-    assert!(error.is_timeout() && !error.is_connect(), "by reqwest's own bound: {error}");
+    for servers in [[&silent, &down], [&down, &silent]] {
+        let hasty = plain().read_timeout(Duration::from_millis(200));
+        let error = over(servers, hasty, policy()).get("/").send().await.unwrap_err();
+        assert!(error.is_timeout() && !error.is_connect(), "by reqwest's own bound: {error}");
+    }
 
     let hole = Blackhole::new();
     let target = Target::parse(&hole.url()).unwrap().connect_timeout(Duration::from_millis(200));

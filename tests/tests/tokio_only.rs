@@ -255,6 +255,8 @@ async fn explain_an_error_tells_what_kind_of_one_it_is() {
     for (request, expected, status) in [
         (asked(&[&down, &down]), [true, false, false, false, false], None),
         (asked(&[&silent]), [false, true, false, false, false], None),
+        (asked(&[&silent, &down]), [false, true, false, false, false], None),
+        (asked(&[&down, &silent]), [false, true, false, false, false], None),
         (asked(&[&silent]).timeout(Duration::ZERO), [false, true, false, false, false], None),
         (asked(&[&down, &busy]), [false, false, true, false, false], Some(StatusCode::SERVICE_UNAVAILABLE)),
         (asked(&[&busy, &down]), [false; 5], None),
@@ -455,7 +457,8 @@ async fn explain_an_answer_tells_its_target_and_its_failures() {
 async fn explain_an_error_has_the_status_by_which_it_is_passed_on() {
     let (down, mute) = (Server::down(), Server::script([Reply::stall()]));
     for (urls, path, status) in [
-        ([mute.url(), down.url()], "/".to_owned(), StatusCode::BAD_GATEWAY),
+        ([mute.url(), down.url()], "/".to_owned(), StatusCode::GATEWAY_TIMEOUT),
+        ([down.url() + "/a", down.url() + "/b"], "/".to_owned(), StatusCode::BAD_GATEWAY),
         ([down.url(), mute.url()], "/".to_owned(), StatusCode::GATEWAY_TIMEOUT),
         ([down.url() + "/base", mute.url()], format!("/{}", "x".repeat(65_530)), StatusCode::URI_TOO_LONG),
     ] {

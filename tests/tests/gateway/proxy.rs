@@ -328,11 +328,14 @@ fn explain_a_call_without_an_answer_is_a_problem_with_the_attempts() {
 }
 
 #[test]
-fn a_call_whose_last_failure_is_a_timeout_is_a_504() {
+fn a_call_of_which_an_attempt_ran_out_of_time_is_a_504() {
     let (down, mute, far) = (Server::down(), Server::script([Reply::stall()]), Blackhole::new());
-    for (urls, status) in
-        [([down.url(), mute.url()], 504), ([down.url(), far.url()], 504), ([mute.url(), down.url()], 502)]
-    {
+    for (urls, status) in [
+        ([down.url(), mute.url()], 504),
+        ([down.url(), far.url()], 504),
+        ([mute.url(), down.url()], 504),
+        ([down.url(), down.url()], 502),
+    ] {
         let answer = Gateway::configured(&config("", &urls, HASTY)).get("/");
         assert_eq!((answer.status, &answer.json()["reason"]), (status, &json!("targets_tried")), "{urls:?}");
     }

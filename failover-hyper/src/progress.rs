@@ -145,6 +145,7 @@ impl<'a> Bound<'a> {
         let began = self.progress.state().at;
         let mut left = self.patience.bound().min(self.patience.connect_timeout());
         let mut last = began;
+        let mut due = began.checked_add(left);
         loop {
             if let Some(output) = R::timeout(left, attempt.as_mut()).await {
                 self.note(&mut last);
@@ -152,8 +153,10 @@ impl<'a> Bound<'a> {
             }
             self.note(&mut last);
             let (now, State { at, starved, stage, .. }) = (R::now(), self.progress.state().clone());
-            let waited = now.saturating_duration_since(at).as_millis();
-            let limit = Duration::from_millis(u64::try_from(waited).unwrap_or(u64::MAX));
+            // How late the timer is, is not told.
+            let waited = due.map_or(now, |due| due.min(now)).saturating_duration_since(at);
+            let millis = (waited + Duration::from_micros(500)).as_millis();
+            let limit = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
             let elapsed = Elapsed { limit, starved, stage };
             if !self.patience.waits_on(elapsed.proves()) {
                 return Err(elapsed);
@@ -164,6 +167,7 @@ impl<'a> Bound<'a> {
             if !connecting.is_zero() {
                 left = left.min(connecting);
             }
+            due = now.checked_add(left);
         }
     }
 
@@ -186,7 +190,7 @@ impl fmt::Debug for Bound<'_> {
 /// The end of an attempt's time.
 #[derive(Debug)]
 pub struct Elapsed {
-    /// How long it waited since the last progress, in whole milliseconds.
+    /// How long it was to wait since the last progress, in whole milliseconds.
     pub(crate) limit: Duration,
     /// Whether the transport was waiting for the caller's part of the body.
     pub(crate) starved: bool,
@@ -231,6 +235,18 @@ mod tests {
         let mut bound = Bound::new(&mut limits, Progress::start::<Tokio>());
         assert!(!bound.hold::<Tokio, _>(pin!(pending::<()>())).await.unwrap_err().starved);
         assert_eq!(began.elapsed(), SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_is_told_as_it_was_set_however_late_its_timer_is() {
+        let mut limits = Limits::new(SECOND * 3 / 10, SECOND);
+        let mut bound = Bound::new(&mut limits, Progress::start::<Tokio>());
+        let busy = async {
+            sleep(SECOND * 3 / 10).await;
+            tokio::time::advance(SECOND / 100).await;
+            pending::<()>().await;
+        };
+        assert_eq!(bound.hold::<Tokio, _>(pin!(busy)).await.unwrap_err().limit, SECOND * 3 / 10);
     }
 
     #[tokio::test(start_paused = true)]

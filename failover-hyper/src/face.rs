@@ -67,7 +67,8 @@ macro_rules! request_builder {
             /// Adds a header.
             ///
             /// The name is a text or a [`HeaderName`](http::HeaderName), the value a text, bytes, a number or a
-            /// [`HeaderValue`](http::HeaderValue). A target's own header of the same name takes its place.
+            /// [`HeaderValue`](http::HeaderValue). A target's own header of the same name takes its place. `Host`,
+            /// `Content-Length` and `Transfer-Encoding` are set by the client, whatever is given.
             pub fn header(
                 mut self,
                 name: impl AsRef<str>,
@@ -120,8 +121,8 @@ macro_rules! request_builder {
                 self
             }
 
-            /// Sets how many attempts the call may have, in place of the policy's `max_attempts`. It is
-            /// [`Attempts`](crate::Attempts).
+            /// Sets how many attempts the call may have, at least one even if 0 is given, in place of the policy's
+            /// `max_attempts`. It is [`Attempts`](crate::Attempts).
             pub fn attempts(mut self, most: u8) -> Self {
                 self.draft.extension($crate::Attempts(most));
                 self

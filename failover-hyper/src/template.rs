@@ -43,7 +43,7 @@ pub struct Within(pub Duration);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Idempotent(pub bool);
 
-/// The most attempts of a call, as an extension of its request, in place of the policy's
+/// The most attempts of a call, at least one even if it is 0, as an extension of its request, in place of the policy's
 /// [`max_attempts`](field@failover_core::Policy::max_attempts).
 ///
 /// # Examples

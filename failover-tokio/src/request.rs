@@ -48,6 +48,10 @@ impl RequestBuilder {
     /// # Errors
     ///
     /// See [`Error`].
+    ///
+    /// # Panics
+    ///
+    /// The future does, outside of a tokio runtime with time and I/O.
     pub fn send(self) -> impl Future<Output = Result<Response<ResponseBody>, Error>> + Send + 'static {
         let Self { list, draft } = self;
         async move {
@@ -61,6 +65,7 @@ impl RequestBuilder {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
+    #[track_caller]
     pub fn submit(self) -> Submitted {
         Submitted::spawn(self.send())
     }

@@ -32,6 +32,7 @@ pub struct Submitted {
 }
 
 impl Submitted {
+    #[track_caller]
     pub(crate) fn spawn(
         call: impl Future<Output = Result<Response<ResponseBody>, Error>> + Send + 'static,
     ) -> Self {

@@ -25,7 +25,7 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] PathError),
     /// The URL leads to none of the targets: a path would lead to all of them.
-    #[error("the URL is below none of the targets")]
+    #[error("the URL is below none of the targets (a path alone goes below each target)")]
     Elsewhere,
 }
 

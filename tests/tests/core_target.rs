@@ -133,14 +133,17 @@ fn rejected_a_path_that_no_target_can_be_asked_for() {
         ("http://evil/x", PathError::Absolute),
         ("HTTPS://evil", PathError::Absolute),
         ("/x#y", PathError::Fragment),
-        ("/a b", PathError::Characters),
-        ("/a\r\nHost: evil", PathError::Characters),
-        ("/\u{e4}", PathError::Characters),
-        ("\0", PathError::Characters),
+        ("/a b", PathError::Characters(' ')),
+        ("/a\r\nHost: evil", PathError::Characters('\r')),
+        ("/\u{e4}", PathError::Characters('\u{e4}')),
+        ("\0", PathError::Characters('\0')),
+        ("/a?b<c", PathError::Characters('<')),
         ("*?x", PathError::QueryOfAll),
     ] {
         assert_eq!(Target::path(path), Err(error), "{path:?}");
     }
+    let told = "the path has ' ' in it, which must be percent-encoded";
+    assert_eq!(PathError::Characters(' ').to_string(), told);
     assert_eq!(Target::path(&"x".repeat(65_534)), Err(PathError::TooLong));
     assert!(Target::path(&"x".repeat(65_533)).is_ok());
     let long = PathAndQuery::try_from(format!("/{}", "x".repeat(65_500))).expect("a path");

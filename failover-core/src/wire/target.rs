@@ -185,7 +185,7 @@ impl Target {
             return Err(PathError::Fragment);
         }
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(PathError::Characters);
+            return Err(PathError::of(path));
         }
         if path == "*" {
             return Ok(PathAndQuery::from_static("*"));
@@ -193,10 +193,8 @@ impl Target {
         if path.starts_with("*?") {
             return Err(PathError::QueryOfAll);
         }
-        let path = if path.starts_with('/') { path.to_string() } else { format!("/{path}") };
-        let error =
-            if path.len() >= usize::from(u16::MAX) { PathError::TooLong } else { PathError::Characters };
-        PathAndQuery::try_from(path).map_err(|_| error)
+        let whole = if path.starts_with('/') { path.to_string() } else { format!("/{path}") };
+        PathAndQuery::try_from(whole).map_err(|_| PathError::of(path))
     }
 
     /// The URL of a request to this target: the request's path follows the base path byte for byte, and the query is as it is
@@ -364,7 +362,8 @@ impl fmt::Debug for Target {
     }
 }
 
-/// A request's path that no target can be asked for. The path itself may be secret and is not shown.
+/// A request's path that no target can be asked for. The path itself may be secret and is not shown, but for a character that
+/// no path has.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathError {
@@ -375,8 +374,8 @@ pub enum PathError {
     #[error("the path has a fragment: expected none")]
     Fragment,
     /// A character that must be percent-encoded.
-    #[error("the path holds a character that must be percent-encoded")]
-    Characters,
+    #[error("the path has {0:?} in it, which must be percent-encoded")]
+    Characters(char),
     /// `*` is all of a server, not a part of it that has a query.
     #[error("`*` has no query: expected none, or the path /*")]
     QueryOfAll,
@@ -386,4 +385,18 @@ pub enum PathError {
     /// Longer than a URL can be.
     #[error("the URL is too long: expected less than 64 KiB")]
     TooLong,
+}
+
+impl PathError {
+    /// What is wrong with a path that is none: a character, or else its length.
+    fn of(path: &str) -> Self {
+        let mut before = "/";
+        let is_refused = |character: &char| {
+            if *character == '?' {
+                before = "/?";
+            }
+            !character.is_ascii_graphic() || PathAndQuery::try_from(format!("{before}{character}")).is_err()
+        };
+        path.chars().find(is_refused).map_or(Self::TooLong, Self::Characters)
+    }
 }

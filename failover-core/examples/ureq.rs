@@ -57,7 +57,7 @@ fn get(
     [connect, all]: [Duration; 2],
 ) -> Result<Response<Vec<u8>>, Error> {
     let uri = target.uri(path).map_err(io::Error::other)?;
-    // ureq bounds each part by itself. The body has no bound: an attempt's ends with the head.
+    // ureq bounds each part by itself, so together they may take longer. The bound of an attempt ends with the head.
     let config = agent.get(uri).config().timeout_resolve(Some(connect)).timeout_connect(Some(connect));
     let mut request = config.timeout_recv_response(Some(all)).build();
     for (name, value) in target.headers() {

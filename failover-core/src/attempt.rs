@@ -215,8 +215,8 @@ impl<T, R, E> Attempt<T, R, E> {
         self.0.asked = self.0.asked.max(now);
     }
 
-    /// Reports that the head of the answer came so long ago, and that a judge wanted a part of its body since: that time counts not
-    /// as the target's.
+    /// Reports that the head of the answer came so long ago, and that a judge wanted a part of its body since: that time does not
+    /// count as the target's.
     pub fn peeked(&mut self, time: Duration) {
         self.0.sent = self.0.sent + time;
     }

@@ -259,13 +259,16 @@ impl<T, R, E> Call<T, R, E> {
         if steers && self.last_failure_of(sticky).is_some() && shared.health.is_to_be_left(sticky) {
             shared.move_cursor(self.seen, (sticky + 1) % shared.targets.len(), self.latest);
         }
-        // However the others failed: what was kept for them was not enough for an answer of this one.
-        if let Some(first) = self.failures().iter().find(|failure| !is_untried && failure.cut) {
+        // However those failed for which time was kept: what was left was not enough for an answer of this one.
+        let kept = self.failures().split_last().map_or(&[][..], |(_, kept)| kept);
+        let lacked_time =
+            |failure: &&Failure<E>| failure.cut && failure.evidence() != Some(Evidence::NoConnection);
+        if let Some(first) = kept.iter().find(lacked_time).filter(|_| !is_untried) {
             shared.health.teach(first.target(), first.ended.since(first.began), self.latest);
         }
         let took_all = |last: &Failure<E>| last.cut || reason == Reason::Deadline;
         if let Some(last) = self.failures().last().filter(|last| is_untried && took_all(last)) {
-            shared.health.doubt(last.target());
+            shared.health.doubt(last.target(), last.began, last.ended);
         }
         let is_no_room = |failure: &Failure<E>| failure.evidence() == Some(Evidence::NoRoom);
         let reason = match reason {
@@ -360,7 +363,10 @@ impl<T, R, E> Call<T, R, E> {
         let shared = self.group.shared();
         let mut bound = self.whole_time();
         let asked_after = self.asked.since(self.sent);
-        let half = self.time_left(true);
+        let mut half = self.time_left(true);
+        if shared.health.late_after(self.target.into(), self.asked).is_some() {
+            half = half.max(shared.health.least_wait(self.target.into(), self.asked));
+        }
         if half > asked_after && half < bound && self.has_another_try() {
             bound = half;
         }

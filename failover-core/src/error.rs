@@ -73,7 +73,7 @@ impl BuildError {
     /// A key that somebody else has for a knob of ours.
     #[cfg(feature = "serde")]
     pub(crate) fn unknown_key_of(key: &str, ours: &str, theirs: &str) -> Self {
-        Self { key: key.into(), value: None, expected: format!("did you mean `{ours}`? It is {theirs}") }
+        Self { key: key.into(), value: None, expected: format!("did you mean `{ours}`? `{key}` is {theirs}") }
     }
 
     /// The same refusal under another key, for a value that was found at a more exact place.

@@ -75,7 +75,7 @@ impl<T> Group<T> {
     /// A group with another list of targets, or another policy, that remembers what this one knows of those that have the
     /// same name (`identity`).
     ///
-    /// The sticky target stays so; if it is gone, it is the first one after it that is still there, else target 0. Failback to a target that was not there before is due at once. What the policy no longer has is forgotten, and
+    /// The sticky target stays; if it is gone, the first one after it that is still there takes its place, else target 0. Failback to a target that was not there before is due at once. What the policy no longer has is forgotten, and
     /// each target has the state of its entry. Calls in flight finish on the old list and report to the old memory.
     ///
     /// # Errors

@@ -265,9 +265,9 @@ impl Health {
     }
 
     /// Learns that a call which asked only some targets lacked the time for the answer of this one.
-    pub(crate) fn doubt(&self, target: usize) {
+    pub(crate) fn doubt(&self, target: usize, began: Timestamp, ended: Timestamp) {
         if let Some(known) = self.targets.get(target) {
-            known.pace.doubt();
+            known.pace.doubt(began, ended);
         }
     }
 

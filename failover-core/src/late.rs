@@ -105,7 +105,7 @@ impl Pace {
     fn learn(&self, took: u64, is_fresh: bool, now: Timestamp) {
         let seen = self.usual.read();
         let (usual, count) = (seen.until().as_nanos(), seen.strikes());
-        let is_known = is_fresh && count >= ENOUGH;
+        let is_known = is_fresh && count == ENOUGH;
         if !is_known || took / 2 > usual || is_sampled(now) {
             self.adapt(seen, took, is_fresh);
         }
@@ -116,6 +116,8 @@ impl Pace {
         let (usual, count) = (seen.until().as_nanos(), seen.strikes());
         let adapted = match took.checked_sub(usual) {
             _ if !is_fresh || count == 0 => Mark::new(Timestamp::from_nanos(took), 1),
+            // An answer is worth more than what was only taught.
+            None if count == TAUGHT => Mark::new(Timestamp::from_nanos(took), 1),
             Some(more) => Mark::new(Timestamp::from_nanos(usual + more / 8), (count + 1).min(ENOUGH)),
             None => Mark::new(Timestamp::from_nanos(usual - (usual - took) / 4), (count + 1).min(ENOUGH)),
         };
@@ -137,10 +139,12 @@ impl Pace {
         }
     }
 
-    /// Forgets what was only taught, after an attempt that was not answered in all the time that its call had.
-    pub(crate) fn doubt(&self) {
+    /// Forgets what was only taught, after an attempt that was not answered in all the time that its call had; and what answers
+    /// told, if that was longer than usual and nobody had one meanwhile: so the next calls keep time for others.
+    pub(crate) fn doubt(&self, began: Timestamp, ended: Timestamp) {
         let seen = self.usual.read();
-        if seen.strikes() == TAUGHT {
+        let took_longer = ended.since(began) >= seen.until().since(Timestamp::ORIGIN);
+        if seen.strikes() == TAUGHT || took_longer && !self.was_heard_since(began) {
             self.usual.replace(seen, Mark::CLEAN);
         }
     }
@@ -242,7 +246,8 @@ mod tests {
                         pace.usual.update(|_| Some(seen));
                         pace.adapt(seen, took * 256, is_fresh);
                         let (from, to) = (i128::from(usual) * 256, i128::from(took) * 256);
-                        let (usual, known) = if !is_fresh || count == 0 {
+                        let is_refuted = count == TAUGHT && to < from;
+                        let (usual, known) = if !is_fresh || count == 0 || is_refuted {
                             (to, 1)
                         } else {
                             let part = if to < from { 4 } else { 8 };

@@ -46,10 +46,8 @@ struct Target {
     drawn: Option<(u64, u64)>,
     /// How long its answers usually take, and from how many that is known.
     usual: (u64, usize),
-    /// Whether no answer told that, but a call that none answered; if that is known.
-    taught: Option<bool>,
-    /// A call was cut that asked only some, so that what no answer told is forgotten.
-    doubted: bool,
+    /// Whether no answer told that, but a call that none answered.
+    taught: bool,
     /// What is usual if the last answer was looked at: one in sixteen is, by a hash of the time.
     adapted: Option<u64>,
     /// When it answered anybody; not noted again within an eighth of the floor.
@@ -133,7 +131,7 @@ struct Call {
 struct Failure {
     target: usize,
     stays: bool,
-    no_room: bool,
+    evidence: Option<Evidence>,
     cut: bool,
     began: u64,
     ended: u64,
@@ -185,8 +183,7 @@ impl Target {
             asked: None,
             drawn: None,
             usual: (0, 0),
-            taught: Some(false),
-            doubted: false,
+            taught: false,
             adapted: None,
             heard: None,
             waited: None,
@@ -220,14 +217,15 @@ impl Target {
     /// Learns how long a good answer took.
     fn learn(&mut self, took: u64, now: u64) {
         let (usual, count) = self.usual;
-        if !self.is_fresh(now) || count == 0 {
-            (self.usual, self.taught) = ((kept(took), 1), Some(false));
+        let is_refuted = self.taught && took < usual;
+        if !self.is_fresh(now) || count == 0 || is_refuted {
+            (self.usual, self.taught) = ((kept(took), 1), false);
             return;
         }
         let adapted =
             kept(if took > usual { usual + (took - usual) / 8 } else { usual - (usual - took) / 4 });
-        if count < ENOUGH || took / 2 > usual {
-            (self.usual, self.taught) = ((adapted, ENOUGH.min(count + 1)), Some(false));
+        if self.taught || count < ENOUGH || took / 2 > usual {
+            (self.usual, self.taught) = ((adapted, ENOUGH.min(count + 1)), false);
         } else {
             self.adapted = Some(adapted);
         }
@@ -235,19 +233,10 @@ impl Target {
 }
 
 impl Target {
-    /// Takes over whether the last answer was looked at, and whether it is forgotten what is usual.
+    /// Takes over whether the last answer was looked at.
     fn adopt_usual(&mut self, told: Option<u64>) {
         if let Some(adapted) = self.adapted.take().filter(|&adapted| told == Some(adapted)) {
-            let is_seen = adapted != self.usual.0 || self.taught == Some(false);
-            self.taught = is_seen.then_some(false);
             self.usual.0 = adapted;
-        }
-        if std::mem::take(&mut self.doubted) {
-            let was_taught = self.taught.unwrap_or(told.is_none());
-            if was_taught {
-                self.usual = (0, 0);
-            }
-            self.taught = Some(false);
         }
     }
 }
@@ -689,7 +678,7 @@ impl Model {
         call.failures.push(Failure {
             target,
             stays: row.stays,
-            no_room: outcome == Outcome::Error(Evidence::NoRoom),
+            evidence: if let Outcome::Error(evidence) = outcome { Some(evidence) } else { None },
             cut,
             began: call.latest,
             ended,
@@ -771,7 +760,8 @@ impl Model {
     fn stop(&mut self, number: usize, reason: Reason, step: &Step) {
         let Action::Fail(stopped) = step else { panic!("{step:?} instead of {reason:?}") };
         let call = &self.calls[number];
-        let no_room = reason == Reason::TargetsTried && call.failures.iter().all(|failure| failure.no_room);
+        let no_room = reason == Reason::TargetsTried
+            && call.failures.iter().all(|failure| failure.evidence == Some(Evidence::NoRoom));
         assert_eq!(stopped.reason(), if no_room { Reason::LocalFault } else { reason });
         assert_eq!(stopped.failures().len(), call.failures.len());
         let (sticky, latest) = (call.seen.0, call.latest);
@@ -784,13 +774,19 @@ impl Model {
             }
             let call = &self.calls[number];
             if let Some(last) = call.failures.last().filter(|last| last.cut || reason == Reason::Deadline) {
-                self.targets[last.target].doubted = true;
+                let known = &mut self.targets[last.target];
+                let took_longer = last.ended - last.began >= known.usual.0;
+                if known.taught || took_longer && !known.was_heard_since(last.began) {
+                    (known.usual, known.taught) = ((0, 0), false);
+                }
             }
-        } else if let Some(&first) = call.failures.iter().find(|failure| failure.cut) {
+        } else if let Some(&first) = call.failures.split_last().and_then(|(_, kept)| {
+            kept.iter().find(|failure| failure.cut && failure.evidence != Some(Evidence::NoConnection))
+        }) {
             let (waited, floor) = (first.ended - first.began, self.floor());
             let known = &mut self.targets[first.target];
             if waited >= floor / 4 && waited > known.usual(latest).unwrap_or(0) {
-                (known.usual, known.taught) = ((kept(waited), ENOUGH), Some(true));
+                (known.usual, known.taught) = ((kept(waited), ENOUGH), true);
                 known.heard = known.heard.max(Some(latest));
             }
         }
@@ -1032,8 +1028,10 @@ impl Model {
     /// How long from its last report on an attempt is to be asked: when it is late, when half of the time is over, or all.
     fn bound(&self, call: &Call) -> u64 {
         let waited = call.asked - call.sent;
-        let half = half(call).filter(|&half| half > waited && self.has_another(call));
         let late = self.late_after(call.target, call.asked);
+        let least = late.and_then(|_| self.least_wait(call.target, call.asked)).unwrap_or_default();
+        let half =
+            half(call).map(|half| half.max(least)).filter(|&half| half > waited && self.has_another(call));
         let late = late.map(|late| if late > waited { late } else { waited + self.floor() });
         let moments = [Some(self.whole(call)), half, late];
         moments.into_iter().flatten().min().unwrap_or_default().saturating_sub(waited)

@@ -54,7 +54,7 @@ fn never_twice_no_spelling_of_a_key_lets_a_request_be_sent_again() {
     ] {
         for preset in ["", "preset = 'default'\n"] {
             let told = format!(
-                "unknown key `{theirs}`: did you mean `{ours}`? It is one of Ballerina's client, which are read beside \
+                "unknown key `{theirs}`: did you mean `{ours}`? `{theirs}` is one of Ballerina's client, whose keys are read beside \
                  preset = \"ballerina\""
             );
             assert_eq!(refused(&format!("{preset}{theirs} = 503")), told);

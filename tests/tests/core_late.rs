@@ -794,16 +794,72 @@ fn standby_a_slow_target_answers_in_time_beside_one_that_fails() {
 /// Guards: `Call::waits_on` that lets a call wait for a floor that does not fit into its time.
 #[test]
 fn standby_half_of_a_short_time_is_kept_where_that_is_many_times_the_usual() {
-    for (usual, within, given_up_after) in
-        [(0.02, 0.5, Some(0.25)), (0.02, 1.5, Some(0.75)), (0.3, 1.5, Some(1.0))]
+    // In seconds: what is usual, the time of the call, and when it goes on.
+    for (usual, within, goes_on) in [(0.02, 0.5, 0.25), (0.02, 1.5, 0.75), (0.25, 0.9, 0.75), (0.3, 1.5, 0.9)]
     {
         let mut world = World::new(2, Policy::default());
         warm(&mut world, usual);
         let began = world.now;
         let asked = facts(READ).within(seconds(within));
-        let given_up = served(&mut world, asked, |target| (target == 1).then_some(0.0));
-        assert_eq!(given_up, Some(1), "usual {usual}, within {within}");
-        assert_eq!(given_up_after, Some(world.now.since(began).as_secs_f64()));
+        let answered = served(&mut world, asked, |target| (target == 1).then_some(0.0));
+        assert_eq!(answered, Some(1), "usual {usual}, within {within}");
+        // A mark keeps 256 ns apart.
+        let after = world.now.since(began);
+        assert!(after <= seconds(goes_on) && after + seconds(0.000_01) > seconds(goes_on), "{after:?}");
+    }
+}
+
+/// Guards: `Pace::adapt` that takes what was taught for as good as what an answer tells.
+#[test]
+fn standby_one_slow_answer_beside_a_busy_standby_costs_no_later_calls() {
+    let mut world = World::new(2, Policy::default());
+    warm(&mut world, 0.02);
+    let asked = facts(READ).within(seconds(0.5));
+    served_unless(&mut world, asked, (1, BUSY), |_| Some(0.4));
+    for _ in 0..30 {
+        world.sleep(0.05);
+        assert_eq!(served(&mut world, asked, |_| Some(0.02)), Some(0));
+    }
+    let mut lost = 0;
+    for _ in 0..300 {
+        world.sleep(1.0);
+        lost += usize::from(served(&mut world, asked, |target| (target == 1).then_some(0.02)).is_none());
+    }
+    assert!(lost <= 1, "{lost} of 300");
+}
+
+/// Guards: `Pace::doubt` that keeps what answers told before the target fell silent, so that nothing is kept for others.
+#[test]
+fn standby_a_time_that_is_short_for_what_is_usual_is_lost_once() {
+    for (usual, within) in [(0.25, 0.5), (0.3, 0.5), (0.7, 2.0)] {
+        let mut world = World::new(2, Policy::default());
+        warm(&mut world, usual);
+        let asked = facts(READ).within(seconds(within));
+        let mut lost = 0;
+        for _ in 0..300 {
+            world.sleep(1.0);
+            lost += usize::from(served(&mut world, asked, |target| (target == 1).then_some(0.02)).is_none());
+        }
+        assert!(lost <= 1, "{lost} of 300 where {usual} is usual, within {within}");
+    }
+}
+
+/// Guards: `Call::stop` that teaches from a last attempt, for which no time was kept from it.
+#[test]
+fn standby_a_last_attempt_teaches_nothing() {
+    for deadline in [2.0, 5.0] {
+        for every in [7, 20, 50] {
+            let mut world = World::new(2, Policy::default().with_bounds(None, Some(seconds(deadline))));
+            warm(&mut world, 0.02);
+            for call in 1..=600 {
+                world.sleep(1.0);
+                let busy = if call % every == 0 { 1 } else { usize::MAX };
+                let answered = served_unless(&mut world, facts(READ), (busy, BUSY), |target| {
+                    (target == 1).then_some(0.02)
+                });
+                assert!(answered == Some(1) || busy == 1, "call {call}, deadline {deadline}, every {every}");
+            }
+        }
     }
 }
 

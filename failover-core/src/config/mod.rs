@@ -54,8 +54,8 @@ use crate::wire::Target;
 /// - `{ preset }`: `"json-rpc"`, `"llm"` (services of language models) or `"grpc"`.
 ///
 /// Beside `preset = "ballerina"` the keys of Ballerina's client are read as well, with its meaning: `timeoutInMillis`,
-/// `intervalInMillis` and `failoverCodes`, or `timeout` and `interval` in seconds. Without it they are refused: that preset
-/// sends again what may have been executed, and no spelling of a key may allow that.
+/// `intervalInMillis` and `failoverCodes`, or `timeout` in seconds, as an `interval` may be in any case. Without it they are refused, at
+/// the end and by their names alone: that preset sends again what may have been executed, and no spelling of a key may allow that.
 ///
 /// A `deadline` that is set bounds the attempt timeout of the preset too, and an attempt timeout that is set, a target's own
 /// as well, raises the preset's deadline (see [`Policy::with_bounds`]); so does an `interval` for which an attempt would leave no
@@ -347,7 +347,7 @@ fn written<'a>(table: &'a BTreeMap<String, Value>, keys: &[&str]) -> Option<&'a 
 
 /// Refuses a key of Ballerina's client where its preset is not named.
 fn foreign(key: &str) -> BuildError {
-    let theirs = "one of Ballerina's client, which are read beside preset = \"ballerina\"";
+    let theirs = "one of Ballerina's client, whose keys are read beside preset = \"ballerina\"";
     BuildError::unknown_key_of(key, ours(key), theirs)
 }
 

@@ -82,8 +82,8 @@ fn rejected_a_key_of_the_group_is_named_with_its_value_and_its_place() {
         ),
         (
             &format!("{targets}timeout = '5s'"),
-            "3:1: unknown key `failover.timeout`: did you mean `attempt_timeout`? It is one of Ballerina's client, which \
-             are read beside preset = \"ballerina\""
+            "3:1: unknown key `failover.timeout`: did you mean `attempt_timeout`? `timeout` is one of Ballerina's client, \
+             whose keys are read beside preset = \"ballerina\""
                 .to_owned(),
         ),
         (

@@ -116,7 +116,7 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// An error of surf's has a status: that of the attempt alone, without its call.
+/// surf's errors have a status: here by the attempt alone, since its call is not known.
 fn failed(error: AttemptError) -> surf::Error {
     let status = match error.fault() {
         Fault::ConnectTimeout => StatusCode::GatewayTimeout,

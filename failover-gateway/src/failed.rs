@@ -13,7 +13,7 @@ pub(crate) struct Failed {
     judged: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'static str>,
-    /// Without its cause, which is not for clients.
+    /// Without its cause: clients see it, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     /// In seconds.

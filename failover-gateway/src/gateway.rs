@@ -163,7 +163,7 @@ impl Gateway {
         }
         let others = self.settled.others(&Settled::of(&settings));
         if !others.is_empty() {
-            warn!("only a restart changes {}: it stays as it was", others.join(", "));
+            warn!("only a restart changes {}", others.join(", "));
         }
         self.recorder.write_to(settings.recorded.take());
         *live = Arc::new(Live::of(settings, &live.targets));
@@ -273,13 +273,15 @@ impl Gateway {
             Err(error) => error,
         };
         entry.failed(&error, targets);
+        let shown = if live.show_attempts { targets } else { &[] };
         if let Error::Stopped(stopped) = &error {
             if let Some(record) = record {
                 record.call(Err(stopped.reason().as_str()), stopped.failures(), targets);
             }
-            if error.gateway_status().is_client_error() {
+            let status = error.gateway_status();
+            if status.is_client_error() && status != StatusCode::URI_TOO_LONG {
                 // Its client left in the middle of the request, stopped sending it, or sends too much.
-                return Problem::of(&error, &[]).answer();
+                return Problem::of(&error, shown).answer();
             }
             if live.preset == Preset::Ballerina && stopped.reason() != Reason::LocalFault {
                 let mut message = stopped.ballerina().to_string();

@@ -289,7 +289,7 @@ impl Entry<'_> {
     }
 
     /// The call has no good answer. `targets` are as above.
-    pub(crate) fn failed(self, error: &Error, targets: &[Watched]) {
+    pub(crate) fn failed(mut self, error: &Error, targets: &[Watched]) {
         match error {
             // Its client left in the middle of the request.
             Error::Stopped(_) if error.gateway_status() == StatusCode::BAD_REQUEST => drop(self),
@@ -303,6 +303,11 @@ impl Entry<'_> {
             }
             // A gateway that is its own target answers nobody.
             Error::Loop => self.end(End::Stopped("loop", &error.to_string()), &[], targets),
+            // It is answered here, as it asked for.
+            Error::LastHop => {
+                self.ended = true;
+                self.ledger.pages().totals.waiting -= 1;
+            }
             _ => self.end(End::Refused, &[], targets),
         }
     }

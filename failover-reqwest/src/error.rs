@@ -39,7 +39,8 @@ impl Error {
         Self::Stopped(stopped.map_response(|response| whole(&response).then(|| answer(response))))
     }
 
-    /// Whether its time was over: that of any attempt, which may have been executed without an answer, or of all the call.
+    /// Whether time ran out: that of any attempt, to connect or to answer, or that of the whole call. It may have been
+    /// executed unless [`is_connect`](Self::is_connect), and another attempt may have failed otherwise.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         let Self::Stopped(stopped) = self else { return false };

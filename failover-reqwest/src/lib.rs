@@ -41,7 +41,7 @@
 //! | keep code that has whole URLs | the same: a URL below one of the targets is a path below all |
 //! | send what a builder of reqwest's made | [`FailoverClient::execute`] |
 //! | add failover to a client of reqwest-middleware | a [`FailoverClient`] as its last middleware, with the feature `middleware` |
-//! | bound one call, or say whether it may be sent again | [`RequestBuilder::timeout`]; the [extensions](RequestBuilder::extension) [`Attempts`], [`Idempotent`], [`Replay`] |
+//! | bound one call, or say whether it may be sent again | [`RequestBuilder::timeout`], [`attempts`](RequestBuilder::attempts), [`replay`](RequestBuilder::replay), [`idempotent`](RequestBuilder::idempotent) |
 //! | fail over by more than the status, such as an error in a 200 | [`Judge`], [`Policy::judge`] |
 //! | learn which target answered | [`Answered`], in each response's extensions |
 //! | learn why none did | [`Error::Stopped`]: the reason, each failure, and the last response; or [`Error::is_timeout`] and its like |

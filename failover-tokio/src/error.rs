@@ -59,8 +59,8 @@ impl<B: Body> Error<B> {
     ///
     /// 504 if any attempt ran out of time or there was none for a first one, and 502 if all failed otherwise; 503 for a
     /// fault on this side, but 400, 408, 413 or 414 where it is the client's, whose body broke off, came too slowly or is
-    /// longer than a `http_body_util::Limited` lets it be, or whose path is too long; 405 for a method that is never sent, 501 for a protocol or coding, and 508 for a loop;
-    /// and 200 for an `OPTIONS` that goes no further.
+    /// longer than a `http_body_util::Limited` lets it be, or whose path is too long; 405 for a method that is never sent, 501
+    /// for a protocol or coding, and 508 for a loop; and 200 for an `OPTIONS` that goes no further.
     #[must_use]
     pub fn gateway_status(&self) -> StatusCode {
         match self {
@@ -78,7 +78,7 @@ impl<B: Body> Error<B> {
     /// The response by which a server tells its client of this error: the last one of a target, if there was one, or else one
     /// with [`gateway_status`](Self::gateway_status) and without a body, which tells nothing of the targets.
     ///
-    /// Where that status is a 4xx, so that the fault is the client's own, it is told so whatever a target answered before.
+    /// Where its body is the client's own fault (400, 408 or 413), it is told so whatever a target answered before.
     ///
     /// # Examples
     ///
@@ -105,7 +105,8 @@ impl<B: Body> Error<B> {
         let (response, failures) = match self {
             Self::Stopped(stopped) => {
                 let (_, failures, response) = stopped.into_parts();
-                let is_clients = status.is_client_error();
+                // A path may be too long for one target and not for another.
+                let is_clients = status.is_client_error() && status != StatusCode::URI_TOO_LONG;
                 (response.filter(|response| !is_clients && !response.body().is_let_go()), failures)
             }
             _ => (None, vec![]),

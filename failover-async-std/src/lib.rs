@@ -31,6 +31,8 @@
 //!
 //! # What there is
 //!
+//! Examples of items that come from `failover-core` or `failover-hyper` name those crates; here they are `failover_async_std::…`.
+//!
 //! | to | use |
 //! | --- | --- |
 //! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`method`](FailoverClient::method) for any |

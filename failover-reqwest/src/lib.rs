@@ -35,6 +35,8 @@
 //!
 //! # What there is
 //!
+//! Examples of items that come from `failover-core` or `failover-hyper` name those crates; here they are `failover_reqwest::…`.
+//!
 //! | to | use |
 //! | --- | --- |
 //! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, and [`send`](RequestBuilder::send), as with reqwest |

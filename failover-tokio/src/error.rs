@@ -15,6 +15,27 @@ use crate::hop_by_hop::strip;
 /// Why a call has no acceptable answer.
 ///
 /// `B` is the body of the responses, which is hyper's except over another service.
+/// # Examples
+///
+/// ```
+/// use failover_tokio::{Error, FailoverClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Nobody listens there.
+/// let client = FailoverClient::builder().targets("http://127.0.0.1:9").build()?;
+/// let error = client.get("/users").await.unwrap_err();
+/// assert!(error.is_connect() && !error.is_timeout());
+/// assert_eq!((error.status(), error.gateway_status().as_u16()), (None, 502));
+/// if let Error::Stopped(stopped) = &error {
+///     println!("{}", stopped.reason());
+///     for failure in stopped.failures() {
+///         println!("{failure}, at {}", client.targets()[failure.target()]);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error<B: Body = TransportBody> {

@@ -28,6 +28,8 @@
 //!
 //! # What there is
 //!
+//! Examples of items that come from `failover-core` or `failover-hyper` name those crates; here they are `failover_tokio::…`.
+//!
 //! | to | use |
 //! | --- | --- |
 //! | make a call | [`FailoverClient::get`], [`post`](FailoverClient::post) and so on, [`method`](FailoverClient::method) for any |

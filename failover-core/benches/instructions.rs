@@ -19,11 +19,11 @@ use gungraun::{
 use http::{HeaderMap, Method, Response, StatusCode};
 
 // A call that is answered at once, where it is known how long answers take, and the first one of all.
-#[library_benchmark(config = at_most(200, 0))]
+#[library_benchmark(config = at_most(250, 0))]
 #[bench::default(warm(Policy::default()))]
 #[bench::ballerina(warm(Policy::ballerina()))]
-#[bench::budget(args = (warm(with_budget())), config = at_most(275, 0))]
-#[bench::first(args = (group(Policy::default())), config = at_most(213, 0))]
+#[bench::budget(args = (warm(with_budget())), config = at_most(293, 0))]
+#[bench::first(args = (group(Policy::default())), config = at_most(270, 0))]
 fn answered((group, facts): (&'static Group<&'static str>, Facts)) -> u64 {
     match first::<_, &str>(group.begin(facts, BEGAN)).handle_response(StatusCode::OK, None, 7, ENDED) {
         Action::Return(answer) => answer.into_response(),
@@ -32,7 +32,7 @@ fn answered((group, facts): (&'static Group<&'static str>, Facts)) -> u64 {
 }
 
 // The same call, with a response that is large to move.
-#[library_benchmark(config = at_most(297, 0))]
+#[library_benchmark(config = at_most(267, 0))]
 #[bench::default(warm(Policy::default()), Response::new(Vec::new()))]
 fn answered_by_http(
     (group, facts): (&'static Group<&'static str>, Facts),
@@ -49,7 +49,7 @@ fn answered_by_http(
     }
 }
 
-#[library_benchmark(config = at_most(85, 0))]
+#[library_benchmark(config = at_most(89, 0))]
 #[bench::default(warm(Policy::default()))]
 fn begin((group, facts): (&'static Group<&'static str>, Facts)) -> Action<&'static str, u64, &'static str> {
     group.begin(facts, BEGAN)
@@ -57,23 +57,23 @@ fn begin((group, facts): (&'static Group<&'static str>, Facts)) -> Action<&'stat
 
 // An attempt that is given up for an error: the next one goes elsewhere.
 #[library_benchmark]
-#[bench::first(args = (attempt_after(0)), config = at_most(1_520, 2))]
-#[bench::further(args = (attempt_after(1)), config = at_most(1_260, 0))]
+#[bench::first(args = (attempt_after(0)), config = at_most(1_370, 2))]
+#[bench::further(args = (attempt_after(1)), config = at_most(1_100, 0))]
 fn failover(attempt: Attempt<&'static str, u64, &'static str>) -> Action<&'static str, u64, &'static str> {
     attempt.handle_error(Evidence::MaybeProcessed, "reset", ENDED)
 }
 
 // The same for a failover code, whose response is held.
 #[library_benchmark]
-#[bench::first(args = (attempt_after(0)), config = at_most(1_620, 2))]
-#[bench::further(args = (attempt_after(1)), config = at_most(1_350, 0))]
+#[bench::first(args = (attempt_after(0)), config = at_most(1_475, 2))]
+#[bench::further(args = (attempt_after(1)), config = at_most(1_205, 0))]
 fn failover_code(
     attempt: Attempt<&'static str, u64, &'static str>,
 ) -> Action<&'static str, u64, &'static str> {
     attempt.handle_response(StatusCode::SERVICE_UNAVAILABLE, None, 7, ENDED)
 }
 
-#[library_benchmark(config = at_most(100, 0))]
+#[library_benchmark(config = at_most(83, 0))]
 #[bench::get(Method::GET, HeaderMap::new())]
 #[bench::post(Method::POST, HeaderMap::new())]
 fn facts_of(method: Method, headers: HeaderMap) -> (Facts, Method, HeaderMap) {

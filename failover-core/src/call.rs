@@ -363,14 +363,15 @@ impl<T, R, E> Call<T, R, E> {
         let shared = self.group.shared();
         let mut bound = self.whole_time();
         let asked_after = self.asked.since(self.sent);
+        let late = shared.health.late_after(self.target.into(), self.asked);
         let mut half = self.time_left(true);
-        if shared.health.late_after(self.target.into(), self.asked).is_some() {
+        if half < bound && late.is_some() {
             half = half.max(shared.health.least_wait(self.target.into(), self.asked));
         }
         if half > asked_after && half < bound && self.has_another_try() {
             bound = half;
         }
-        if let Some(late) = shared.health.late_after(self.target.into(), self.asked) {
+        if let Some(late) = late {
             let again = asked_after.saturating_add(shared.health.floor());
             bound = bound.min(if late > asked_after { late } else { again });
         }

@@ -273,13 +273,13 @@ impl Gateway {
             Err(error) => error,
         };
         entry.failed(&error, targets);
+        // Where the targets are is nobody else's.
         let shown = if live.show_attempts { targets } else { &[] };
         if let Error::Stopped(stopped) = &error {
             if let Some(record) = record {
                 record.call(Err(stopped.reason().as_str()), stopped.failures(), targets);
             }
-            let status = error.gateway_status();
-            if status.is_client_error() && status != StatusCode::URI_TOO_LONG {
+            if error.is_client_fault() {
                 // Its client left in the middle of the request, stopped sending it, or sends too much.
                 return Problem::of(&error, shown).answer();
             }
@@ -299,8 +299,7 @@ impl Gateway {
         let mut answer = if matches!(error, Error::LastHop) {
             answer(StatusCode::OK, "text/plain", "")
         } else {
-            // Where the targets are is nobody else's.
-            Problem::of(&error, if live.show_attempts { targets } else { &[] }).answer()
+            Problem::of(&error, shown).answer()
         };
         answer.headers_mut().extend(error.gateway_response().into_parts().0.headers);
         answer

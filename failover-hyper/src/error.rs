@@ -49,8 +49,8 @@ impl AttemptError {
 
     /// The innermost cause of a fault that is the transport's, such as an expired certificate.
     ///
-    /// It holds nothing of the request, unless a connector, a resolver or a body of the caller's puts it there. What else is known stands among the sources, which may be those of a service or
-    /// a body of the caller's.
+    /// It holds nothing of the request, unless a connector, a resolver or a body of the caller's puts it there. What else is
+    /// known stands among the sources, which may be those of a service or a body of the caller's.
     #[must_use]
     pub fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let known = matches!(

@@ -96,10 +96,22 @@ impl<B: Body> Error<B> {
         }
     }
 
+    /// Whether the call stopped by a fault of the client whose request it is: its body broke off (400), came too slowly (408) or
+    /// is too long (413).
+    #[must_use]
+    pub fn is_client_fault(&self) -> bool {
+        let Self::Stopped(stopped) = self else { return false };
+        // A path may be too long for one target and not for another.
+        matches!(
+            gateway_status(stopped),
+            StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE
+        )
+    }
+
     /// The response by which a server tells its client of this error: the last one of a target, if there was one, or else one
     /// with [`gateway_status`](Self::gateway_status) and without a body, which tells nothing of the targets.
     ///
-    /// Where its body is the client's own fault (400, 408 or 413), it is told so whatever a target answered before.
+    /// Where the fault is the [client's own](Self::is_client_fault), it is told so whatever a target answered before.
     ///
     /// # Examples
     ///
@@ -123,12 +135,11 @@ impl<B: Body> Error<B> {
     pub fn gateway_response(self) -> Response<ResponseBody<B>> {
         let (status, is_coding) = (self.gateway_status(), matches!(self, Self::Coding));
         let tells_methods = matches!(self, Self::Method | Self::LastHop);
+        let is_client_fault = self.is_client_fault();
         let (response, failures) = match self {
             Self::Stopped(stopped) => {
                 let (_, failures, response) = stopped.into_parts();
-                // A path may be too long for one target and not for another.
-                let is_clients = status.is_client_error() && status != StatusCode::URI_TOO_LONG;
-                (response.filter(|response| !is_clients && !response.body().is_let_go()), failures)
+                (response.filter(|response| !is_client_fault && !response.body().is_let_go()), failures)
             }
             _ => (None, vec![]),
         };
